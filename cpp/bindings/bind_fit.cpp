@@ -1,0 +1,104 @@
+#include "py_problem.hpp"
+
+namespace {
+
+using crossnest::Estimates;
+using crossnest::Fit;
+using crossnest::Problem;
+
+// A read-only array over numbers of the fit, which it keeps alive.
+py::array_t<double> view(const py::object& owner, const std::vector<double>& values,
+                         std::vector<py::ssize_t> shape, bool fortran = false) {
+  constexpr py::ssize_t size = sizeof(double);
+  std::vector<py::ssize_t> strides(shape.size(), size);
+  if (shape.size() == 2) strides[fortran ? 1 : 0] = size * shape[fortran ? 0 : 1];
+  py::array_t<double> array(std::move(shape), std::move(strides), values.data(), owner);
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+template <class Member>
+auto vector_of(Member member) {
+  return [member](const py::object& self) {
+    const std::vector<double>& values = member(self.cast<const PyFit&>().fit);
+    return view(self, values, {static_cast<py::ssize_t>(values.size())});
+  };
+}
+
+// One (J, k) array for each term; k is the number of b's of a level.
+py::list by_term(const py::object& self, const std::vector<std::vector<double>>& values,
+                 const std::vector<py::ssize_t>& k) {
+  py::list list;
+  for (std::size_t t = 0; t < values.size(); ++t)
+    list.append(view(self, values[t], {static_cast<py::ssize_t>(values[t].size()) / k[t], k[t]}));
+  return list;
+}
+
+std::vector<py::ssize_t> sizes(const Fit& fit) {
+  return {fit.estimates.effects.begin(), fit.estimates.effects.end()};
+}
+
+// One (J, k, k) array for each term.
+py::list cond_var(const PyFit& self) {
+  const auto variances = self.problem->run(
+      [&](Problem& problem) { return problem.conditional_variances(self.fit.estimates); });
+  py::list list;
+  for (std::size_t t = 0; t < variances.size(); ++t) {
+    const auto k = static_cast<py::ssize_t>(self.fit.estimates.effects[t]);
+    const auto levels = static_cast<py::ssize_t>(variances[t].size()) / (k * k);
+    list.append(py::array_t<double>({levels, k, k}, variances[t].data()));
+  }
+  return list;
+}
+
+py::array_t<double> leverages(const PyFit& self) {
+  const auto values =
+      self.problem->run([&](Problem& problem) { return problem.leverages(self.fit.estimates); });
+  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+}  // namespace
+
+void bind_fit(py::module_& module) {
+  const auto estimate = [](auto field) {
+    return [field](const PyFit& self) { return self.fit.estimates.*field; };
+  };
+  const auto found = [](auto field) { return [field](const PyFit& self) { return self.fit.*field; }; };
+  py::class_<PyFit>(module, "Fit")
+      .def_property_readonly("theta", vector_of([](const Fit& fit) -> auto& { return fit.estimates.theta; }))
+      .def_property_readonly("beta", vector_of([](const Fit& fit) -> auto& { return fit.estimates.beta; }))
+      .def_property_readonly("fitted", vector_of([](const Fit& fit) -> auto& { return fit.estimates.fitted; }))
+      .def_property_readonly("start", vector_of([](const Fit& fit) -> auto& { return fit.start; }))
+      .def_property_readonly("RX",
+                             [](const py::object& self) {
+                               const Estimates& estimates = self.cast<const PyFit&>().fit.estimates;
+                               const auto rank = static_cast<py::ssize_t>(estimates.beta.size());
+                               return view(self, estimates.RX, {rank, rank}, true);
+                             })
+      .def_property_readonly("u",
+                             [](const py::object& self) {
+                               const Fit& fit = self.cast<const PyFit&>().fit;
+                               return by_term(self, fit.estimates.u, sizes(fit));
+                             })
+      .def_property_readonly("b",
+                             [](const py::object& self) {
+                               const Fit& fit = self.cast<const PyFit&>().fit;
+                               return by_term(self, fit.estimates.b, sizes(fit));
+                             })
+      .def_property_readonly("objective", estimate(&Estimates::objective))
+      .def_property_readonly("sigma", estimate(&Estimates::sigma))
+      .def_property_readonly("pwrss", estimate(&Estimates::pwrss))
+      .def_property_readonly("logdet_omega", estimate(&Estimates::log_det_omega))
+      .def_property_readonly("logdet_C", estimate(&Estimates::log_det_C))
+      .def_property_readonly("reml", estimate(&Estimates::reml))
+      .def_property_readonly("nu", [](const PyFit& self) { return static_cast<long long>(self.fit.estimates.nu); })
+      .def_property_readonly("singular", estimate(&Estimates::singular))
+      .def_property_readonly("converged", found(&Fit::converged))
+      .def_property_readonly("predicted_decrease", found(&Fit::predicted_decrease))
+      .def_property_readonly("evaluations", found(&Fit::evaluations))
+      .def_property_readonly("gradient_evaluations", found(&Fit::gradients))
+      .def_property_readonly("message", found(&Fit::message))
+      .def_property_readonly("seconds", found(&Fit::seconds))
+      .def("cond_var", &cond_var)
+      .def("leverages", &leverages);
+}

@@ -1,0 +1,83 @@
+// The coordinates the engine computes in: centred, scaled, orthonormal columns.
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "crossnest/blocks.hpp"
+#include "crossnest/design.hpp"
+#include "crossnest/thread_pool.hpp"
+
+namespace crossnest {
+
+/// A change of coordinates that makes a fit free of the units and origins of the data.
+///
+/// Fixed effects: X (its independent columns, the intercept moved to the front) = X~ T with
+/// X~'W X~ = n I, so that beta = T^-1 beta~ and log|C| = log|C~| + 2 log|det T|.
+/// Random effects of a term: Z = Z~ T_t with Z~'W Z~ = n I (or unit diagonal where the covariance
+/// structure allows only that), so b~ = T_t b and lambda~ = T_t lambda.
+/// Response: y~ = (y - X~ beta0) / s, residuals of ordinary least squares with mean square one; this
+/// also keeps y'Wy small, so that r2 loses no digits by cancellation.
+///
+/// The coordinates are found once from the data (two passes over the rows), and rows are then mapped
+/// one by one. Cross-products of two batches of rows can be merged when both use the same coordinates.
+class Coordinates {
+ public:
+  Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool);
+
+  /// The kept (linearly independent) columns of X, increasing.
+  const std::vector<Index>& pivot() const { return pivot_; }
+  /// The rank of X.
+  Index rank() const { return static_cast<Index>(pivot_.size()); }
+  /// Columns of a mapped row: random effects of all blocks, then rank() + 1 of [X~ y~], then w.
+  Index row_width() const { return random_columns_ + rank() + 2; }
+
+  /// Maps the rows [begin, end) of a design to `out`, row-major, row_width() numbers each:
+  /// [z~ of all blocks | x~ | y - X~ beta0, not yet divided by s | w].
+  void map_rows(const Design& design, Index begin, Index end, double* out) const;
+
+  /// T, rank x rank: X (kept columns, as ordered by the user) = X~ T.
+  const Eigen::MatrixXd& fixed() const { return fixed_; }
+  /// log|det T|.
+  double log_det_fixed() const { return log_det_fixed_; }
+  /// T_t of a term, k x k.
+  const Eigen::MatrixXd& random(int term) const { return random_[static_cast<std::size_t>(term)].T; }
+  /// beta0, in the coordinates of X~.
+  const Eigen::VectorXd& beta0() const { return beta0_; }
+  /// s, once set.
+  double scale() const { return scale_; }
+  /// Sets s from y'Wy of the residuals. Throws FitError when X fits the response exactly.
+  void set_scale(double residual_sum_of_squares, Index n);
+  /// Finds beta0 for another response with the same X.
+  void set_response(const Design& design, ThreadPool& pool);
+
+ private:
+  struct RandomMap {
+    std::vector<double> centre;  // k, subtracted from each column (zero for the constant)
+    Eigen::MatrixXd S;           // k x k, z~ = (z - centre) S
+    Eigen::MatrixXd T;           // k x k, z = z~ T
+  };
+
+  void find_fixed(const Design& design, ThreadPool& pool);
+  void find_random(const Design& design, int term, ThreadPool& pool);
+  Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
+                               ThreadPool& pool) const;
+  double centred(const Design& design, Index row, Index column) const;
+
+  Index random_columns_ = 0;
+  std::vector<int> term_order_;      // terms in the order of their columns in a mapped row
+  std::vector<RandomMap> random_;    // by term
+  std::vector<Index> pivot_;         // kept columns, increasing
+  std::vector<Index> order_;         // kept columns in internal order: the intercept first
+  Index intercept_ = -1;             // the constant column of X, -1 if none
+  std::vector<double> means_;        // p, weighted means (zero without an intercept)
+  Eigen::MatrixXd S_;                // rank x rank upper triangular: x~ = (x - mean) S in internal order
+  Eigen::MatrixXd fixed_;
+  double log_det_fixed_ = 0.0;
+  double mean_y_ = 0.0;
+  double variation_ = 0.0;           // weighted sum of squares of y about its mean (or zero)
+  Eigen::VectorXd beta0_;            // without the mean of y
+  double scale_ = 1.0;
+};
+
+}  // namespace crossnest

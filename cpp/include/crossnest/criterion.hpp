@@ -1,0 +1,86 @@
+// The profiled criterion d(theta), its gradient and its average-information matrix.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "crossnest/coordinates.hpp"
+#include "crossnest/factor.hpp"
+
+namespace crossnest {
+
+/// Which coordinates a theta refers to: the user's, or the engine's (see Coordinates).
+enum class Scale { user, internal };
+
+/// The profiled deviance (ML) or REML criterion as a function of theta,
+///
+///     d = log|Omega| + [REML] log|C| + nu (1 + log(2 pi r2 / nu)) - sum log w,
+///
+/// always on the user's scale; its derivatives; and everything estimated at a theta. Bates, Maechler,
+/// Bolker and Walker (2015), J. Stat. Softw. 67(1), equations 34-42. Nothing here depends on the
+/// number of rows.
+class Criterion {
+ public:
+  Criterion(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
+            const CrossProducts& A, Factor& factor);
+
+  int parameters() const { return static_cast<int>(bounds_.size()); }
+  const std::vector<double>& lower_bounds() const { return bounds_; }
+  /// Whether theta consists of scales only, so that its logarithm may be optimized.
+  bool scales_only() const;
+  double nu(bool reml) const;
+
+  /// d(theta); +infinity where the factorization fails.
+  double objective(const double* theta, Scale scale, bool reml);
+  /// The gradient at the theta of the last objective() call, which must have been finite. With
+  /// `information` (m x m, column-major) also the average-information matrix, an approximation of the
+  /// Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
+  void gradient(double* gradient, double* information = nullptr);
+
+  /// theta in other coordinates: the same covariance matrices of the random effects.
+  std::vector<double> to_user(const double* internal) const;
+  std::vector<double> to_internal(const double* user) const;
+
+  const CovarianceStructure& structure(int term) const { return *structures_[static_cast<std::size_t>(term)]; }
+  /// Where a term's parameters begin.
+  int first_parameter(int term) const { return first_parameter_[static_cast<std::size_t>(term)]; }
+  /// d d / d lambda of a term (k x k, in the engine's coordinates), after gradient().
+  const std::vector<double>& lambda_gradient(int term) const {
+    return lambda_gradient_[static_cast<std::size_t>(term)];
+  }
+  /// lambda of a block (k x k) at the last theta, in the engine's coordinates.
+  const std::vector<double>& lambda(int block) const { return lambda_[static_cast<std::size_t>(block)]; }
+  /// r2 at the last theta, in the engine's coordinates.
+  double pwrss() const;
+  Factor& factor() { return factor_; }
+
+ private:
+  void set_lambda(const double* theta, Scale scale);
+  bool compact(int block, std::size_t j);
+  void sum_bracket(int block);
+  void sum_general();
+  void add_cross_products();
+  void average_information(double* information);
+
+  const Design& design_;
+  const std::vector<Block>& blocks_;
+  const Coordinates& coordinates_;
+  const CrossProducts& A_;
+  Factor& factor_;
+  std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
+  std::vector<int> first_parameter_;
+  std::vector<double> bounds_;
+  int border_;
+
+  std::vector<double> theta_;
+  Scale scale_ = Scale::internal;
+  bool reml_ = true;
+  std::vector<std::vector<double>> lambda_;           // by block
+  std::vector<std::vector<double>> lambda_gradient_;  // by term
+  std::vector<std::vector<double>> sums_;             // by block: k x k, bracket or general sum
+  std::vector<double> inverse_, scratch_;             // k x k of the widest term
+  std::vector<double> row_;                           // one k x border or k x k block
+  std::vector<double> LambdaW_, ALambdaW_;            // q x border
+};
+
+}  // namespace crossnest

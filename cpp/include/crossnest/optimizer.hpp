@@ -1,0 +1,74 @@
+// Minimization of the criterion over theta.
+#pragma once
+
+#include <Eigen/Core>
+#include <string>
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+
+namespace crossnest {
+
+struct OptimizerOptions {
+  /// Stop when the predicted decrease 1/2 g'H^-1 g of the criterion is below this.
+  double tolerance = 1e-9;
+  /// Largest number of evaluations of the criterion.
+  int max_evaluations = 10000;
+  /// Look for a better optimum from a second start when an evaluation takes fewer multiply-adds.
+  double cheap = 2e5;
+};
+
+/// Where an optimization stopped. theta is in the engine's coordinates.
+struct Optimum {
+  std::vector<double> theta;
+  double objective = 0.0;
+  double predicted_decrease = 0.0;  ///< 1/2 g'H^-1 g over the parameters not at a bound
+  int evaluations = 0;
+  int gradients = 0;
+  bool converged = false;
+  std::string message;
+};
+
+/// Minimizes the criterion from `start` (engine's coordinates).
+///
+/// Scales only: Newton's method with the average-information matrix in log theta, each step capped and
+/// backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise: a projected
+/// quasi-Newton method (BFGS, damped as in Powell 1978, started from the average information) with the
+/// bounds of theta.
+///
+/// d is even in the columns of lambda, so its gradient vanishes where a column is zero, whether that
+/// is a minimum or not. Where a stationary point has a singular lambda, the derivative of d in the
+/// covariance matrix itself decides: along a direction in which it is negative the search restarts.
+class Optimizer {
+ public:
+  Optimizer(Criterion& criterion, const std::vector<Block>& blocks, const OptimizerOptions& options,
+            InterruptCheck& interrupt);
+
+  Optimum minimize(const std::vector<double>& start, bool reml);
+
+ private:
+  struct State {
+    Eigen::VectorXd x;         // theta or log theta
+    double value;
+    Eigen::VectorXd gradient;  // in x
+    Eigen::MatrixXd hessian;   // in x, positive semidefinite approximation
+  };
+
+  double evaluate(const Eigen::VectorXd& theta);
+  Optimum newton(const Eigen::VectorXd& start);
+  Optimum quasi_newton(const Eigen::VectorXd& start);
+  void gradient_in_log(State& state);
+  void last_step(State& state, const Eigen::VectorXd& x, bool logarithmic);
+  bool escape(Optimum& optimum);
+  Optimum finish(const State& state, double predicted, bool converged, const char* message) const;
+
+  Criterion& criterion_;
+  const std::vector<Block>& blocks_;
+  OptimizerOptions options_;
+  InterruptCheck& interrupt_;
+  Eigen::VectorXd lower_;
+  bool reml_ = true;
+  int evaluations_ = 0, gradients_ = 0;
+};
+
+}  // namespace crossnest

@@ -1,0 +1,105 @@
+// The library's front door: a linear mixed model prepared for fitting.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+#include "crossnest/optimizer.hpp"
+
+namespace crossnest {
+
+struct ProblemOptions {
+  int threads = 0;                          ///< 0: all cores
+  std::size_t memory_limit = 0;             ///< bytes for the factor; 0: nine tenths of the machine's memory
+  TailKind tail = TailKind::automatic;
+  const DenseKernels* kernels = nullptr;    ///< nullptr: Eigen's
+};
+
+/// Everything estimated at one theta, on the user's scale.
+struct Estimates {
+  std::vector<double> theta;               ///< covariance parameters, the terms in the user's order
+  bool reml = true;
+  double objective = 0.0;                  ///< REML criterion or deviance
+  double sigma = 0.0;                      ///< residual standard deviation
+  double pwrss = 0.0;                      ///< penalized weighted residual sum of squares
+  double log_det_omega = 0.0;              ///< log|Lambda'Z'WZ Lambda + I|
+  double log_det_C = 0.0;                  ///< log|X'WX - R_ZX'R_ZX| = 2 sum log diag RX
+  double nu = 0.0;                         ///< n - p (REML) or n (ML)
+  std::vector<double> beta;                ///< rank, the kept columns of X
+  std::vector<double> RX;                  ///< rank x rank, column-major, upper: vcov = sigma^2 (RX'RX)^-1
+  std::vector<int> effects;                ///< by term: k
+  std::vector<std::vector<double>> u, b;   ///< by term: k x J column-major, a level's effects together
+  std::vector<double> fitted;              ///< n, without offset
+  std::vector<bool> singular;              ///< by term: lambda singular (a scale below 1e-4 of unit scale)
+};
+
+/// The estimates and how they were found.
+struct Fit {
+  Estimates estimates;
+  std::vector<double> start;               ///< theta the search started from, user's scale
+  double predicted_decrease = 0.0;
+  int evaluations = 0, gradients = 0;
+  bool converged = false;
+  std::string message;
+  double seconds = 0.0;
+};
+
+/// A model's data, reduced to cross-products, with all workspace to evaluate and fit it.
+///
+///     Problem problem(design, options);
+///     Fit fit = problem.fit(true);
+///
+/// The arrays the design points at must outlive the problem. Not for use from several threads at once.
+/// Long calls poll the interrupt check and throw Interrupted.
+class Problem {
+ public:
+  Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt = InterruptCheck());
+
+  const Design& design() const { return design_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  const Structure& structure() const { return *structure_; }
+  const Criterion& criterion() const { return *criterion_; }
+  /// The kept columns of X, increasing.
+  const std::vector<Index>& pivot() const { return coordinates_->pivot(); }
+
+  /// d(theta); infinity where it cannot be computed.
+  double objective(const std::vector<double>& theta, bool reml);
+  /// d(theta), and its gradient in `gradient` (left alone when d is infinite).
+  double gradient(const std::vector<double>& theta, bool reml, std::vector<double>& gradient);
+  /// Everything at a given theta. Throws FitError when the criterion is infinite there.
+  Estimates estimates(const std::vector<double>& theta, bool reml);
+  /// The optimum, from `start` or, where that is empty, from moments.
+  Fit fit(bool reml, const std::vector<double>& start = {},
+          const OptimizerOptions& options = OptimizerOptions());
+
+  /// Var(b | y) = sigma^2 Lambda Omega^-1 Lambda' of every level, given theta, sigma and beta; by term,
+  /// k x k x J.
+  std::vector<std::vector<double>> conditional_variances(const Estimates& at);
+  /// Diagonal of the matrix that maps y to the fitted values (n).
+  std::vector<double> leverages(const Estimates& at);
+
+  /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure stay.
+  void set_response(const double* y);
+
+ private:
+  void check(const std::vector<double>& theta) const;
+  void require_finite(const std::vector<double>& theta, bool reml);
+  void fixed_estimates(Estimates& out) const;
+  void random_estimates(Estimates& out) const;
+  void residuals(Estimates& out);
+  double leverage_of_random(Index row, const double* mapped) const;
+
+  Design design_;
+  InterruptCheck interrupt_;
+  ThreadPool pool_;
+  std::vector<Block> blocks_;
+  std::unique_ptr<Coordinates> coordinates_;
+  std::unique_ptr<CrossProducts> A_;
+  std::unique_ptr<Structure> structure_;
+  std::unique_ptr<Factor> factor_;
+  std::unique_ptr<Criterion> criterion_;
+};
+
+}  // namespace crossnest

@@ -1,0 +1,28 @@
+// Sums over the rows of the data that do not depend on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "crossnest/thread_pool.hpp"
+#include "crossnest/types.hpp"
+
+namespace crossnest {
+
+/// total[0..width) = the sum over rows [0, n), where body(begin, end, partial) adds the rows
+/// [begin, end) to a zeroed partial sum. The rows are cut in the same places whatever the number of
+/// threads, and partial sums are added in order.
+template <class Body>
+void sum_over_rows(ThreadPool& pool, Index n, Index width, double* total, Body&& body) {
+  const Index pieces = std::clamp<Index>(n / 16384, 1, 64);
+  std::vector<double> partial(static_cast<std::size_t>(pieces * width), 0.0);
+  pool.for_pieces(pieces, 1, [&](Index first, Index last, int) {
+    for (Index piece = first; piece < last; ++piece)
+      body(n * piece / pieces, n * (piece + 1) / pieces, partial.data() + piece * width);
+  });
+  std::fill_n(total, width, 0.0);
+  for (Index piece = 0; piece < pieces; ++piece)
+    for (Index i = 0; i < width; ++i) total[i] += partial[static_cast<std::size_t>(piece * width + i)];
+}
+
+}  // namespace crossnest

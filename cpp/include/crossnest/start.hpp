@@ -1,0 +1,18 @@
+// Starting values of theta from moments.
+#pragma once
+
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+#include "crossnest/cross_products.hpp"
+
+namespace crossnest {
+
+/// theta (engine's coordinates) from the method of moments known as MINQUE(0): each column of each
+/// term is given a variance of its own, and the quadratic forms |Z_c'W r|^2 and r'Wr of the
+/// least-squares residuals r are set equal to their expectations. Costs one pass over the
+/// cross-products. Rao (1971), J. Multivariate Anal. 1, 257-275.
+std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossProducts& A,
+                                 const Criterion& criterion);
+
+}  // namespace crossnest

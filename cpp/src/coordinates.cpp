@@ -1,0 +1,298 @@
+#include "crossnest/coordinates.hpp"
+
+#include <Eigen/Cholesky>
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+
+#include "crossnest/row_sums.hpp"
+
+namespace crossnest {
+
+namespace {
+
+// R's lm and lmer call a column aliased when less than this part of its norm is left after
+// projecting on the columns before it.
+constexpr double kAliased = 1e-7;
+// A column whose variation about its mean is below this part of its size is constant to rounding.
+constexpr double kConstant = 1e-12;
+
+double weight(const Design& design, Index row) {
+  return design.weights == nullptr ? 1.0 : design.weights[row];
+}
+
+bool is_constant(const double* column, Index n) {
+  if (column[0] == 0.0) return false;
+  for (Index i = 1; i < n; ++i)
+    if (column[i] != column[0]) return false;
+  return true;
+}
+
+// Upper-triangular R of the columns of A, dropping (in place, from `kept`) those that depend on the
+// columns before them. Gram-Schmidt, twice for orthogonality to working precision.
+Eigen::MatrixXd triangle_dropping_aliased(Eigen::MatrixXd A, std::vector<Index>& kept) {
+  const Eigen::Index p = A.cols();
+  Eigen::MatrixXd R = Eigen::MatrixXd::Zero(p, p);
+  std::vector<Index> independent;
+  Eigen::Index rank = 0;
+  for (Eigen::Index j = 0; j < p; ++j) {
+    Eigen::VectorXd column = A.col(j);
+    const double norm = column.norm();
+    Eigen::VectorXd coefficients = Eigen::VectorXd::Zero(rank);
+    for (int pass = 0; pass < 2; ++pass) {
+      const Eigen::VectorXd step = A.leftCols(rank).transpose() * column;
+      column -= A.leftCols(rank) * step;
+      coefficients += step;
+    }
+    const double left = column.norm();
+    if (!(left > kAliased * norm)) continue;
+    R.col(rank).head(rank) = coefficients;
+    R(rank, rank) = left;
+    A.col(rank++) = column / left;
+    independent.push_back(kept[static_cast<std::size_t>(j)]);
+  }
+  kept = independent;
+  return R.topLeftCorner(rank, rank);
+}
+
+// Upper-triangular R with R'R = G when G (unit-free) is far from singular, else an empty matrix.
+Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
+  const Eigen::VectorXd d = G.diagonal().cwiseSqrt();
+  if (G.rows() > 0 && !(d.minCoeff() > 0.0)) return {};
+  const Eigen::VectorXd inverse = d.cwiseInverse();
+  const Eigen::LLT<Eigen::MatrixXd> llt(inverse.asDiagonal() * G * inverse.asDiagonal());
+  const Eigen::MatrixXd U = llt.matrixU();
+  // A pivot is the squared part of a column's norm that is left; rounding of G is below 1e-13.
+  if (llt.info() != Eigen::Success || (G.rows() > 0 && U.diagonal().minCoeff() < 1e-4)) return {};
+  return U * d.asDiagonal();
+}
+
+}  // namespace
+
+Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool) {
+  random_.resize(design.terms.size());
+  for (const Block& block : blocks) {
+    random_columns_ += block.k;
+    for (const int term : block.terms) {
+      term_order_.push_back(term);
+      find_random(design, term, pool);
+    }
+  }
+  find_fixed(design, pool);
+  set_response(design, pool);
+}
+
+double Coordinates::centred(const Design& design, Index row, Index column) const {
+  return design.X[column * design.n + row] - means_[static_cast<std::size_t>(column)];
+}
+
+Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vector<Index>& columns,
+                                          ThreadPool& pool) const {
+  const Eigen::Index p = static_cast<Eigen::Index>(columns.size());
+  Eigen::MatrixXd G(p, p);
+  sum_over_rows(pool, design.n, p * p, G.data(), [&](Index begin, Index end, double* partial) {
+    constexpr Index kPanel = 256;  // rows gathered so that the product is a matrix product
+    Eigen::Map<Eigen::MatrixXd> sum(partial, p, p);
+    Eigen::MatrixXd panel(p, kPanel);
+    for (Index first = begin; first < end; first += kPanel) {
+      const Index rows = std::min(kPanel, end - first);
+      for (Eigen::Index j = 0; j < p; ++j)
+        for (Index i = 0; i < rows; ++i)
+          panel(j, i) = std::sqrt(weight(design, first + i)) *
+                        centred(design, first + i, columns[static_cast<std::size_t>(j)]);
+      sum.selfadjointView<Eigen::Upper>().rankUpdate(panel.leftCols(rows));
+    }
+  });
+  return G.selfadjointView<Eigen::Upper>();
+}
+
+void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
+  const Index n = design.n, p = design.p;
+  means_.assign(static_cast<std::size_t>(p), 0.0);
+  for (Index j = 0; j < p && intercept_ < 0; ++j)
+    if (is_constant(design.X + j * n, n)) intercept_ = j;
+
+  if (intercept_ >= 0) {
+    std::vector<double> sums(static_cast<std::size_t>(p + 1));
+    sum_over_rows(pool, n, p + 1, sums.data(), [&](Index begin, Index end, double* partial) {
+      for (Index j = 0; j < p; ++j)
+        for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * design.X[j * n + i];
+      for (Index i = begin; i < end; ++i) partial[p] += weight(design, i);
+    });
+    for (Index j = 0; j < p; ++j)
+      if (j != intercept_)
+        means_[static_cast<std::size_t>(j)] = sums[static_cast<std::size_t>(j)] / sums.back();
+  }
+
+  order_.clear();
+  if (intercept_ >= 0) order_.push_back(intercept_);
+  for (Index j = 0; j < p; ++j)
+    if (j != intercept_) order_.push_back(j);
+  const Eigen::MatrixXd G = centred_gram(design, order_, pool);
+  std::vector<Index> varying;
+  std::vector<Eigen::Index> kept;
+  for (Eigen::Index j = 0; j < p; ++j) {
+    const Index column = order_[static_cast<std::size_t>(j)];
+    const double mean = means_[static_cast<std::size_t>(column)];
+    const double sd = std::sqrt(G(j, j) / static_cast<double>(n));
+    if (sd > kConstant * std::abs(mean) && sd > 0.0) {
+      varying.push_back(column);
+      kept.push_back(j);
+    }
+  }
+  order_ = varying;
+  Eigen::MatrixXd T = safe_cholesky(G(kept, kept));
+  if (T.rows() != static_cast<Eigen::Index>(order_.size())) {
+    Eigen::MatrixXd A(n, static_cast<Eigen::Index>(order_.size()));
+    for (Eigen::Index j = 0; j < A.cols(); ++j)
+      for (Index i = 0; i < n; ++i)
+        A(i, j) = std::sqrt(weight(design, i)) *
+                  centred(design, i, order_[static_cast<std::size_t>(j)]);
+    T = triangle_dropping_aliased(std::move(A), order_);
+  }
+  T /= std::sqrt(static_cast<double>(n));
+
+  const Eigen::Index rank = T.rows();
+  S_ = T.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(rank, rank));
+  log_det_fixed_ = rank > 0 ? T.diagonal().array().abs().log().sum() : 0.0;
+  if (intercept_ >= 0 && rank > 0) {
+    // Put the means back: X = X~ T + (constant column) means' / constant.
+    const double constant = design.X[intercept_ * n];
+    Eigen::RowVectorXd means(rank);
+    for (Eigen::Index j = 0; j < rank; ++j)
+      means(j) = means_[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])];
+    T.row(0) += T(0, 0) / constant * means;
+  }
+  pivot_ = order_;
+  std::sort(pivot_.begin(), pivot_.end());
+  fixed_.resize(rank, rank);
+  for (Eigen::Index j = 0; j < rank; ++j) {
+    const auto place = std::lower_bound(pivot_.begin(), pivot_.end(), order_[static_cast<std::size_t>(j)]);
+    fixed_.col(place - pivot_.begin()) = T.col(j);
+  }
+}
+
+void Coordinates::set_response(const Design& design, ThreadPool& pool) {
+  const Index n = design.n, r = rank();
+  mean_y_ = 0.0;
+  if (intercept_ >= 0) {
+    double sums[2];
+    sum_over_rows(pool, n, 2, sums, [&](Index begin, Index end, double* partial) {
+      for (Index i = begin; i < end; ++i) {
+        partial[0] += weight(design, i) * design.y[i];
+        partial[1] += weight(design, i);
+      }
+    });
+    mean_y_ = sums[0] / sums[1];
+  }
+  Eigen::VectorXd xy(r + 1);
+  sum_over_rows(pool, n, r + 1, xy.data(), [&](Index begin, Index end, double* partial) {
+    for (Index i = begin; i < end; ++i)
+      partial[r] += weight(design, i) * (design.y[i] - mean_y_) * (design.y[i] - mean_y_);
+    for (Index j = 0; j < r; ++j)
+      for (Index i = begin; i < end; ++i)
+        partial[j] += weight(design, i) * centred(design, i, order_[static_cast<std::size_t>(j)]) *
+                      (design.y[i] - mean_y_);
+  });
+  variation_ = xy(r);
+  beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
+  if (intercept_ >= 0) beta0_(0) += mean_y_ / (S_(0, 0) * design.X[intercept_ * n]);
+  scale_ = 1.0;
+}
+
+void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
+  if (!(residual_sum_of_squares > kConstant * kConstant * 1e4 * variation_))
+    throw FitError(
+        "the response is constant or fitted exactly by the fixed effects: there is no variation left "
+        "for random effects and residuals");
+  scale_ = std::sqrt(residual_sum_of_squares / static_cast<double>(n));
+}
+
+void Coordinates::find_random(const Design& design, int term_index, ThreadPool& pool) {
+  const Term& term = design.terms[static_cast<std::size_t>(term_index)];
+  const Index n = design.n;
+  const Eigen::Index k = static_cast<Eigen::Index>(term.columns.size());
+  const auto value = [&](Eigen::Index j, Index i) {
+    const double* column = term.columns[static_cast<std::size_t>(j)];
+    return column == nullptr ? 1.0 : column[i];
+  };
+  const auto closed = make_structure(term.structure, static_cast<int>(k))->closed_under();
+  Eigen::Index constant = -1;
+  for (Eigen::Index j = 0; j < k; ++j)
+    if (term.columns[static_cast<std::size_t>(j)] == nullptr) constant = j;
+
+  RandomMap map;
+  map.centre.assign(static_cast<std::size_t>(k), 0.0);
+  if (closed == CovarianceStructure::ClosedUnder::any && constant >= 0 && k > 1) {
+    Eigen::VectorXd sums(k);
+    sum_over_rows(pool, n, k, sums.data(), [&](Index begin, Index end, double* partial) {
+      for (Eigen::Index j = 0; j < k; ++j)
+        for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * value(j, i);
+    });
+    for (Eigen::Index j = 0; j < k; ++j)
+      if (j != constant) map.centre[static_cast<std::size_t>(j)] = sums(j) / sums(constant);
+  }
+  Eigen::MatrixXd G(k, k);
+  sum_over_rows(pool, n, k * k, G.data(), [&](Index begin, Index end, double* partial) {
+    for (Index i = begin; i < end; ++i)
+      for (Eigen::Index c = 0; c < k; ++c) {
+        const double right = weight(design, i) * (value(c, i) - map.centre[static_cast<std::size_t>(c)]);
+        for (Eigen::Index r = 0; r <= c; ++r)
+          partial[c * k + r] += right * (value(r, i) - map.centre[static_cast<std::size_t>(r)]);
+      }
+  });
+  G = Eigen::MatrixXd(G.selfadjointView<Eigen::Upper>()) / static_cast<double>(n);
+
+  Eigen::VectorXd d = G.diagonal().cwiseSqrt();
+  for (Eigen::Index j = 0; j < k; ++j)
+    if (!(d(j) > 0.0)) d(j) = 1.0;
+  if (closed == CovarianceStructure::ClosedUnder::any) map.T = safe_cholesky(G);
+  if (closed == CovarianceStructure::ClosedUnder::scalar) d.setConstant(d.mean());
+  if (map.T.rows() != k) map.T = d.asDiagonal();
+  map.S = map.T.inverse();
+  if (constant >= 0) {
+    const Eigen::RowVectorXd means = Eigen::Map<const Eigen::RowVectorXd>(map.centre.data(), k);
+    // z = (z - centre) + 1 centre', and the constant 1 is itself a column of z - centre.
+    map.T += Eigen::MatrixXd(map.T.col(constant) * means);
+  }
+  random_[static_cast<std::size_t>(term_index)] = std::move(map);
+}
+
+void Coordinates::map_rows(const Design& design, Index begin, Index end, double* out) const {
+  const Index width = row_width(), r = rank();
+  Index column = 0;
+  for (const int t : term_order_) {
+    const Term& term = design.terms[static_cast<std::size_t>(t)];
+    const RandomMap& map = random_[static_cast<std::size_t>(t)];
+    const Index k = static_cast<Index>(term.columns.size());
+    for (Index j = 0; j < k; ++j)
+      for (Index i = begin; i < end; ++i) out[(i - begin) * width + column + j] = 0.0;
+    for (Index j = 0; j < k; ++j) {
+      const double* source = term.columns[static_cast<std::size_t>(j)];
+      const double centre = map.centre[static_cast<std::size_t>(j)];
+      for (Index c = 0; c < k; ++c) {
+        const double s = map.S(j, c);
+        if (s == 0.0) continue;
+        double* target = out + column + c;
+        for (Index i = begin; i < end; ++i, target += width)
+          *target += s * ((source == nullptr ? 1.0 : source[i]) - centre);
+      }
+    }
+    column += k;
+  }
+  for (Index i = begin; i < end; ++i) {
+    double* row = out + (i - begin) * width + column;
+    double fitted = 0.0;
+    for (Index j = 0; j < r; ++j) {
+      double sum = 0.0;
+      for (Index m = 0; m <= j; ++m)
+        sum += centred(design, i, order_[static_cast<std::size_t>(m)]) * S_(m, j);
+      row[j] = sum;
+      fitted += sum * beta0_(j);
+    }
+    row[r] = design.y[i] - fitted;
+    row[r + 1] = weight(design, i);
+  }
+}
+
+}  // namespace crossnest

@@ -1,0 +1,401 @@
+#include "crossnest/criterion.hpp"
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "crossnest/small_dense.hpp"
+
+namespace crossnest {
+
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// inverse := A^-1 by Gauss-Jordan with partial pivoting; A is spoilt. Returns the largest entry of the
+// inverse in absolute value, infinity when A is singular.
+double invert_small(double* A, int k, double* inverse) {
+  std::fill_n(inverse, k * k, 0.0);
+  for (int i = 0; i < k; ++i) inverse[i * k + i] = 1.0;
+  for (int j = 0; j < k; ++j) {
+    int pivot = j;
+    for (int i = j + 1; i < k; ++i)
+      if (std::abs(A[j * k + i]) > std::abs(A[j * k + pivot])) pivot = i;
+    if (A[j * k + pivot] == 0.0) return std::numeric_limits<double>::infinity();
+    for (int c = 0; c < k; ++c) {
+      std::swap(A[c * k + j], A[c * k + pivot]);
+      std::swap(inverse[c * k + j], inverse[c * k + pivot]);
+    }
+    const double scale = 1.0 / A[j * k + j];
+    for (int c = 0; c < k; ++c) {
+      A[c * k + j] *= scale;
+      inverse[c * k + j] *= scale;
+    }
+    for (int i = 0; i < k; ++i) {
+      if (i == j) continue;
+      const double factor = A[j * k + i];
+      for (int c = 0; c < k; ++c) {
+        A[c * k + i] -= factor * A[c * k + j];
+        inverse[c * k + i] -= factor * inverse[c * k + j];
+      }
+    }
+  }
+  double largest = 0.0;
+  for (int i = 0; i < k * k; ++i) largest = std::max(largest, std::abs(inverse[i]));
+  return largest;
+}
+
+}  // namespace
+
+Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
+                     const Coordinates& coordinates, const CrossProducts& A, Factor& factor)
+    : design_(design),
+      blocks_(blocks),
+      coordinates_(coordinates),
+      A_(A),
+      factor_(factor),
+      border_(A.border()),
+      lambda_gradient_(design.terms.size()) {
+  Index widest = 0;
+  for (const Term& term : design.terms) {
+    const int k = static_cast<int>(term.columns.size());
+    structures_.push_back(make_structure(term.structure, k));
+    first_parameter_.push_back(static_cast<int>(bounds_.size()));
+    bounds_.resize(bounds_.size() + at(structures_.back()->parameters()));
+    structures_.back()->lower_bounds(bounds_.data() + first_parameter_.back());
+    lambda_gradient_[structures_.size() - 1].resize(at(k * k));
+    widest = std::max<Index>(widest, k);
+  }
+  theta_.resize(bounds_.size());
+  inverse_.resize(at(widest * widest));
+  scratch_.resize(at(widest * widest));
+  for (const Block& block : blocks) {
+    lambda_.emplace_back(at(block.k * block.k), 0.0);
+    sums_.emplace_back(at(block.k * block.k), 0.0);
+  }
+}
+
+bool Criterion::scales_only() const {
+  return std::all_of(structures_.begin(), structures_.end(),
+                     [](const auto& structure) { return structure->scales_only(); });
+}
+
+double Criterion::nu(bool reml) const {
+  return static_cast<double>(A_.n() - (reml ? border_ - 1 : 0));
+}
+
+double Criterion::pwrss() const {
+  const double root = factor_.border().back();
+  return root * root;
+}
+
+void Criterion::set_lambda(const double* theta, Scale scale) {
+  std::copy_n(theta, theta_.size(), theta_.begin());
+  scale_ = scale;
+  for (std::size_t t = 0; t < blocks_.size(); ++t) {
+    const Block& block = blocks_[t];
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const CovarianceStructure& structure = *structures_[at(block.terms[j])];
+      const int k = structure.size(), offset = block.offsets[j];
+      structure.lambda(theta + first_parameter(block.terms[j]), scratch_.data());
+      if (scale == Scale::user) {
+        multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k, inverse_.data());
+        std::copy_n(inverse_.begin(), k * k, scratch_.begin());
+      }
+      for (int c = 0; c < k; ++c)
+        std::copy_n(scratch_.begin() + c * k, k, lambda_[t].begin() + (offset + c) * block.k + offset);
+    }
+  }
+}
+
+double Criterion::objective(const double* theta, Scale scale, bool reml) {
+  set_lambda(theta, scale);
+  reml_ = reml;
+  if (!factor_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
+  const std::vector<double>& F = factor_.border();
+  double d = factor_.log_det() - A_.log_weights();
+  if (reml) {
+    for (int j = 0; j + 1 < border_; ++j) d += 2.0 * std::log(F[at(j * border_ + j)]);
+    d += 2.0 * coordinates_.log_det_fixed();
+  }
+  const double s = coordinates_.scale();
+  return d + nu(reml) * (1.0 + std::log(2.0 * kPi * pwrss() * s * s / nu(reml)));
+}
+
+// Whether lambda of a term is far enough from singular for the compact gradient; inverse_ is then its
+// inverse. The compact form loses digits as 1 / lambda^2.
+bool Criterion::compact(int block_index, std::size_t j) {
+  const Block& block = blocks_[at(block_index)];
+  const int k = structures_[at(block.terms[j])]->size(), offset = block.offsets[j];
+  for (int c = 0; c < k; ++c)
+    std::copy_n(lambda_[at(block_index)].begin() + (offset + c) * block.k + offset, k,
+                scratch_.begin() + c * k);
+  return invert_small(scratch_.data(), k, inverse_.data()) < 1e3;
+}
+
+// J I - sum_l (Omega^-1)_ll - sum_l W_l diag([REML] 1, nu) W_l'.
+void Criterion::sum_bracket(int t) {
+  const Block& block = blocks_[at(t)];
+  const int k = block.k;
+  std::vector<double>& sum = sums_[at(t)];
+  std::fill(sum.begin(), sum.end(), 0.0);
+  const std::vector<double>& W = factor_.border_solution();
+  for (Index l = 0; l < block.levels; ++l) {
+    const double* inverse = factor_.inverse_diagonal(t, l);
+    for (int i = 0; i < k * k; ++i) sum[at(i)] -= inverse[i];
+  }
+  for (int i = 0; i < k; ++i) sum[at(i * k + i)] += static_cast<double>(block.levels);
+  for (int b = reml_ ? 0 : border_ - 1; b < border_; ++b) {
+    const double* w = W.data() + b * factor_.q() + factor_.block_start(t);
+    const double scale = b + 1 < border_ ? 1.0 : nu(reml_);
+    for (Index l = 0; l < block.levels; ++l, w += k)
+      for (int j = 0; j < k; ++j)
+        for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
+  }
+}
+
+// sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l diag([REML] 1, nu) W_l', with
+// G F^-1 = Z'W[X y] F^-1 - Z'WZ Lambda W; good at any lambda.
+void Criterion::sum_general() {
+  const Index q = factor_.q();
+  const std::vector<double>& W = factor_.border_solution();
+  LambdaW_.resize(W.size());
+  ALambdaW_.assign(W.size(), 0.0);
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    for (int b = 0; b < border_; ++b)
+      for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+        const Index start = b * q + factor_.block_start(t) + l * k;
+        multiply(lambda_[at(t)].data(), W.data() + start, k, k, 1, LambdaW_.data() + start);
+      }
+  }
+  factor_.multiply(LambdaW_.data(), border_, ALambdaW_.data());
+  const std::vector<double>& F = factor_.border();
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    std::vector<double>& sum = sums_[at(t)];
+    std::fill(sum.begin(), sum.end(), 0.0);
+    row_.resize(at(border_ * k));
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
+      for (int b = 0; b < border_; ++b) {
+        for (int a = 0; a < b; ++a)
+          for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= row_[at(a * k + i)] * F[at(b * border_ + a)];
+        for (int i = 0; i < k; ++i) row_[at(b * k + i)] /= F[at(b * border_ + b)];
+      }
+      for (int b = reml_ ? 0 : border_ - 1; b < border_; ++b) {
+        const Index start = b * q + factor_.block_start(t) + l * k;
+        const double scale = b + 1 < border_ ? 1.0 : nu(reml_);
+        for (int j = 0; j < k; ++j)
+          for (int i = 0; i < k; ++i)
+            sum[at(j * k + i)] -=
+                scale * (row_[at(b * k + i)] - ALambdaW_[at(start + i)]) * W[at(start + j)];
+      }
+      // A_ll lambda (Omega^-1)_ll.
+      const double *A = A_.diagonal(t).data() + l * k * k, *inverse = factor_.inverse_diagonal(t, l);
+      for (int j = 0; j < k; ++j)
+        for (int m = 0; m < k; ++m) {
+          double right = 0.0;
+          for (int c = 0; c < k; ++c) right += lambda_[at(t)][at(c * k + m)] * inverse[j * k + c];
+          for (int i = 0; i < k; ++i) sum[at(j * k + i)] += A[m * k + i] * right;
+        }
+    }
+  }
+  add_cross_products();
+}
+
+// The part of (Z'WZ Lambda Omega^-1)_ll that passes through levels of other blocks.
+void Criterion::add_cross_products() {
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
+    for (int s = 0; s < t; ++s) {
+      const CrossBlocks& cross = A_.cross(s, t);
+      const int ks = blocks_[at(s)].k, kt = blocks_[at(t)].k;
+      row_.resize(at(ks * kt));
+      for (Index l = 0; l < A_.levels(s); ++l)
+        for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
+          factor_.inverse_block(s, static_cast<Level>(l), t, cross.column[at(e)], row_.data());
+          const double* A = cross.values.data() + e * ks * kt;
+          // Block s: A_st lambda_t (Omega^-1)_ts.
+          for (int j = 0; j < ks; ++j)
+            for (int m = 0; m < kt; ++m) {
+              double right = 0.0;
+              for (int c = 0; c < kt; ++c)
+                right += lambda_[at(t)][at(c * kt + m)] * row_[at(c * ks + j)];
+              for (int i = 0; i < ks; ++i) sums_[at(s)][at(j * ks + i)] += A[m * ks + i] * right;
+            }
+          // Block t: A_ts lambda_s (Omega^-1)_st.
+          for (int j = 0; j < kt; ++j)
+            for (int m = 0; m < ks; ++m) {
+              double right = 0.0;
+              for (int c = 0; c < ks; ++c)
+                right += lambda_[at(s)][at(c * ks + m)] * row_[at(j * ks + c)];
+              for (int i = 0; i < kt; ++i) sums_[at(t)][at(j * kt + i)] += A[i * ks + m] * right;
+            }
+        }
+    }
+}
+
+void Criterion::gradient(double* gradient, double* information) {
+  factor_.border_solution();
+  if (information != nullptr) average_information(information);
+  bool all_compact = true;
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
+    for (std::size_t j = 0; j < blocks_[at(t)].terms.size(); ++j) all_compact &= compact(t, j);
+  factor_.invert(!all_compact);
+  if (!all_compact) sum_general();
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const Block& block = blocks_[at(t)];
+    if (all_compact) sum_bracket(t);
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const int term = block.terms[j], offset = block.offsets[j];
+      const CovarianceStructure& structure = *structures_[at(term)];
+      const int k = structure.size();
+      std::vector<double>& M = lambda_gradient_[at(term)];
+      for (int c = 0; c < k; ++c)
+        std::copy_n(sums_[at(t)].begin() + (offset + c) * block.k + offset, k, M.begin() + c * k);
+      if (all_compact) {
+        compact(t, j);  // inverse_ = lambda^-1 again, for this term
+        std::copy_n(M.begin(), k * k, scratch_.begin());
+        multiply_transposed(inverse_.data(), scratch_.data(), k, k, k, M.data());
+      }
+      for (double& value : M) value *= 2.0;
+      const double* own = M.data();
+      if (scale_ == Scale::user) {  // lambda = T lambda_user
+        multiply_transposed(coordinates_.random(term).data(), M.data(), k, k, k, inverse_.data());
+        own = inverse_.data();
+      }
+      const int first = first_parameter(term);
+      structure.pull_back(theta_.data() + first, own, gradient + first, scratch_.data());
+    }
+  }
+}
+
+// With f_a = dLambda_a u + Lambda dLambda_a' g, e_a = L^-1 Lambda'Z'WZ f_a and
+// z_a = F'^-1 ([X y]'WZ f_a - R_Z'e_a):
+//   AI_ab = nu / r2 (f_a'Z'WZ f_b - e_a'e_b - z_a'z_b).
+void Criterion::average_information(double* information) {
+  const Index q = factor_.q();
+  const int m = parameters();
+  const std::vector<double>& W = factor_.border_solution();
+  const std::vector<double>& F = factor_.border();
+  const double root = F.back();
+  const double* u = W.data() + (border_ - 1) * q;  // times root below
+  // g = Z'W[X y] F^-1 e_y - Z'WZ Lambda u, both times root.
+  std::vector<double> b(at(q)), g(at(q), 0.0), column(at(border_), 0.0);
+  column.back() = 1.0 / root;
+  for (int i = border_ - 2; i >= 0; --i) {
+    double sum = 0.0;
+    for (int c = i + 1; c < border_; ++c) sum -= F[at(c * border_ + i)] * column[at(c)];
+    column[at(i)] = sum / F[at(i * border_ + i)];
+  }
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      const Index start = factor_.block_start(t) + l * k;
+      multiply(lambda_[at(t)].data(), u + start, k, k, 1, b.data() + start);
+    }
+  }
+  factor_.multiply(b.data(), 1, g.data());
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l)
+      for (int i = 0; i < k; ++i) {
+        double& value = g[at(factor_.block_start(t) + l * k + i)];
+        double sum = 0.0;
+        for (int c = 0; c < border_; ++c)
+          sum += A_.z_border(t)[at((l * border_ + c) * k + i)] * column[at(c)];
+        value = sum - value;
+      }
+  }
+  std::vector<double> f(at(q * m), 0.0), v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
+  std::vector<double> direction(inverse_.size());
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const Block& block = blocks_[at(t)];
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const CovarianceStructure& structure = *structures_[at(block.terms[j])];
+      const int k = structure.size(), offset = block.offsets[j], first = first_parameter(block.terms[j]);
+      const auto own = [&](int r, int c) { return lambda_[at(t)][at((offset + c) * block.k + offset + r)]; };
+      for (int a = 0; a < structure.parameters(); ++a) {
+        structure.derivative(theta_.data() + first, a, direction.data());
+        if (scale_ == Scale::user) {
+          multiply(coordinates_.random(block.terms[j]).data(), direction.data(), k, k, k, scratch_.data());
+          std::copy_n(scratch_.begin(), k * k, direction.begin());
+        }
+        for (Index l = 0; l < block.levels; ++l) {
+          const Index start = factor_.block_start(t) + l * block.k + offset;
+          double* target = f.data() + (first + a) * q + start;
+          for (int c = 0; c < k; ++c) {
+            double dg = 0.0;
+            for (int r = 0; r < k; ++r) {
+              target[r] += direction[at(c * k + r)] * u[start + c];
+              dg += direction[at(c * k + r)] * g[at(start + r)];
+            }
+            for (int r = 0; r < k; ++r) target[r] += own(r, c) * dg;
+          }
+        }
+      }
+    }
+  }
+  factor_.multiply(f.data(), m, v.data());
+  for (int a = 0; a < m; ++a)
+    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+      const int k = blocks_[at(t)].k;
+      for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+        const Index start = a * q + factor_.block_start(t) + l * k;
+        multiply_transposed(lambda_[at(t)].data(), v.data() + start, k, k, 1, e.data() + start);
+      }
+    }
+  factor_.solve_lower(e.data(), m);
+  factor_.multiply_border_transposed(e.data(), m, z.data());
+  for (int a = 0; a < m; ++a) {
+    double* own = z.data() + a * border_;
+    for (int c = 0; c < border_; ++c) own[c] = -own[c];
+    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+      const int k = blocks_[at(t)].k;
+      for (Index l = 0; l < blocks_[at(t)].levels; ++l)
+        for (int c = 0; c < border_; ++c)
+          own[c] += dot<0>(A_.z_border(t).data() + (l * border_ + c) * k,
+                           f.data() + a * q + factor_.block_start(t) + l * k, k);
+    }
+    for (int c = 0; c < border_; ++c)
+      own[c] = (own[c] - dot<0>(F.data() + c * border_, own, c)) / F[at(c * border_ + c)];
+  }
+  // u and g were taken without the factor root, so nu / r2 becomes nu.
+  for (int a = 0; a < m; ++a)
+    for (int c = 0; c <= a; ++c) {
+      double sum = 0.0;
+      for (Index i = 0; i < q; ++i)
+        sum += f[at(a * q + i)] * v[at(c * q + i)] - e[at(a * q + i)] * e[at(c * q + i)];
+      for (int i = 0; i < border_; ++i) sum -= z[at(a * border_ + i)] * z[at(c * border_ + i)];
+      information[a * m + c] = information[c * m + a] = nu(reml_) * sum;
+    }
+}
+
+std::vector<double> Criterion::to_user(const double* internal) const {
+  std::vector<double> theta(theta_.size());
+  for (std::size_t t = 0; t < structures_.size(); ++t) {
+    const int k = structures_[t]->size(), first = first_parameter_[t];
+    Eigen::MatrixXd lambda(k, k);
+    structures_[t]->lambda(internal + first, lambda.data());
+    const Eigen::MatrixXd user = coordinates_.random(static_cast<int>(t)).inverse() * lambda;
+    structures_[t]->from_factor(user.data(), theta.data() + first);
+  }
+  return theta;
+}
+
+std::vector<double> Criterion::to_internal(const double* user) const {
+  std::vector<double> theta(theta_.size());
+  for (std::size_t t = 0; t < structures_.size(); ++t) {
+    const int k = structures_[t]->size(), first = first_parameter_[t];
+    Eigen::MatrixXd lambda(k, k);
+    structures_[t]->lambda(user + first, lambda.data());
+    const Eigen::MatrixXd internal = coordinates_.random(static_cast<int>(t)) * lambda;
+    structures_[t]->from_factor(internal.data(), theta.data() + first);
+  }
+  return theta;
+}
+
+}  // namespace crossnest

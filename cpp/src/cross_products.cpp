@@ -1,0 +1,307 @@
+#include "crossnest/cross_products.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "crossnest/row_sums.hpp"
+
+namespace crossnest {
+
+namespace {
+
+constexpr Index kChunk = 8192;  // rows mapped at a time; a multiple of nothing in particular
+
+// Rows of the data by level: a counting sort.
+struct RowsByLevel {
+  std::vector<Index> start;  // levels + 1
+  std::vector<Level> row;    // n row numbers, increasing within a level
+
+  RowsByLevel(const Level* codes, Index n, Index levels)
+      : start(static_cast<std::size_t>(levels) + 1, 0), row(static_cast<std::size_t>(n)) {
+    for (Index i = 0; i < n; ++i) ++start[static_cast<std::size_t>(codes[i]) + 1];
+    std::partial_sum(start.begin(), start.end(), start.begin());
+    std::vector<Index> next(start.begin(), start.end() - 1);
+    for (Index i = 0; i < n; ++i)
+      row[static_cast<std::size_t>(next[static_cast<std::size_t>(codes[i])]++)] = static_cast<Level>(i);
+  }
+};
+
+// Fills the pattern for s nested in t, and returns whether it is.
+bool nested_pattern(const Level* s, const Level* t, Index n, Index levels, CrossBlocks& cross) {
+  cross.column.assign(static_cast<std::size_t>(levels), -1);
+  for (Index i = 0; i < n; ++i) {
+    Level& parent = cross.column[static_cast<std::size_t>(s[i])];
+    if (parent < 0)
+      parent = t[i];
+    else if (parent != t[i])
+      return false;
+  }
+  // A level that does not occur has no parent: leave that to the general pattern.
+  if (std::find(cross.column.begin(), cross.column.end(), -1) != cross.column.end()) return false;
+  cross.row_start.resize(static_cast<std::size_t>(levels) + 1);
+  std::iota(cross.row_start.begin(), cross.row_start.end(), Index{0});
+  return true;
+}
+
+// The distinct levels of t among the rows of each level of s, and for each row of the data the
+// position of its pair of levels.
+void crossed_pattern(const RowsByLevel& rows, const Level* t, Index levels_t, CrossBlocks& cross,
+                     std::vector<Level>& position) {
+  const Index levels = static_cast<Index>(rows.start.size()) - 1;
+  std::vector<Level> place(static_cast<std::size_t>(levels_t), -1);
+  cross.row_start.assign(static_cast<std::size_t>(levels) + 1, 0);
+  cross.column.clear();
+  position.resize(rows.row.size());
+  for (Index l = 0; l < levels; ++l) {
+    const auto first = rows.row.begin() + rows.start[static_cast<std::size_t>(l)];
+    const auto last = rows.row.begin() + rows.start[static_cast<std::size_t>(l) + 1];
+    const std::size_t begin = cross.column.size();
+    for (auto i = first; i != last; ++i) {
+      Level& seen = place[static_cast<std::size_t>(t[*i])];
+      if (seen < 0) {
+        seen = 0;
+        cross.column.push_back(t[*i]);
+      }
+    }
+    std::sort(cross.column.begin() + static_cast<std::ptrdiff_t>(begin), cross.column.end());
+    for (std::size_t e = begin; e < cross.column.size(); ++e)
+      place[static_cast<std::size_t>(cross.column[e])] = static_cast<Level>(e);
+    for (auto i = first; i != last; ++i)
+      position[static_cast<std::size_t>(*i)] = place[static_cast<std::size_t>(t[*i])];
+    for (std::size_t e = begin; e < cross.column.size(); ++e)
+      place[static_cast<std::size_t>(cross.column[e])] = -1;
+    cross.row_start[static_cast<std::size_t>(l) + 1] = static_cast<Index>(cross.column.size());
+  }
+}
+
+// target (a x b, column-major) += w x y'.
+void add_outer(double* target, const double* x, int a, const double* y, int b, double w) {
+  for (int j = 0; j < b; ++j) {
+    const double right = w * y[j];
+    for (int i = 0; i < a; ++i) target[j * a + i] += x[i] * right;
+  }
+}
+
+// Levels cut in `parts` so that each part has about as many rows.
+std::vector<Level> cuts_by_rows(const Level* codes, Index n, Index levels, int parts) {
+  std::vector<Index> rows(static_cast<std::size_t>(levels) + 1, 0);
+  for (Index i = 0; i < n; ++i) ++rows[static_cast<std::size_t>(codes[i]) + 1];
+  std::partial_sum(rows.begin(), rows.end(), rows.begin());
+  std::vector<Level> cuts{0};
+  for (int part = 1; part < parts; ++part) {
+    const auto cut = std::lower_bound(rows.begin(), rows.end(), n * part / parts);
+    cuts.push_back(std::max(cuts.back(), static_cast<Level>(cut - rows.begin())));
+  }
+  cuts.push_back(static_cast<Level>(levels));
+  return cuts;
+}
+
+CrossBlocks merged(const CrossBlocks& a, const CrossBlocks& b, int size) {
+  CrossBlocks sum;
+  sum.row_start.assign(a.row_start.size(), 0);
+  const auto append = [&](const CrossBlocks& from, Index e) {
+    sum.column.push_back(from.column[static_cast<std::size_t>(e)]);
+    const auto value = from.values.begin() + e * size;
+    sum.values.insert(sum.values.end(), value, value + size);
+  };
+  for (std::size_t l = 0; l + 1 < a.row_start.size(); ++l) {
+    Index i = a.row_start[l], j = b.row_start[l];
+    const Index a_end = a.row_start[l + 1], b_end = b.row_start[l + 1];
+    while (i < a_end || j < b_end) {
+      const Level from_a = i < a_end ? a.column[static_cast<std::size_t>(i)] : -1;
+      const Level from_b = j < b_end ? b.column[static_cast<std::size_t>(j)] : -1;
+      if (from_b < 0 || (from_a >= 0 && from_a < from_b)) {
+        append(a, i++);
+      } else if (from_a < 0 || from_b < from_a) {
+        append(b, j++);
+      } else {
+        append(a, i++);
+        double* value = sum.values.data() + sum.values.size() - static_cast<std::size_t>(size);
+        for (int e = 0; e < size; ++e) value[e] += b.values[static_cast<std::size_t>(j * size + e)];
+        ++j;
+      }
+    }
+    sum.row_start[l + 1] = sum.count();
+  }
+  return sum;
+}
+
+void add(std::vector<double>& to, const std::vector<double>& from) {
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+}
+
+}  // namespace
+
+bool CrossBlocks::nested() const {
+  for (std::size_t l = 0; l + 1 < row_start.size(); ++l)
+    if (row_start[l + 1] - row_start[l] != 1) return false;
+  return true;
+}
+
+CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blocks,
+                             const Coordinates& coordinates, ThreadPool& pool,
+                             InterruptCheck& interrupt)
+    : n_(design.n), border_(static_cast<int>(coordinates.rank()) + 1) {
+  const int count = static_cast<int>(blocks.size());
+  const auto codes = [&](int t) {
+    return design.factors[static_cast<std::size_t>(blocks[static_cast<std::size_t>(t)].factor)].codes;
+  };
+  for (const Block& block : blocks) {
+    levels_.push_back(block.levels);
+    k_.push_back(block.k);
+    diagonal_.emplace_back(static_cast<std::size_t>(block.levels * block.k * block.k), 0.0);
+    z_border_.emplace_back(static_cast<std::size_t>(block.levels * block.k * border_), 0.0);
+  }
+  cross_.resize(static_cast<std::size_t>(count * (count - 1) / 2));
+  std::vector<std::vector<Level>> positions(cross_.size());
+  for (int s = 0; s + 1 < count; ++s) {
+    std::unique_ptr<RowsByLevel> rows;
+    for (int t = s + 1; t < count; ++t) {
+      interrupt.poll();
+      CrossBlocks& cross = cross_[pair(s, t)];
+      if (!nested_pattern(codes(s), codes(t), n_, levels(s), cross)) {
+        if (!rows) rows = std::make_unique<RowsByLevel>(codes(s), n_, levels(s));
+        crossed_pattern(*rows, codes(t), levels(t), cross, positions[pair(s, t)]);
+      }
+      cross.values.assign(static_cast<std::size_t>(cross.count() * k(s) * k(t)), 0.0);
+    }
+  }
+  border_border_.assign(static_cast<std::size_t>(border_ * border_), 0.0);
+  accumulate(design, blocks, coordinates, positions, false, pool, interrupt);
+
+  if (design.weights != nullptr)
+    sum_over_rows(pool, n_, 1, &log_weights_, [&](Index begin, Index end, double* partial) {
+      for (Index i = begin; i < end; ++i) *partial += std::log(design.weights[i]);
+    });
+}
+
+void CrossProducts::set_response(const Design& design, const std::vector<Block>& blocks,
+                                 const Coordinates& coordinates, ThreadPool& pool) {
+  const int y = border_ - 1;
+  for (int t = 0; t < this->blocks(); ++t) {
+    auto& values = z_border_[static_cast<std::size_t>(t)];
+    const std::size_t size = static_cast<std::size_t>(k(t) * border_);
+    for (std::size_t level = 0; level * size < values.size(); ++level)
+      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(level * size + static_cast<std::size_t>(y * k(t))),
+                  k(t), 0.0);
+  }
+  for (int i = 0; i < border_; ++i)
+    border_border_[static_cast<std::size_t>(y * border_ + i)] =
+        border_border_[static_cast<std::size_t>(i * border_ + y)] = 0.0;
+  InterruptCheck never;
+  accumulate(design, blocks, coordinates, {}, true, pool, never);
+}
+
+// Every number is summed over the rows in their order by the one thread that owns its level, so the
+// result is the same for any number of threads.
+void CrossProducts::accumulate(const Design& design, const std::vector<Block>& blocks,
+                               const Coordinates& coordinates,
+                               const std::vector<std::vector<Level>>& positions, bool response_only,
+                               ThreadPool& pool, InterruptCheck& interrupt) {
+  const Index width = coordinates.row_width();
+  const int x = static_cast<int>(width) - border_ - 1;  // where [x y w] begins in a mapped row
+  const int owners = n_ > kChunk ? pool.size() : 1;
+  const int first_border = response_only ? border_ - 1 : 0;
+  std::vector<std::vector<Level>> cuts;
+  for (const Block& block : blocks)
+    cuts.push_back(cuts_by_rows(design.factors[static_cast<std::size_t>(block.factor)].codes, n_,
+                                block.levels, owners));
+  std::vector<double> mapped(static_cast<std::size_t>(std::min(n_, kChunk) * width));
+
+  const auto add_block = [&](int t, Level low, Level high, Index begin, Index end) {
+    const Block& block = blocks[static_cast<std::size_t>(t)];
+    const Level* codes = design.factors[static_cast<std::size_t>(block.factor)].codes;
+    const int k = block.k;
+    double* diagonal = diagonal_[static_cast<std::size_t>(t)].data();
+    double* z_border = z_border_[static_cast<std::size_t>(t)].data();
+    for (Index i = begin; i < end; ++i) {
+      const Level level = codes[i];
+      if (level < low || level >= high) continue;
+      const double* row = mapped.data() + (i - begin) * width;
+      const double* z = row + block.first_column;
+      const double w = row[width - 1];
+      add_outer(z_border + (level * Index{border_} + first_border) * k, z, k, row + x + first_border,
+                border_ - first_border, w);
+      if (response_only) continue;
+      add_outer(diagonal + level * Index{k} * k, z, k, z, k, w);
+      for (int s = t + 1; s < static_cast<int>(blocks.size()); ++s) {
+        const auto& position = positions[pair(t, s)];
+        const Index e = position.empty() ? level : position[static_cast<std::size_t>(i)];
+        const Block& other = blocks[static_cast<std::size_t>(s)];
+        add_outer(cross_[pair(t, s)].values.data() + e * k * other.k, z, k, row + other.first_column,
+                  other.k, w);
+      }
+    }
+  };
+
+  std::vector<double> partial(static_cast<std::size_t>(border_ * border_));
+  for (Index begin = 0; begin < n_; begin += kChunk) {
+    interrupt.poll();
+    const Index end = std::min(begin + kChunk, n_);
+    pool.for_pieces(end - begin, 1024, [&](Index first, Index last, int) {
+      coordinates.map_rows(design, begin + first, begin + last, mapped.data() + first * width);
+    });
+    pool.for_pieces(owners, 1, [&](Index first, Index last, int) {
+      for (Index owner = first; owner < last; ++owner)
+        for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
+          const auto& cut = cuts[static_cast<std::size_t>(t)];
+          add_block(t, cut[static_cast<std::size_t>(owner)], cut[static_cast<std::size_t>(owner) + 1],
+                    begin, end);
+        }
+    });
+    std::fill(partial.begin(), partial.end(), 0.0);
+    for (Index i = begin; i < end; ++i) {
+      const double* row = mapped.data() + (i - begin) * width;
+      add_outer(partial.data() + first_border * border_, row + x, border_, row + x + first_border,
+                border_ - first_border, row[width - 1]);
+    }
+    for (int j = first_border; j < border_; ++j)
+      for (int i = 0; i < border_; ++i)
+        border_border_[static_cast<std::size_t>(j * border_ + i)] +=
+            partial[static_cast<std::size_t>(j * border_ + i)];
+  }
+  if (response_only)
+    for (int i = 0; i < border_; ++i)
+      border_border_[static_cast<std::size_t>(i * border_ + border_ - 1)] =
+          border_border_[static_cast<std::size_t>((border_ - 1) * border_ + i)];
+}
+
+void CrossProducts::scale_response(double s) {
+  const int y = border_ - 1;
+  for (int t = 0; t < blocks(); ++t) {
+    double* values = z_border_[static_cast<std::size_t>(t)].data();
+    for (Index level = 0; level < levels(t); ++level)
+      for (int i = 0; i < k(t); ++i) values[(level * border_ + y) * k(t) + i] /= s;
+  }
+  for (int i = 0; i < border_; ++i) {
+    border_border_[static_cast<std::size_t>(y * border_ + i)] /= s;
+    border_border_[static_cast<std::size_t>(i * border_ + y)] /= s;
+  }
+}
+
+void CrossProducts::merge(const CrossProducts& other) {
+  if (levels_ != other.levels_ || k_ != other.k_ || border_ != other.border_)
+    throw std::invalid_argument("cross-products of different models cannot be merged");
+  n_ += other.n_;
+  log_weights_ += other.log_weights_;
+  for (int t = 0; t < blocks(); ++t) {
+    add(diagonal_[static_cast<std::size_t>(t)], other.diagonal(t));
+    add(z_border_[static_cast<std::size_t>(t)], other.z_border(t));
+    for (int s = 0; s < t; ++s) cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
+  }
+  add(border_border_, other.border_border_);
+}
+
+std::size_t CrossProducts::bytes() const {
+  std::size_t numbers = border_border_.size(), pattern = 0;
+  for (const auto& values : diagonal_) numbers += values.size();
+  for (const auto& values : z_border_) numbers += values.size();
+  for (const CrossBlocks& cross : cross_) {
+    numbers += cross.values.size() + cross.row_start.size();
+    pattern += cross.column.size();
+  }
+  return sizeof(double) * numbers + sizeof(Level) * pattern;
+}
+
+}  // namespace crossnest

@@ -1,0 +1,301 @@
+#include "crossnest/optimizer.hpp"
+
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace crossnest {
+
+namespace {
+
+using Eigen::Index;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// A scale this small relative to the residual's changes the criterion by rounding errors only, unless
+// there are some 1e8 observations to a level.
+constexpr double kFloor = 1e-4;
+constexpr double kSufficient = 1e-4;  // Armijo's constant
+constexpr int kHalvings = 40;
+constexpr const char* kConverged = "predicted decrease below tolerance";
+
+// The step -H^-1 g over the free parameters (zero elsewhere); H is made definite on the way.
+VectorXd newton_step(const MatrixXd& hessian, const VectorXd& gradient, const std::vector<Index>& free) {
+  VectorXd step = VectorXd::Zero(gradient.size());
+  if (free.empty()) return step;
+  const VectorXd g = gradient(free);
+  const MatrixXd H = hessian(free, free);
+  const double largest = std::max(H.diagonal().cwiseAbs().maxCoeff(), 1e-300);
+  const VectorXd scale = H.diagonal().cwiseMax(1e-12 * largest).cwiseSqrt().cwiseInverse();
+  const MatrixXd scaled = scale.asDiagonal() * H * scale.asDiagonal();
+  for (double ridge = 1e-10;; ridge *= 100.0) {
+    const Eigen::LLT<MatrixXd> llt(scaled + ridge * MatrixXd::Identity(H.rows(), H.cols()));
+    if (llt.info() != Eigen::Success) continue;
+    step(free) = -(scale.asDiagonal() * llt.solve(scale.asDiagonal() * g));
+    return step;
+  }
+}
+
+// B := B + the BFGS update of the step s with gradient change y, damped so that B stays definite.
+void update_bfgs(MatrixXd& B, const VectorXd& s, VectorXd y) {
+  const VectorXd Bs = B * s;
+  const double sBs = s.dot(Bs), sy = s.dot(y);
+  if (!(sBs > 0.0)) return;
+  if (sy < 0.2 * sBs) {
+    const double weight = 0.8 * sBs / (sBs - sy);
+    y = weight * y + (1.0 - weight) * Bs;
+  }
+  B += y * y.transpose() / s.dot(y) - Bs * Bs.transpose() / sBs;
+}
+
+}  // namespace
+
+Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
+                     const OptimizerOptions& options, InterruptCheck& interrupt)
+    : criterion_(criterion), blocks_(blocks), options_(options), interrupt_(interrupt) {
+  lower_ = Eigen::Map<const VectorXd>(criterion.lower_bounds().data(), criterion.parameters());
+}
+
+double Optimizer::evaluate(const VectorXd& theta) {
+  interrupt_.poll();
+  ++evaluations_;
+  const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
+  return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
+}
+
+Optimum Optimizer::finish(const State& state, double predicted, bool converged, const char* message) const {
+  return {{state.x.data(), state.x.data() + state.x.size()},
+          state.value,
+          predicted,
+          evaluations_,
+          gradients_,
+          converged,
+          message};
+}
+
+// The step that need not be taken costs one evaluation, and leaves theta as close to the minimum as its
+// square.
+void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
+  const double value = evaluate(logarithmic ? VectorXd(x.array().exp()) : x);
+  if (!(value <= state.value)) return;
+  state.x = x;
+  state.value = value;
+}
+
+Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
+  reml_ = reml;
+  evaluations_ = gradients_ = 0;
+  const VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
+  Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
+  for (int restarts = 0; restarts < 5 && escape(best); ++restarts) {
+    const VectorXd from = Eigen::Map<const VectorXd>(best.theta.data(), x.size());
+    const Optimum next = quasi_newton(from);
+    const bool better = next.objective < best.objective;
+    if (better) best = next;
+    if (!better) break;
+  }
+  best.evaluations = evaluations_;
+  best.gradients = gradients_;
+  return best;
+}
+
+void Optimizer::gradient_in_log(State& state) {
+  const Index m = state.x.size();
+  const VectorXd theta = state.x.array().exp();
+  state.gradient.resize(m);
+  state.hessian.resize(m, m);
+  criterion_.gradient(state.gradient.data(), state.hessian.data());
+  ++gradients_;
+  state.gradient.array() *= theta.array();
+  state.hessian = theta.asDiagonal() * state.hessian * theta.asDiagonal();
+}
+
+Optimum Optimizer::newton(const VectorXd& start) {
+  const double floor = std::log(kFloor);
+  State state;
+  state.x = start.array().max(kFloor).log();
+  state.value = evaluate(state.x.array().exp());
+  if (!std::isfinite(state.value)) {
+    state.x.setZero();
+    state.value = evaluate(state.x.array().exp());
+  }
+  double predicted = 0.0;
+  bool converged = false;
+  const char* message = "too many evaluations";
+  std::vector<Index> free;
+  while (evaluations_ < options_.max_evaluations) {
+    gradient_in_log(state);
+    free.clear();
+    for (Index i = 0; i < state.x.size(); ++i)
+      if (state.x(i) > floor || state.gradient(i) < 0.0) free.push_back(i);
+    VectorXd step = newton_step(state.hessian, state.gradient, free);
+    predicted = -0.5 * state.gradient.dot(step);
+    if (predicted < options_.tolerance) {
+      converged = true;
+      message = kConverged;
+      last_step(state, (state.x + step).cwiseMax(floor), true);
+      break;
+    }
+    step *= std::min(1.0, 2.0 / step.cwiseAbs().maxCoeff());
+    const double slope = state.gradient.dot(step);
+    State trial;
+    double length = 1.0;
+    for (int halving = 0; halving < kHalvings; ++halving, length *= 0.5) {
+      trial.x = (state.x + length * step).cwiseMax(floor);
+      trial.value = evaluate(trial.x.array().exp());
+      if (trial.value <= state.value + kSufficient * length * slope) break;
+    }
+    if (!(trial.value < state.value)) {
+      // Rounding hides any further decrease.
+      criterion_.objective(VectorXd(state.x.array().exp()).data(), Scale::internal, reml_);
+      converged = predicted < 1e3 * options_.tolerance;
+      message = "no further decrease found";
+      break;
+    }
+    state = std::move(trial);
+  }
+  // At the floor with the criterion still falling: the variance is zero.
+  VectorXd theta = state.x.array().exp();
+  bool zeroed = false;
+  for (Index i = 0; i < theta.size(); ++i)
+    if (state.x(i) <= floor && state.gradient.size() > 0 && state.gradient(i) >= 0.0) {
+      theta(i) = 0.0;
+      zeroed = true;
+    }
+  state.x = theta;
+  if (zeroed) state.value = evaluate(theta);
+  return finish(state, predicted, converged, message);
+}
+
+Optimum Optimizer::quasi_newton(const VectorXd& start) {
+  const Index m = start.size();
+  State state;
+  state.x = start.cwiseMax(lower_);
+  state.value = evaluate(state.x);
+  if (!std::isfinite(state.value)) {
+    for (Index i = 0; i < m; ++i) state.x(i) = std::isfinite(lower_(i)) ? lower_(i) + 1.0 : 0.0;
+    state.value = evaluate(state.x);
+  }
+  state.gradient.resize(m);
+  state.hessian.resize(m, m);
+  criterion_.gradient(state.gradient.data(), state.hessian.data());
+  ++gradients_;
+  double predicted = 0.0;
+  bool fresh = true;  // the Hessian is the average information, not an update of it
+  std::vector<Index> free;
+  while (evaluations_ < options_.max_evaluations) {
+    free.clear();
+    for (Index i = 0; i < m; ++i)
+      if (state.x(i) > lower_(i) || state.gradient(i) < 0.0) free.push_back(i);
+    VectorXd step = newton_step(state.hessian, state.gradient, free);
+    predicted = -0.5 * state.gradient.dot(step);
+    if (predicted < options_.tolerance) {
+      last_step(state, (state.x + step).cwiseMax(lower_), false);
+      return finish(state, predicted, true, kConverged);
+    }
+    const double cap = std::max(1.0, state.x.cwiseAbs().maxCoeff());
+    step *= std::min(1.0, cap / step.cwiseAbs().maxCoeff());
+    State trial;
+    trial.gradient.resize(m);
+    double length = 1.0;
+    bool found = false;
+    for (int halving = 0; halving < kHalvings && !found; ++halving, length *= 0.5) {
+      trial.x = state.x + length * step;
+      // A bound is a saddle point of d unless it is the optimum, so it is approached tenfold at a time.
+      for (Index i = 0; i < m; ++i)
+        if (trial.x(i) < lower_(i) + 0.1 * (state.x(i) - lower_(i)))
+          trial.x(i) = state.x(i) - lower_(i) > 1e-3 ? lower_(i) + 0.1 * (state.x(i) - lower_(i))
+                                                     : std::max(trial.x(i), lower_(i));
+      trial.value = evaluate(trial.x);
+      found = trial.value <= state.value + kSufficient * state.gradient.dot(trial.x - state.x) &&
+              trial.value < state.value;
+    }
+    if (!found) {
+      criterion_.objective(state.x.data(), Scale::internal, reml_);
+      if (fresh)
+        return finish(state, predicted, predicted < 1e3 * options_.tolerance, "no further decrease found");
+      criterion_.gradient(state.gradient.data(), state.hessian.data());
+      ++gradients_;
+      fresh = true;
+      continue;
+    }
+    criterion_.gradient(trial.gradient.data());
+    ++gradients_;
+    trial.hessian = std::move(state.hessian);
+    update_bfgs(trial.hessian, trial.x - state.x, trial.gradient - state.gradient);
+    fresh = false;
+    state = std::move(trial);
+  }
+  return finish(state, predicted, false, "too many evaluations");
+}
+
+// Let N = d d / d(lambda lambda'), from the gradient M = 2 N lambda at a slightly enlarged lambda. Where
+// N has a negative eigenvalue, adding variance along its eigenvector lowers d.
+bool Optimizer::escape(Optimum& optimum) {
+  constexpr double kEnlarge = 1e-2, kSingular = 1e-3;
+  bool singular = false;
+  VectorXd enlarged = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
+  std::vector<MatrixXd> lambdas;
+  std::vector<int> terms;
+  for (const Block& block : blocks_)
+    for (const int term : block.terms) {
+      const CovarianceStructure& structure = criterion_.structure(term);
+      const int k = structure.size(), first = criterion_.first_parameter(term);
+      MatrixXd lambda(k, k), factor(k, k);
+      structure.lambda(optimum.theta.data() + first, lambda.data());
+      const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(lambda * lambda.transpose());
+      if (!(eigen.eigenvalues().minCoeff() < kSingular * kSingular)) continue;
+      singular = true;
+      factor = eigen.eigenvectors() *
+               eigen.eigenvalues().array().max(kEnlarge * kEnlarge).sqrt().matrix().asDiagonal();
+      structure.from_factor(factor.data(), enlarged.data() + first);
+      lambdas.push_back(lambda);
+      terms.push_back(term);
+    }
+  if (!singular || !std::isfinite(evaluate(enlarged))) return false;
+  VectorXd gradient(enlarged.size());
+  criterion_.gradient(gradient.data());
+  ++gradients_;
+  const VectorXd at_optimum = Eigen::Map<const VectorXd>(optimum.theta.data(), enlarged.size());
+  struct Direction {
+    double curvature;
+    std::size_t place;
+    VectorXd vector;
+  };
+  std::vector<Direction> directions;
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    const CovarianceStructure& structure = criterion_.structure(terms[i]);
+    const int k = structure.size();
+    MatrixXd lambda(k, k);
+    structure.lambda(enlarged.data() + criterion_.first_parameter(terms[i]), lambda.data());
+    const MatrixXd M = Eigen::Map<const MatrixXd>(criterion_.lambda_gradient(terms[i]).data(), k, k);
+    MatrixXd N = 0.5 * M * lambda.inverse();
+    N = (0.5 * (N + N.transpose())).eval();
+    if (structure.scales_only()) N = MatrixXd(N.diagonal().asDiagonal());
+    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(N);
+    directions.push_back({eigen.eigenvalues()(0), i, eigen.eigenvectors().col(0)});
+  }
+  const auto steepest = std::min_element(directions.begin(), directions.end(),
+                                         [](const Direction& a, const Direction& b) { return a.curvature < b.curvature; });
+  const double needed = optimum.objective - 1e-7;
+  if (!(steepest->curvature < 0.0)) return false;
+  const MatrixXd& lambda = lambdas[steepest->place];
+  const CovarianceStructure& structure = criterion_.structure(terms[steepest->place]);
+  for (const double length : {0.3, 0.1, 0.03, 0.01}) {
+    MatrixXd covariance = lambda * lambda.transpose() +
+                          length * length * steepest->vector * steepest->vector.transpose();
+    semidefinite_cholesky(covariance.data(), structure.size());
+    VectorXd trial = at_optimum;
+    structure.from_factor(covariance.data(),
+                          trial.data() + criterion_.first_parameter(terms[steepest->place]));
+    if (!(evaluate(trial) < needed)) continue;
+    optimum.theta.assign(trial.data(), trial.data() + trial.size());
+    return true;
+  }
+  return false;
+}
+
+}  // namespace crossnest

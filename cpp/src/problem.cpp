@@ -1,0 +1,345 @@
+#include "crossnest/problem.hpp"
+
+#include <Eigen/LU>
+#include <Eigen/QR>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "crossnest/row_sums.hpp"
+#include "crossnest/small_dense.hpp"
+#include "crossnest/start.hpp"
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace crossnest {
+
+namespace {
+
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+// A scale of the random effects below this, in the engine's coordinates, counts as zero (lme4's
+// isSingular uses the same number on the user's scale).
+constexpr double kSingular = 1e-4;
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+int thread_count(int asked) {
+  if (asked < 0) throw std::invalid_argument("threads must not be negative");
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::size_t memory_limit(std::size_t asked) {
+  if (asked > 0) return asked;
+#if defined(_SC_PHYS_PAGES)
+  const double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  return static_cast<std::size_t>(0.9 * bytes);
+#else
+  return 0;
+#endif
+}
+
+}  // namespace
+
+Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt)
+    : design_(std::move(design)), interrupt_(std::move(interrupt)), pool_(thread_count(options.threads)) {
+  design_.validate();
+  blocks_ = make_blocks(design_);
+  coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
+  if (coordinates_->rank() >= design_.n)
+    throw FitError("as many fixed effects as observations: there are no residual degrees of freedom");
+  A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
+  coordinates_->set_scale(A_->border_border().back(), design_.n);
+  A_->scale_response(coordinates_->scale());
+  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit(options.memory_limit));
+  const DenseKernels& kernels = options.kernels != nullptr ? *options.kernels : eigen_kernels();
+  factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels, pool_, interrupt_);
+  criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
+}
+
+void Problem::set_response(const double* y) {
+  for (Index i = 0; i < design_.n; ++i)
+    if (!std::isfinite(y[i])) throw std::invalid_argument("the response has a value that is not finite");
+  design_.y = y;
+  coordinates_->set_response(design_, pool_);
+  A_->set_response(design_, blocks_, *coordinates_, pool_);
+  coordinates_->set_scale(A_->border_border().back(), design_.n);
+  A_->scale_response(coordinates_->scale());
+}
+
+void Problem::check(const std::vector<double>& theta) const {
+  const std::vector<double>& bounds = criterion_->lower_bounds();
+  if (theta.size() != bounds.size())
+    throw std::invalid_argument("theta has " + std::to_string(theta.size()) + " values where the model has " +
+                                std::to_string(bounds.size()) + " covariance parameters");
+  for (std::size_t i = 0; i < theta.size(); ++i)
+    if (!std::isfinite(theta[i]) || theta[i] < bounds[i])
+      throw std::invalid_argument("theta[" + std::to_string(i) + "] is not finite or below its lower bound");
+}
+
+double Problem::objective(const std::vector<double>& theta, bool reml) {
+  check(theta);
+  return criterion_->objective(theta.data(), Scale::user, reml);
+}
+
+double Problem::gradient(const std::vector<double>& theta, bool reml, std::vector<double>& gradient) {
+  const double value = objective(theta, reml);
+  gradient.resize(theta.size());
+  if (std::isfinite(value)) criterion_->gradient(gradient.data());
+  return value;
+}
+
+void Problem::require_finite(const std::vector<double>& theta, bool reml) {
+  if (!std::isfinite(objective(theta, reml)))
+    throw FitError("the criterion cannot be computed at this theta: it is too large for double precision");
+}
+
+Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
+  require_finite(theta, reml);
+  Estimates out;
+  out.theta = theta;
+  out.reml = reml;
+  out.nu = criterion_->nu(reml);
+  out.log_det_omega = factor_->log_det();
+  factor_->border_solution();
+  fixed_estimates(out);
+  random_estimates(out);
+  residuals(out);
+  // The criterion again, with r2 summed from residuals instead of differenced.
+  out.objective = out.log_det_omega - A_->log_weights() + (reml ? out.log_det_C : 0.0) +
+                  out.nu * (1.0 + std::log(2.0 * 3.14159265358979323846 * out.pwrss / out.nu));
+  out.sigma = std::sqrt(out.pwrss / out.nu);
+  const std::vector<double> internal = criterion_->to_internal(theta.data());
+  for (std::size_t t = 0; t < design_.terms.size(); ++t) {
+    const int first = criterion_->first_parameter(static_cast<int>(t));
+    bool singular = false;
+    for (int a = first; a < first + criterion_->structure(static_cast<int>(t)).parameters(); ++a)
+      singular |= std::isfinite(criterion_->lower_bounds()[at(a)]) &&
+                  internal[at(a)] - criterion_->lower_bounds()[at(a)] < kSingular;
+    out.singular.push_back(singular);
+  }
+  return out;
+}
+
+// beta = T^-1 (beta0 + s R_X^-1 c_beta), and RX'RX = T'C~T.
+void Problem::fixed_estimates(Estimates& out) const {
+  const Index r = coordinates_->rank();
+  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const auto R = F.topLeftCorner(r, r).triangularView<Eigen::Upper>();
+  const VectorXd residual = R.solve(F.col(r).head(r));
+  const VectorXd internal = coordinates_->beta0() + coordinates_->scale() * residual;
+  const MatrixXd& T = coordinates_->fixed();
+  const VectorXd beta = T.partialPivLu().solve(internal);
+  out.beta.assign(beta.data(), beta.data() + r);
+  MatrixXd RX = MatrixXd::Zero(r, r);
+  if (r > 0) {
+    const MatrixXd product = R * T;
+    RX = Eigen::HouseholderQR<MatrixXd>(product).matrixQR().triangularView<Eigen::Upper>();
+    for (Eigen::Index i = 0; i < r; ++i)
+      if (RX(i, i) < 0.0) RX.row(i) = -RX.row(i);
+  }
+  out.log_det_C = r > 0 ? 2.0 * RX.diagonal().array().log().sum() : 0.0;
+  out.RX.assign(RX.data(), RX.data() + r * r);
+}
+
+void Problem::random_estimates(Estimates& out) const {
+  const Index q = factor_->q(), r = coordinates_->rank();
+  const double* W = factor_->border_solution().data() + r * q;
+  const double root = factor_->border().back() * coordinates_->scale();
+  out.u.resize(design_.terms.size());
+  out.b.resize(design_.terms.size());
+  for (const Term& term : design_.terms) out.effects.push_back(static_cast<int>(term.columns.size()));
+  for (std::size_t t = 0; t < blocks_.size(); ++t) {
+    const Block& block = blocks_[t];
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const int term = block.terms[j];
+      const CovarianceStructure& structure = criterion_->structure(term);
+      const int k = structure.size();
+      MatrixXd lambda(k, k);
+      structure.lambda(out.theta.data() + criterion_->first_parameter(term), lambda.data());
+      MatrixXd u(k, block.levels);
+      for (Index l = 0; l < block.levels; ++l)
+        for (int i = 0; i < k; ++i)
+          u(i, l) = root * W[factor_->block_start(static_cast<int>(t)) + l * block.k + block.offsets[j] + i];
+      const MatrixXd b = lambda * u;
+      out.u[at(term)].assign(u.data(), u.data() + u.size());
+      out.b[at(term)].assign(b.data(), b.data() + b.size());
+    }
+  }
+}
+
+// Fitted values and pwrss, row by row.
+void Problem::residuals(Estimates& out) {
+  const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
+  const double s = coordinates_->scale();
+  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const VectorXd beta = F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
+  const double* W = factor_->border_solution().data() + r * q;
+  const double root = factor_->border().back();
+  std::vector<double> b(at(q));
+  for (std::size_t t = 0; t < blocks_.size(); ++t)
+    for (Index l = 0; l < blocks_[t].levels; ++l) {
+      const Index start = factor_->block_start(static_cast<int>(t)) + l * blocks_[t].k;
+      multiply(criterion_->lambda(static_cast<int>(t)).data(), W + start, blocks_[t].k, blocks_[t].k, 1,
+               b.data() + start);
+    }
+  out.fitted.resize(at(design_.n));
+  double sum = 0.0;
+  sum_over_rows(pool_, design_.n, 1, &sum, [&](Index begin, Index end, double* partial) {
+    constexpr Index kRows = 256;
+    std::vector<double> mapped(at(kRows * width));
+    for (Index first = begin; first < end; first += kRows) {
+      const Index last = std::min(first + kRows, end);
+      coordinates_->map_rows(design_, first, last, mapped.data());
+      for (Index i = first; i < last; ++i) {
+        const double* row = mapped.data() + (i - first) * width;
+        const double* x = row + width - r - 2;
+        double mean = 0.0, ordinary = 0.0;  // X~beta~ + Z~b~, and X~beta0
+        for (Index j = 0; j < r; ++j) {
+          mean += x[j] * beta(j);
+          ordinary += x[j] * coordinates_->beta0()(j);
+        }
+        for (std::size_t t = 0; t < blocks_.size(); ++t) {
+          const Block& block = blocks_[t];
+          const Level level = design_.factors[at(block.factor)].codes[i];
+          mean += root * dot<0>(row + block.first_column,
+                                b.data() + factor_->block_start(static_cast<int>(t)) +
+                                    Index{level} * block.k,
+                                block.k);
+        }
+        const double residual = x[r] / s - mean;
+        *partial += x[r + 1] * residual * residual;
+        out.fitted[at(i)] = ordinary + s * mean;
+      }
+    }
+  });
+  double penalty = 0.0;
+  for (Index i = 0; i < q; ++i) penalty += W[i] * W[i];
+  out.pwrss = s * s * (sum + root * root * penalty);
+}
+
+Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  std::vector<double> from;
+  if (start.empty()) {
+    from = moment_start(blocks_, *A_, *criterion_);
+  } else {
+    check(start);
+    from = criterion_->to_internal(start.data());
+  }
+  Optimizer optimizer(*criterion_, blocks_, options, interrupt_);
+  Optimum best = optimizer.minimize(from, reml);
+  if (start.empty() && structure_->work() < options.cheap) {
+    // A criterion can have several minima; where evaluations cost next to nothing, look from another
+    // side: unit scales.
+    std::vector<double> unit(from.size(), 0.0);
+    for (std::size_t i = 0; i < unit.size(); ++i)
+      if (std::isfinite(criterion_->lower_bounds()[i])) unit[i] = 1.0;
+    const Optimum other = optimizer.minimize(unit, reml);
+    const int evaluations = best.evaluations + other.evaluations, gradients = best.gradients + other.gradients;
+    const bool verdict_better = other.converged && !best.converged && other.objective < best.objective + 1e-9;
+    if (other.objective < best.objective - 1e-9 || verdict_better) best = other;
+    best.evaluations = evaluations;
+    best.gradients = gradients;
+  }
+  if (!std::isfinite(best.objective))
+    throw FitError("the criterion could not be computed at any trial theta");
+  Fit fit;
+  fit.start = start.empty() ? criterion_->to_user(from.data()) : start;
+  fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
+  fit.predicted_decrease = best.predicted_decrease;
+  fit.evaluations = best.evaluations;
+  fit.gradients = best.gradients;
+  fit.converged = best.converged;
+  fit.message = best.message;
+  fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return fit;
+}
+
+std::vector<std::vector<double>> Problem::conditional_variances(const Estimates& at_theta) {
+  require_finite(at_theta.theta, at_theta.reml);
+  factor_->border_solution();
+  factor_->invert(false);
+  std::vector<std::vector<double>> out(design_.terms.size());
+  const double variance = at_theta.sigma * at_theta.sigma;
+  for (std::size_t t = 0; t < blocks_.size(); ++t) {
+    const Block& block = blocks_[t];
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const int term = block.terms[j], offset = block.offsets[j];
+      const int k = criterion_->structure(term).size();
+      MatrixXd lambda(k, k);
+      criterion_->structure(term).lambda(at_theta.theta.data() + criterion_->first_parameter(term), lambda.data());
+      out[at(term)].resize(at(block.levels * k * k));
+      for (Index l = 0; l < block.levels; ++l) {
+        const Eigen::Map<const MatrixXd> inverse(factor_->inverse_diagonal(static_cast<int>(t), l), block.k, block.k);
+        Eigen::Map<MatrixXd>(out[at(term)].data() + l * k * k, k, k) =
+            variance * (lambda * inverse.block(offset, offset, k, k) * lambda.transpose());
+      }
+    }
+  }
+  return out;
+}
+
+// z Lambda Omega^-1 Lambda' z' of one row; `mapped` is the row in the engine's coordinates.
+double Problem::leverage_of_random(Index row, const double* mapped) const {
+  double sum = 0.0;
+  std::vector<double> left, right, inverse;
+  const auto scaled = [&](std::size_t t, std::vector<double>& out) {
+    out.resize(at(blocks_[t].k));
+    multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(), mapped + blocks_[t].first_column,
+                        blocks_[t].k, blocks_[t].k, 1, out.data());
+  };
+  for (std::size_t t = 0; t < blocks_.size(); ++t) {
+    const Level level_t = design_.factors[at(blocks_[t].factor)].codes[row];
+    const int k = blocks_[t].k;
+    scaled(t, left);
+    const double* own = factor_->inverse_diagonal(static_cast<int>(t), level_t);
+    for (int j = 0; j < k; ++j)
+      for (int i = 0; i < k; ++i) sum += left[at(i)] * own[j * k + i] * left[at(j)];
+    for (std::size_t s = 0; s < t; ++s) {
+      const Level level_s = design_.factors[at(blocks_[s].factor)].codes[row];
+      scaled(s, right);
+      inverse.resize(at(blocks_[s].k * k));
+      factor_->inverse_block(static_cast<int>(s), level_s, static_cast<int>(t), level_t, inverse.data());
+      for (int j = 0; j < k; ++j)
+        sum += 2.0 * left[at(j)] * dot<0>(right.data(), inverse.data() + j * blocks_[s].k, blocks_[s].k);
+    }
+  }
+  return sum;
+}
+
+// h_i = w_i (z Lambda Omega^-1 Lambda' z' + |(x - z Lambda U_X) R_X^-1|^2).
+std::vector<double> Problem::leverages(const Estimates& at_theta) {
+  require_finite(at_theta.theta, at_theta.reml);
+  const std::vector<double>& W = factor_->border_solution();
+  factor_->invert(true);
+  const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
+  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const MatrixXd inverse = F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(MatrixXd::Identity(r, r));
+  std::vector<double> out(at(design_.n));
+  pool_.for_pieces(design_.n, 4096, [&](Index begin, Index end, int) {
+    std::vector<double> row(at(width)), left;
+    for (Index i = begin; i < end; ++i) {
+      coordinates_->map_rows(design_, i, i + 1, row.data());
+      const double* x = row.data() + width - r - 2;
+      Eigen::RowVectorXd fixed = Eigen::Map<const Eigen::RowVectorXd>(x, r) * inverse;
+      for (std::size_t t = 0; t < blocks_.size(); ++t) {
+        const Block& block = blocks_[t];
+        const Index start = factor_->block_start(static_cast<int>(t)) +
+                            Index{design_.factors[at(block.factor)].codes[i]} * block.k;
+        left.resize(at(block.k));
+        multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(), row.data() + block.first_column,
+                            block.k, block.k, 1, left.data());
+        for (Index j = 0; j < r; ++j) fixed(j) -= dot<0>(left.data(), W.data() + j * q + start, block.k);
+      }
+      out[at(i)] = x[r + 1] * (leverage_of_random(i, row.data()) + fixed.squaredNorm());
+    }
+  });
+  return out;
+}
+
+}  // namespace crossnest

@@ -1,0 +1,136 @@
+#include "crossnest/sparse_tail.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace crossnest {
+
+SparseTail::SparseTail(const Tail& tail) : size_(tail.size), S_(tail.size, tail.size) {
+  std::vector<double> values(tail.row.size(), 1.0);
+  S_ = Eigen::Map<const Matrix>(tail.size, tail.size, static_cast<Eigen::Index>(tail.row.size()),
+                                tail.column_start.data(), tail.row.data(), values.data());
+  cholesky_.analyzePattern(S_);
+}
+
+bool SparseTail::factorize() {
+  cholesky_.factorize_in_order(S_);
+  return cholesky_.info() == Eigen::Success;
+}
+
+double SparseTail::log_det() const {
+  const Matrix& L = cholesky_.factor();
+  double sum = 0.0;
+  for (Index j = 0; j < size_; ++j) sum += std::log(L.valuePtr()[L.outerIndexPtr()[j]]);
+  return 2.0 * sum;
+}
+
+void SparseTail::solve_lower(double* B, int columns) const {
+  const Matrix& L = cholesky_.factor();
+  const int* start = L.outerIndexPtr();
+  for (int c = 0; c < columns; ++c, B += size_)
+    for (Index j = 0; j < size_; ++j) {
+      const double x = B[j] /= L.valuePtr()[start[j]];
+      for (int p = start[j] + 1; p < start[j + 1]; ++p) B[L.innerIndexPtr()[p]] -= L.valuePtr()[p] * x;
+    }
+}
+
+void SparseTail::solve_lower_transposed(double* B, int columns) const {
+  const Matrix& L = cholesky_.factor();
+  const int* start = L.outerIndexPtr();
+  for (int c = 0; c < columns; ++c, B += size_)
+    for (Index j = size_ - 1; j >= 0; --j) {
+      double x = B[j];
+      for (int p = start[j] + 1; p < start[j + 1]; ++p) x -= L.valuePtr()[p] * B[L.innerIndexPtr()[p]];
+      B[j] = x / L.valuePtr()[start[j]];
+    }
+}
+
+// For column j with rows J below the diagonal, l = L_Jj / L_jj and Z = S^-1:
+//   Z_Jj = -Z_JJ l,   Z_jj = 1 / L_jj^2 - l'Z_Jj,
+// and Z_JJ is known, since every pair of rows of J is an entry of L.
+void SparseTail::invert() {
+  const Matrix& L = cholesky_.factor();
+  const int* start = L.outerIndexPtr();
+  const int* row = L.innerIndexPtr();
+  const double* value = L.valuePtr();
+  inverse_.resize(static_cast<std::size_t>(start[size_]));
+  work_.resize(static_cast<std::size_t>(size_));
+  place_.assign(static_cast<std::size_t>(size_), -1);
+  for (Index j = size_ - 1; j >= 0; --j) {
+    const int begin = start[j] + 1, end = start[j + 1];
+    const double pivot = value[start[j]];
+    for (int p = begin; p < end; ++p) {
+      place_[static_cast<std::size_t>(row[p])] = p;
+      work_[static_cast<std::size_t>(row[p])] = value[p] / pivot;
+      inverse_[static_cast<std::size_t>(p)] = 0.0;
+    }
+    for (int p = begin; p < end; ++p) {
+      const int k = row[p];
+      const double l_k = work_[static_cast<std::size_t>(k)];
+      double sum = inverse_[static_cast<std::size_t>(start[k])] * l_k;
+      for (int e = start[k] + 1; e < start[k + 1]; ++e) {
+        const int i = row[e];
+        const int at = place_[static_cast<std::size_t>(i)];
+        if (at < 0) continue;
+        const double z = inverse_[static_cast<std::size_t>(e)];
+        sum += z * work_[static_cast<std::size_t>(i)];
+        inverse_[static_cast<std::size_t>(at)] -= z * l_k;
+      }
+      inverse_[static_cast<std::size_t>(p)] -= sum;
+    }
+    double diagonal = 1.0 / (pivot * pivot);
+    for (int p = begin; p < end; ++p) {
+      diagonal -= work_[static_cast<std::size_t>(row[p])] * inverse_[static_cast<std::size_t>(p)];
+      place_[static_cast<std::size_t>(row[p])] = -1;
+    }
+    inverse_[static_cast<std::size_t>(start[j])] = diagonal;
+  }
+  if (!row_start_.empty()) return;
+  row_start_.assign(static_cast<std::size_t>(size_) + 1, 0);
+  for (Index j = 0; j < size_; ++j)
+    for (int p = start[j] + 1; p < start[j + 1]; ++p) ++row_start_[static_cast<std::size_t>(row[p]) + 1];
+  std::partial_sum(row_start_.begin(), row_start_.end(), row_start_.begin());
+  std::vector<int> next(row_start_.begin(), row_start_.end() - 1);
+  row_column_.resize(static_cast<std::size_t>(row_start_.back()));
+  row_entry_.resize(row_column_.size());
+  for (Index j = 0; j < size_; ++j)
+    for (int p = start[j] + 1; p < start[j + 1]; ++p) {
+      const std::size_t place = static_cast<std::size_t>(next[static_cast<std::size_t>(row[p])]++);
+      row_column_[place] = static_cast<int>(j);
+      row_entry_[place] = p;
+    }
+}
+
+void SparseTail::load_column(Index column, bool whole, double* work) const {
+  const Matrix& L = cholesky_.factor();
+  for (int p = L.outerIndexPtr()[column]; p < L.outerIndexPtr()[column + 1]; ++p)
+    work[L.innerIndexPtr()[p]] = inverse_[static_cast<std::size_t>(p)];
+  if (!whole) return;
+  const std::size_t c = static_cast<std::size_t>(column);
+  for (std::size_t i = static_cast<std::size_t>(row_start_[c]); i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
+    work[row_column_[i]] = inverse_[static_cast<std::size_t>(row_entry_[i])];
+}
+
+void SparseTail::clear_column(Index column, bool whole, double* work) const {
+  const Matrix& L = cholesky_.factor();
+  for (int p = L.outerIndexPtr()[column]; p < L.outerIndexPtr()[column + 1]; ++p)
+    work[L.innerIndexPtr()[p]] = 0.0;
+  if (!whole) return;
+  const std::size_t c = static_cast<std::size_t>(column);
+  for (std::size_t i = static_cast<std::size_t>(row_start_[c]); i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
+    work[row_column_[i]] = 0.0;
+}
+
+double SparseTail::inverse_entry(Index i, Index j) const {
+  const Matrix& L = cholesky_.factor();
+  const int column = static_cast<int>(std::min(i, j)), row = static_cast<int>(std::max(i, j));
+  const int* begin = L.innerIndexPtr() + L.outerIndexPtr()[column];
+  const int* end = L.innerIndexPtr() + L.outerIndexPtr()[column + 1];
+  const int* found = std::lower_bound(begin, end, row);
+  return found != end && *found == row
+             ? inverse_[static_cast<std::size_t>(found - L.innerIndexPtr())]
+             : 0.0;
+}
+
+}  // namespace crossnest

@@ -1,0 +1,79 @@
+#include "crossnest/start.hpp"
+
+#include <Eigen/Core>
+#include <Eigen/QR>
+#include <algorithm>
+#include <cmath>
+
+namespace crossnest {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// Squared Frobenius norms of Z_c'W Z_d for all pairs of columns of all blocks, the traces of Z_c'W Z_c
+// in the last row and column.
+Eigen::MatrixXd moment_matrix(const std::vector<Block>& blocks, const CrossProducts& A) {
+  const int columns = blocks.back().first_column + blocks.back().k;
+  Eigen::MatrixXd G = Eigen::MatrixXd::Zero(columns + 1, columns + 1);
+  for (std::size_t t = 0; t < blocks.size(); ++t) {
+    const int k = blocks[t].k, first = blocks[t].first_column;
+    const double* value = A.diagonal(static_cast<int>(t)).data();
+    for (Index l = 0; l < blocks[t].levels; ++l, value += k * k)
+      for (int j = 0; j < k; ++j) {
+        G(columns, first + j) += value[j * k + j];
+        for (int i = 0; i < k; ++i) G(first + i, first + j) += value[j * k + i] * value[j * k + i];
+      }
+    for (std::size_t s = 0; s < t; ++s) {
+      const int ks = blocks[s].k, first_s = blocks[s].first_column;
+      const CrossBlocks& cross = A.cross(static_cast<int>(s), static_cast<int>(t));
+      for (Index e = 0; e < cross.count(); ++e)
+        for (int j = 0; j < k; ++j)
+          for (int i = 0; i < ks; ++i) {
+            const double a = cross.values[at((e * k + j) * ks + i)];
+            G(first_s + i, first + j) += a * a;
+            G(first + j, first_s + i) += a * a;
+          }
+    }
+  }
+  G.col(columns) = G.row(columns).transpose();
+  G(columns, columns) = static_cast<double>(A.n());
+  return G;
+}
+
+Eigen::VectorXd quadratic_forms(const std::vector<Block>& blocks, const CrossProducts& A) {
+  const int columns = blocks.back().first_column + blocks.back().k, border = A.border();
+  Eigen::VectorXd q = Eigen::VectorXd::Zero(columns + 1);
+  for (std::size_t t = 0; t < blocks.size(); ++t) {
+    const int k = blocks[t].k;
+    const double* value = A.z_border(static_cast<int>(t)).data() + (border - 1) * k;
+    for (Index l = 0; l < blocks[t].levels; ++l, value += k * border)
+      for (int j = 0; j < k; ++j) q(blocks[t].first_column + j) += value[j] * value[j];
+  }
+  q(columns) = A.border_border().back();
+  return q;
+}
+
+}  // namespace
+
+std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossProducts& A,
+                                 const Criterion& criterion) {
+  const Eigen::MatrixXd G = moment_matrix(blocks, A);
+  const Eigen::Index columns = G.rows() - 1;
+  const Eigen::VectorXd variance = G.colPivHouseholderQr().solve(quadratic_forms(blocks, A));
+  const double residual = std::max(variance(columns), 0.05 * A.border_border().back() / static_cast<double>(A.n()));
+  std::vector<double> theta(at(criterion.parameters()));
+  for (const Block& block : blocks)
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const int term = block.terms[j], k = criterion.structure(term).size();
+      Eigen::MatrixXd factor = Eigen::MatrixXd::Zero(k, k);
+      for (int i = 0; i < k; ++i) {
+        const double ratio = variance(block.first_column + block.offsets[j] + i) / residual;
+        factor(i, i) = std::sqrt(std::clamp(ratio, 0.01, 100.0));
+      }
+      criterion.structure(term).from_factor(factor.data(), theta.data() + criterion.first_parameter(term));
+    }
+  return theta;
+}
+
+}  // namespace crossnest

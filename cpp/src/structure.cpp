@@ -1,0 +1,384 @@
+#include "crossnest/structure.hpp"
+
+#include <Eigen/OrderingMethods>
+#include <Eigen/SparseCore>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+namespace crossnest {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// Numbers below and on the diagonal of each column of L, for S = LL' with the given upper triangle
+// (rows increasing in each column): row k of L reaches from each entry of column k of S up the
+// elimination tree (Davis, Direct Methods for Sparse Linear Systems, 2006, section 4.3).
+std::vector<double> factor_column_counts(Index size, const std::vector<int>& start,
+                                         const std::vector<int>& row) {
+  std::vector<double> count(at(size), 1.0);
+  std::vector<int> parent(at(size), -1), visited(at(size), -1);
+  for (int k = 0; k < size; ++k) {
+    visited[at(k)] = k;
+    for (int p = start[at(k)]; p < start[at(k) + 1]; ++p)
+      for (int i = row[at(p)]; visited[at(i)] != k; i = parent[at(i)]) {
+        if (parent[at(i)] < 0) parent[at(i)] = k;
+        count[at(i)] += 1.0;
+        visited[at(i)] = k;
+      }
+  }
+  return count;
+}
+
+std::string gibibytes(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GiB", bytes / (1024.0 * 1024.0 * 1024.0));
+  return text;
+}
+
+}  // namespace
+
+Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
+                     std::size_t memory_limit)
+    : head_of_(blocks.size(), -1), border_(A.border()) {
+  choose_heads(blocks, A);
+  link_heads(A);
+  Index nodes = 0;
+  for (const int block : tail_blocks_) nodes += blocks[at(block)].levels;
+  std::vector<Level> order(at(nodes));
+  std::iota(order.begin(), order.end(), 0);
+  place_tail(blocks, order);
+  for (HeadBlock& head : heads_) tail_rows(head, blocks, A);
+  tail_sources(A);
+  if (wants_sparse(kind)) {
+    const auto graph = node_graph();
+    using Sparse = Eigen::SparseMatrix<double>;
+    std::vector<Eigen::Triplet<double>> entries;
+    for (Level c = 0; c < static_cast<Level>(graph.size()); ++c) {
+      entries.emplace_back(c, c, 1.0);
+      for (const Level r : graph[at(c)]) {
+        entries.emplace_back(r, c, 1.0);
+        entries.emplace_back(c, r, 1.0);
+      }
+    }
+    Sparse pattern(static_cast<Eigen::Index>(nodes), static_cast<Eigen::Index>(nodes));
+    pattern.setFromTriplets(entries.begin(), entries.end());
+    Eigen::PermutationMatrix<Eigen::Dynamic, Eigen::Dynamic, int> elimination;
+    Eigen::AMDOrdering<int>()(pattern, elimination);
+    std::copy(elimination.indices().data(), elimination.indices().data() + nodes, order.begin());
+
+    std::vector<Level> natural(order.size());
+    std::iota(natural.begin(), natural.end(), 0);
+    const auto arrange = [&](const std::vector<Level>& nodes_in_order) {
+      place_tail(blocks, nodes_in_order);
+      for (HeadBlock& head : heads_) tail_rows(head, blocks, A);
+      tail_sources(A);
+    };
+    arrange(order);
+    tail_.sparse = true;
+    sparse_pattern();
+    // A dense factorization does many times more operations a second than a sparse one.
+    constexpr double kDenseSpeed = 15.0;
+    const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
+    double sparse_work = 0.0;
+    for (const double count : counts) sparse_work += 3.0 * count * count;
+    const double q2 = static_cast<double>(tail_.size);
+    const bool dense_fits = memory_limit == 0 || 8.0 * q2 * q2 < static_cast<double>(memory_limit);
+    if (kind == TailKind::automatic && dense_fits && kDenseSpeed * sparse_work > q2 * q2 * q2) {
+      tail_.sparse = false;
+      arrange(natural);
+    }
+  }
+  map_tail_to_ancestors();
+  count_work();
+  check_memory(memory_limit);
+}
+
+// Blocks come by decreasing size. The first is eliminated first; a later one joins the head when all
+// head blocks are nested in it, for then eliminating them leaves its diagonal block block-diagonal.
+void Structure::choose_heads(const std::vector<Block>& blocks, const CrossProducts& A) {
+  for (int t = 0; t < A.blocks(); ++t) {
+    const bool nested = std::all_of(heads_.begin(), heads_.end(), [&](const HeadBlock& head) {
+      return A.cross(head.block, t).nested();
+    });
+    if (!nested) {
+      tail_blocks_.push_back(t);
+      continue;
+    }
+    head_of_[at(t)] = static_cast<int>(heads_.size());
+    HeadBlock head{};
+    head.block = t;
+    head.levels = blocks[at(t)].levels;
+    head.k = blocks[at(t)].k;
+    heads_.push_back(std::move(head));
+  }
+}
+
+void Structure::link_heads(const CrossProducts& A) {
+  const int count = static_cast<int>(heads_.size());
+  for (int h = 0; h < count; ++h) {
+    HeadBlock& head = heads_[at(h)];
+    int offset = 0;
+    for (int a = h + 1; a < count; ++a) {
+      HeadBlock& later = heads_[at(a)];
+      const std::vector<Level>& parent = A.cross(head.block, later.block).column;
+      later.descendants.push_back({h, static_cast<int>(head.ancestors.size()), {}, {}});
+      HeadBlock::Descendant& descendant = later.descendants.back();
+      descendant.start.assign(at(later.levels) + 1, 0);
+      for (const Level level : parent) ++descendant.start[at(level) + 1];
+      std::partial_sum(descendant.start.begin(), descendant.start.end(), descendant.start.begin());
+      std::vector<Index> next(descendant.start.begin(), descendant.start.end() - 1);
+      descendant.child.resize(parent.size());
+      for (std::size_t l = 0; l < parent.size(); ++l)
+        descendant.child[at(next[at(parent[l])]++)] = static_cast<Level>(l);
+      head.ancestors.push_back({a, offset, later.k, &parent, {}});
+      offset += later.k;
+    }
+    head.border_offset = offset;
+    head.fixed = offset + border_;
+  }
+}
+
+void Structure::place_tail(const std::vector<Block>& blocks, const std::vector<Level>& order) {
+  std::vector<Tail::Node> natural;
+  for (const int block : tail_blocks_)
+    for (Index level = 0; level < blocks[at(block)].levels; ++level)
+      natural.push_back({block, static_cast<Level>(level), 0});
+  tail_.nodes.clear();
+  tail_.node_of.assign(blocks.size(), {});
+  for (const int block : tail_blocks_) tail_.node_of[at(block)].resize(at(blocks[at(block)].levels));
+  Index start = 0;
+  for (const Level from : order) {
+    Tail::Node node = natural[at(from)];
+    node.start = static_cast<Level>(start);
+    start += blocks[at(node.block)].k;
+    tail_.node_of[at(node.block)][at(node.level)] = static_cast<Level>(tail_.nodes.size());
+    tail_.nodes.push_back(node);
+  }
+  tail_.size = start;
+}
+
+void Structure::tail_rows(HeadBlock& head, const std::vector<Block>& blocks, const CrossProducts& A) {
+  struct Entry {
+    Level node;
+    Index entry;
+  };
+  std::vector<Index> start(at(head.levels) + 1, 0);
+  // Calls visit(level, tail node, entry) for everything this block is coupled to in the tail.
+  const auto each = [&](auto&& visit) {
+    for (const int s : tail_blocks_) {
+      const bool head_first = head.block < s;
+      const CrossBlocks& cross = head_first ? A.cross(head.block, s) : A.cross(s, head.block);
+      const auto& node_of = tail_.node_of[at(s)];
+      for (Index r = 0; r + 1 < static_cast<Index>(cross.row_start.size()); ++r)
+        for (Index e = cross.row_start[at(r)]; e < cross.row_start[at(r) + 1]; ++e) {
+          const Level c = cross.column[at(e)];
+          if (head_first)
+            visit(r, node_of[at(c)], e);
+          else
+            visit(Index{c}, node_of[at(r)], e);
+        }
+    }
+  };
+  each([&](Index level, Level, Index) { ++start[at(level) + 1]; });
+  std::partial_sum(start.begin(), start.end(), start.begin());
+  std::vector<Entry> entries(at(start.back()));
+  std::vector<Index> next(start.begin(), start.end() - 1);
+  each([&](Index level, Level node, Index entry) { entries[at(next[at(level)]++)] = {node, entry}; });
+
+  head.tail_start.assign(1, 0);
+  head.tail_column.clear();
+  head.source.clear();
+  head.source_start = start;
+  for (Index l = 0; l < head.levels; ++l) {
+    const auto first = entries.begin() + start[at(l)], last = entries.begin() + start[at(l) + 1];
+    std::sort(first, last, [](const Entry& a, const Entry& b) { return a.node < b.node; });
+    for (auto e = first; e != last; ++e) {
+      const Tail::Node& node = tail_.nodes[at(e->node)];
+      head.source.push_back({e->entry, node.block});
+      for (int i = 0; i < blocks[at(node.block)].k; ++i)
+        head.tail_column.push_back(node.start + static_cast<Level>(i));
+    }
+    head.tail_start.push_back(static_cast<Index>(head.tail_column.size()));
+  }
+
+  head.column_start.assign(at(tail_.size) + 1, 0);
+  for (const Level c : head.tail_column) ++head.column_start[at(c) + 1];
+  std::partial_sum(head.column_start.begin(), head.column_start.end(), head.column_start.begin());
+  head.column_level.resize(head.tail_column.size());
+  head.column_entry.resize(head.tail_column.size());
+  next.assign(head.column_start.begin(), head.column_start.end() - 1);
+  for (Index l = 0; l < head.levels; ++l)
+    for (Index e = head.tail_start[at(l)]; e < head.tail_start[at(l) + 1]; ++e) {
+      const Index place = next[at(head.tail_column[at(e)])]++;
+      head.column_level[at(place)] = static_cast<Level>(l);
+      head.column_entry[at(place)] = e;
+    }
+}
+
+// A level that occurs with a tail level takes its ancestors along, so every tail column of a row is
+// also one of its ancestors' rows.
+void Structure::map_tail_to_ancestors() {
+  for (HeadBlock& head : heads_)
+    for (HeadBlock::Ancestor& ancestor : head.ancestors) {
+      const HeadBlock& later = heads_[at(ancestor.head)];
+      ancestor.tail_map.resize(head.tail_column.size());
+      for (Index l = 0; l < head.levels; ++l) {
+        Index e = later.tail_start[at((*ancestor.parent)[at(l)])];
+        for (Index i = head.tail_start[at(l)]; i < head.tail_start[at(l) + 1]; ++i) {
+          while (later.tail_column[at(e)] != head.tail_column[at(i)]) ++e;
+          ancestor.tail_map[at(i)] = e;
+        }
+      }
+    }
+}
+
+void Structure::tail_sources(const CrossProducts& A) {
+  tail_.source_start.assign(tail_.nodes.size() + 1, 0);
+  const auto each = [&](auto&& visit) {
+    for (std::size_t j = 0; j < tail_blocks_.size(); ++j)
+      for (std::size_t i = 0; i < j; ++i) {
+        const int s = tail_blocks_[i], t = tail_blocks_[j];
+        const CrossBlocks& cross = A.cross(s, t);
+        for (Index l = 0; l + 1 < static_cast<Index>(cross.row_start.size()); ++l)
+          for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e)
+            visit(tail_.node_of[at(s)][at(l)], tail_.node_of[at(t)][at(cross.column[at(e)])], e);
+      }
+  };
+  each([&](Level a, Level b, Index) { ++tail_.source_start[at(std::max(a, b)) + 1]; });
+  std::partial_sum(tail_.source_start.begin(), tail_.source_start.end(), tail_.source_start.begin());
+  tail_.source.resize(at(tail_.source_start.back()));
+  std::vector<Index> next(tail_.source_start.begin(), tail_.source_start.end() - 1);
+  each([&](Level a, Level b, Index e) {
+    tail_.source[at(next[at(std::max(a, b))]++)] = {std::min(a, b), e, a > b};
+  });
+}
+
+// For each tail node, the earlier nodes its column of S has entries in, increasing.
+std::vector<std::vector<Level>> Structure::node_graph() const {
+  std::vector<Level> node_at(at(tail_.size), -1);  // the node that starts at a scalar column
+  for (std::size_t i = 0; i < tail_.nodes.size(); ++i)
+    node_at[at(tail_.nodes[i].start)] = static_cast<Level>(i);
+  std::vector<std::vector<Level>> graph(tail_.nodes.size());
+  std::vector<Level> seen(tail_.nodes.size(), -1);
+  for (Level c = 0; c < static_cast<Level>(tail_.nodes.size()); ++c) {
+    std::vector<Level>& rows = graph[at(c)];
+    const auto add = [&](Level r) {
+      if (r < 0 || seen[at(r)] == c) return;
+      seen[at(r)] = c;
+      rows.push_back(r);
+    };
+    for (Index i = tail_.source_start[at(c)]; i < tail_.source_start[at(c) + 1]; ++i)
+      add(tail_.source[at(i)].row);
+    const Level column = tail_.nodes[at(c)].start;
+    for (const HeadBlock& head : heads_)
+      for (Index i = head.column_start[at(column)]; i < head.column_start[at(column) + 1]; ++i)
+        for (Index e = head.tail_start[at(head.column_level[at(i)])]; e < head.column_entry[at(i)]; ++e)
+          add(node_at[at(head.tail_column[at(e)])]);
+    std::sort(rows.begin(), rows.end());
+  }
+  return graph;
+}
+
+// The share of nonzeros in a sample of the columns of S.
+double Structure::sampled_density() const {
+  constexpr Index kSample = 32;
+  std::vector<Index> seen(at(tail_.size), -1);
+  double found = 0.0;
+  for (Index i = 0; i < kSample; ++i) {
+    const Index column = tail_.size * i / kSample;
+    for (const HeadBlock& head : heads_)
+      for (Index a = head.column_start[at(column)]; a < head.column_start[at(column) + 1]; ++a) {
+        const Index level = head.column_level[at(a)];
+        for (Index e = head.tail_start[at(level)]; e < head.tail_start[at(level) + 1]; ++e) {
+          Index& mark = seen[at(head.tail_column[at(e)])];
+          if (mark != i) found += 1.0;
+          mark = i;
+        }
+      }
+  }
+  return found / (static_cast<double>(kSample) * static_cast<double>(tail_.size));
+}
+
+bool Structure::wants_sparse(TailKind kind) const {
+  if (tail_.size == 0 || kind == TailKind::dense) return false;
+  if (kind == TailKind::sparse) return true;
+  return tail_.size > 256 && sampled_density() < 0.2;  // up to 256 columns dense is instant
+}
+
+void Structure::sparse_pattern() {
+  const std::vector<std::vector<Level>> graph = node_graph();
+  tail_.column_start.assign(1, 0);
+  tail_.row.clear();
+  for (std::size_t c = 0; c < graph.size(); ++c) {
+    const Level first = tail_.nodes[c].start;
+    const Level last = c + 1 < graph.size() ? tail_.nodes[c + 1].start : static_cast<Level>(tail_.size);
+    for (Level column = first; column < last; ++column) {
+      for (const Level r : graph[c]) {
+        const Level end = tail_.nodes[at(r) + 1].start;
+        for (Level row = tail_.nodes[at(r)].start; row < end; ++row) tail_.row.push_back(row);
+      }
+      for (Level row = first; row <= column; ++row) tail_.row.push_back(row);
+      tail_.column_start.push_back(static_cast<int>(tail_.row.size()));
+    }
+  }
+  const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
+  tail_.factor_numbers = std::accumulate(counts.begin(), counts.end(), 0.0);
+}
+
+void Structure::count_work() {
+  work_ = 0.0;
+  for (const HeadBlock& head : heads_) {
+    const double k = head.k;
+    for (Index l = 0; l < head.levels; ++l) {
+      const double width =
+          head.fixed + static_cast<double>(head.tail_start[at(l) + 1] - head.tail_start[at(l)]);
+      work_ += k * k * (k / 3.0 + width) + 0.5 * k * width * width;
+    }
+  }
+  const double q2 = static_cast<double>(tail_.size);
+  if (tail_.sparse) {
+    const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
+    for (const double count : counts) work_ += count * count;
+  } else {
+    work_ += q2 * q2 * q2 / 6.0;
+  }
+}
+
+std::vector<BlockReport> Structure::report() const {
+  std::vector<BlockReport> lines;
+  for (const HeadBlock& head : heads_) {
+    const Index numbers = head.numbers() + head.levels * head.k * head.k;
+    lines.push_back({{head.block},
+                     "block-diagonal",
+                     head.levels * head.k,
+                     head.k,
+                     numbers,
+                     sizeof(double) * static_cast<std::size_t>(2 * numbers)});
+  }
+  if (tail_.size > 0) {
+    const double q2 = static_cast<double>(tail_.size);
+    const double numbers = tail_.sparse ? tail_.factor_numbers : q2 * q2;
+    // The dense inverse takes the place of the factor; the sparse one stands beside it.
+    const double bytes = tail_.sparse ? 2.0 * 12.0 * numbers : 8.0 * numbers;
+    lines.push_back({tail_blocks_, tail_.sparse ? "sparse" : "dense", tail_.size, 1,
+                     static_cast<Index>(numbers), static_cast<std::size_t>(bytes)});
+  }
+  return lines;
+}
+
+void Structure::check_memory(std::size_t limit) const {
+  double total = 0.0;
+  for (const BlockReport& line : report()) total += static_cast<double>(line.bytes);
+  if (limit > 0 && total > static_cast<double>(limit))
+    throw MemoryLimitError("the factor of this model needs about " + gibibytes(total) + " (" +
+                           (tail_.sparse ? "sparse" : "dense") + " tail of " +
+                           std::to_string(tail_.size) + " random effects), more than the limit of " +
+                           gibibytes(static_cast<double>(limit)));
+  if (tail_.sparse && tail_.factor_numbers > 2147483647.0)
+    throw MemoryLimitError("the sparse factor of this model has more than 2^31 numbers");
+}
+
+}  // namespace crossnest

@@ -1,0 +1,64 @@
+"""Options of a fit that change how it is computed, not what is estimated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Control:
+    """Options of the engine.
+
+    Attributes
+    ----------
+    threads : int or None
+        Threads to use; None for all cores. The results do not depend on it.
+    tolerance : float
+        The fit stops where the decrease of the criterion predicted for one more Newton step,
+        1/2 g'H^-1 g, is below this. It is free of the data's scale.
+    max_evaluations : int
+        Evaluations of the criterion after which the optimizer gives up.
+    memory_limit : int or None
+        Bytes the engine may take; a design that needs more is refused before anything is
+        allocated. None for what the machine has.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an option has the wrong type or lies outside its range.
+    """
+
+    threads: int | None = None
+    tolerance: float = 1e-9
+    max_evaluations: int = 10_000
+    memory_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every option."""
+        if self.threads is not None:
+            _check_count("threads", self.threads)
+        _check_count("max_evaluations", self.max_evaluations)
+        if self.memory_limit is not None:
+            _check_count("memory_limit", self.memory_limit)
+        _check_positive("tolerance", self.tolerance)
+
+    def optimizer_options(self) -> dict[str, Any]:
+        """Give the options of the optimizer as the engine takes them."""
+        return {"tolerance": float(self.tolerance), "max_evaluations": int(self.max_evaluations)}
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"Control: {name} must be a number, not {value!r}")
+    if not (math.isfinite(value) and float(value) > 0):
+        raise ValueError(f"Control: {name} must be positive, not {value!r}")
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"Control: {name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"Control: {name} must be at least 1, not {value}")

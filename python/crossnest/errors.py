@@ -1,0 +1,25 @@
+"""Errors and warnings of the package."""
+
+
+class FormulaError(ValueError):
+    """The text of a model formula cannot be understood."""
+
+
+class DesignError(ValueError):
+    """The data do not give a design the model can be fitted to."""
+
+
+class CrossnestWarning(UserWarning):
+    """Base class of all warnings the package gives."""
+
+
+class SingularFitWarning(CrossnestWarning):
+    """A covariance matrix of random effects was estimated on its boundary."""
+
+
+class ConvergenceWarning(CrossnestWarning):
+    """The optimizer stopped before the criterion was at its minimum."""
+
+
+class RankDeficiencyWarning(CrossnestWarning):
+    """Columns of the fixed-effects model matrix are aliased and were dropped."""

@@ -1,0 +1,108 @@
+"""Fitting: from a formula and a data frame to a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
+
+from .control import Control
+from .design import build_design
+from .model import Labels, LinearMixedModel, _fit_design, warn_about
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    reml: bool = True,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    start: ArrayLike | None = None,
+    control: Control | None = None,
+    na_action: Literal["drop", "raise"] = "drop",
+) -> LinearMixedModel:
+    """Fit a linear mixed model.
+
+    Parameters
+    ----------
+    formula : str
+        Response and terms, such as ``"Reaction ~ Days + (Days | Subject)"``: lme4's grammar of
+        random-effects terms, formulaic's for everything else.
+    data : DataFrame
+        The data: a pandas data frame or anything narwhals reads.
+    reml : bool
+        Whether to minimise the REML criterion, and not the deviance (maximum likelihood).
+    weights : str or (n_rows,) array_like, optional
+        Precision weights, a column's name or values: Var(e_i) = sigma^2 / weights_i.
+    offset : str or (n_rows,) array_like, optional
+        Known part of the linear predictor, a column's name or values.
+    contrasts : mapping, optional
+        Contrasts of factors by column name, as formulaic takes them.
+    start : (n_theta,) array_like or Series, optional
+        Covariance parameters to start from.
+    control : Control, optional
+        Options of the engine.
+    na_action : {"drop", "raise"}
+        What to do with rows that have a missing value in a column used.
+
+    Returns
+    -------
+    LinearMixedModel
+        The fitted model.
+
+    Raises
+    ------
+    FormulaError, DesignError
+        If formula or data do not make a model; the message names the culprit.
+    ValueError
+        If `start` does not fit the model.
+    MemoryError
+        If the design needs more memory than there is or `control` allows.
+
+    Warns
+    -----
+    RankDeficiencyWarning
+        Aliased columns of the fixed effects were dropped.
+    SingularFitWarning
+        A covariance matrix of random effects was estimated on its boundary.
+    ConvergenceWarning
+        The optimizer stopped before the minimum.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
+    Journal of Statistical Software 67(1).
+
+    Examples
+    --------
+    >>> import crossnest
+    >>> sleepstudy = crossnest.datasets.sleepstudy()
+    >>> model = crossnest.lmer("Reaction ~ Days + (Days | Subject)", sleepstudy)
+    >>> print(round(model.objective, 3))
+    1743.628
+    """
+    if control is not None and not isinstance(control, Control):
+        raise TypeError(f"control must be a crossnest.Control, not {type(control).__name__}")
+    design = build_design(
+        formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
+    )
+    labels = Labels(_name_of(data), _label(weights), _label(offset))
+    model = _fit_design(design, reml, start, control or Control(), labels)
+    warn_about(model, stacklevel=3)
+    return model
+
+
+def _name_of(data: Any) -> str | None:
+    """Find the name a data frame was given: pandas keeps one in ``attrs``."""
+    name = getattr(data, "attrs", {}).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _label(column: str | ArrayLike | None) -> str | None:
+    """Say how weights or an offset were given."""
+    if column is None or isinstance(column, str):
+        return column
+    name = getattr(column, "name", None)
+    return name if isinstance(name, str) else "(array)"

@@ -1,0 +1,42 @@
+"""The registry of fitted models shared by the tests: each is fitted once, when first asked for."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import Any
+
+import pytest
+
+import crossnest
+from reference_cases import load_case
+
+#: name: (bundled data set, formula, other arguments of lmer)
+MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "sleepstudy": ("sleepstudy", "Reaction ~ Days + (Days | Subject)", {}),
+    "sleepstudy_ml": ("sleepstudy", "Reaction ~ Days + (Days | Subject)", {"reml": False}),
+    "sleepstudy_zcp": ("sleepstudy", "Reaction ~ Days + (Days || Subject)", {}),
+    "pastes": ("pastes", "strength ~ 1 + (1 | batch/cask)", {}),
+    "penicillin": ("penicillin", "diameter ~ 1 + (1 | plate) + (1 | sample)", {}),
+    "machines": ("machines", "score ~ Machine + (0 + Machine | Worker)", {}),
+    "dyestuff2": ("dyestuff2", "Yield ~ 1 + (1 | Batch)", {}),
+    "no_fixed": ("sleepstudy", "Reaction ~ 0 + (1 | Subject)", {}),
+}
+
+
+@functools.cache
+def fitted_model(name: str) -> crossnest.LinearMixedModel:
+    """Fit a model of the registry, or "directory/case" of the reference cases."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.CrossnestWarning)
+        if "/" in name:
+            directory, case = name.split("/")
+            return crossnest.lmer(**load_case(case, directory).fit_arguments())
+        dataset, formula, arguments = MODELS[name]
+        return crossnest.lmer(formula, crossnest.datasets.load(dataset), **arguments)
+
+
+@pytest.fixture(scope="session")
+def fitted():
+    """Give the function that fits a model of the registry by name."""
+    return fitted_model

@@ -1,0 +1,4 @@
+#include <crossnest/version.hpp>
+#include <cstdio>
+
+int main() { std::puts(crossnest::version()); }

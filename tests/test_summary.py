@@ -1,0 +1,194 @@
+"""The printed summary, compared line by line with R's for the same numbers.
+
+Summaries are built from R's numbers, so that what is tested here is layout and digits alone.
+Where crossnest says something in its own words (the optimizer's lines, the hint on many fixed
+effects), R's words are replaced by ours before comparing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from crossnest.summary import Summary, correlation_matrix, residual_quantiles
+from crossnest.var_corr import CovarianceTerm, VarCorr
+from reference_cases import ReferenceCase, all_cases, as_array, as_list
+
+OURS = {
+    "boundary (singular) fit: see help('isSingular')": "boundary (singular) fit: see `is_singular`",
+    "Use print(x, correlation=TRUE)  or": "Use summary(correlation=True)  or",
+    "    vcov(x)        if you need it": "    vcov        if you need it",
+}
+OPTIMIZER = "optimizer convergence code: 0 (OK)"
+
+
+def expected_lines(case: ReferenceCase) -> list[str]:
+    lines = [OURS.get(line, line) for line in as_list(case.expected["summary_text"])]
+    return [OPTIMIZER if line.startswith("optimizer (") else line for line in lines]
+
+
+def var_corr_of(case: ReferenceCase) -> VarCorr:
+    table = case.expected["varcorr"]
+    rows = list(zip(*(as_list(table[key]) for key in ("grp", "var1", "var2", "vcov")), strict=True))
+    terms = []
+    for group in dict.fromkeys(row[0] for row in rows[:-1]):
+        own = [row for row in rows if row[0] == group]
+        names = tuple(row[1] for row in own if row[2] is None)
+        covariance = np.zeros((len(names), len(names)))
+        for _, var1, var2, vcov in own:
+            i, j = names.index(var1), names.index(var2 or var1)
+            covariance[i, j] = covariance[j, i] = vcov
+        terms.append(CovarianceTerm(group, names, covariance))
+    return VarCorr(terms, case.sigma)
+
+
+def summary_of(case: ReferenceCase) -> Summary:
+    expected = case.expected
+    text = as_list(expected["summary_text"])
+    dropped = [line for line in text if "rank deficient" in line]
+    names = case.coef_names if "coef" in expected else []
+    vcov = case.vcov if names else np.zeros((0, 0))
+    table = np.column_stack([case.beta, case.se, as_array(expected["coef"]["t"])])
+    return Summary(
+        formula=case.r_formula,
+        data_name=next(line[9:] for line in text if line.startswith("   Data: ")),
+        weights=case.weights,
+        offset=case.offset,
+        reml=case.reml,
+        objective=case.criterion,
+        llf=float(expected["logLik"]),
+        aic=float(expected["AIC"]),
+        bic=float(expected["BIC"]),
+        df_resid=int(expected["nobs"]) - int(expected["df"]),
+        residual_quantiles=as_array(expected["scaled_residual_quantiles"]),
+        var_corr=var_corr_of(case),
+        nobs=int(expected["nobs"]),
+        n_missing=0,
+        n_zero_weight=0,
+        n_levels=expected["n_levels"],
+        coef_names=tuple(names),
+        coef_columns=("Estimate", "Std. Error", "t value"),
+        coefficients=table,
+        correlation=correlation_matrix(vcov),
+        dropped=("column",) * (int(dropped[0].split()[-4]) if dropped else 0),
+        messages=(OPTIMIZER, OURS["boundary (singular) fit: see help('isSingular')"])
+        if case.singular
+        else (),
+        show_correlation=asked_for_correlation(case),
+    )
+
+
+def asked_for_correlation(case: ReferenceCase) -> bool | None:
+    """Tell what R was asked; the hint on many fixed effects is in the texts of golden only."""
+    asked = case.expected.get("print_arguments")
+    if isinstance(asked, dict) and "correlation" in asked:
+        return bool(asked["correlation"])
+    hidden = case.directory.name == "reference" and len(case.coef_names) > 12
+    return False if hidden else None
+
+
+def with_r_names(summary: Summary, case: ReferenceCase) -> Summary:
+    """Rename what R and formulaic name differently: coefficients, formula; and name the data."""
+    theirs = summary_of(case)
+    pairs = zip(summary.var_corr.terms, theirs.var_corr.terms, strict=True)
+    terms = [dataclasses.replace(ours, names=r.names) for ours, r in pairs]
+    return dataclasses.replace(
+        summary,
+        formula=theirs.formula,
+        data_name=theirs.data_name,
+        coef_names=theirs.coef_names,
+        var_corr=VarCorr(terms, summary.var_corr.sigma),
+        n_missing=0,
+        show_correlation=theirs.show_correlation,
+    )
+
+
+CASES = [*all_cases("reference"), *all_cases("golden")]
+by_name = pytest.mark.parametrize(
+    "case", CASES, ids=[f"{case.directory.name}/{case.name}" for case in CASES]
+)
+
+
+@by_name
+def test_text_is_lme4s_line_by_line(case):
+    assert summary_of(case).text.split("\n") == expected_lines(case)
+
+
+@by_name
+def test_text_of_a_fit_is_lme4s_line_by_line(case, fitted):
+    summary = fitted(f"{case.directory.name}/{case.name}").summary()
+    assert with_r_names(summary, case).text.split("\n") == expected_lines(case)
+
+
+def test_short_text_is_lme4s(fitted):
+    summary = fitted("sleepstudy").summary()
+    assert dataclasses.replace(summary, data_name="sleepstudy").short_text == SHORT
+    ml = fitted("sleepstudy_ml").summary().short_text.split("\n")
+    assert ml[2] == "      AIC       BIC    logLik  deviance  df.resid "
+    assert ml[3] == "1763.9393 1783.0971 -875.9697 1751.9393       174 "
+    assert "No fixed effect coefficients" in fitted("no_fixed").summary().short_text
+
+
+SHORT = """\
+Linear mixed model fit by REML ['lmerMod']
+Formula: Reaction ~ Days + (Days | Subject)
+   Data: sleepstudy
+REML criterion at convergence: 1743.628
+Random effects:
+ Groups   Name        Std.Dev. Corr
+ Subject  (Intercept) 24.741       
+          Days         5.922   0.07
+ Residual             25.592       
+Number of obs: 180, groups:  Subject, 18
+Fixed Effects:
+(Intercept)         Days  
+     251.41        10.47  """  # noqa: W291
+
+
+def test_coef_table(fitted):
+    model = fitted("sleepstudy")
+    table = model.summary().coef_table
+    assert list(table.columns) == ["Estimate", "Std. Error", "t value"]
+    assert list(table.index) == ["(Intercept)", "Days"]
+    np.testing.assert_array_equal(table["Estimate"], model.fixef)
+    np.testing.assert_array_equal(table["t value"], model.tvalues)
+
+
+def test_rows_left_out_are_counted_after_the_number_of_observations(fitted):
+    summary = fitted("sleepstudy").summary()
+    lines = dataclasses.replace(summary, n_missing=2, n_zero_weight=1).text.split("\n")
+    at = lines.index("Number of obs: 180, groups:  Subject, 18")
+    assert lines[at + 1 : at + 3] == [
+        "  (2 observations deleted due to missingness)",
+        "  (1 observation of weight zero left out)",
+    ]
+
+
+def test_correlations_on_request(fitted):
+    text = fitted("sleepstudy").summary(correlation=False).text
+    assert "Correlation" not in text
+    assert "Correlation of Fixed Effects" in fitted("sleepstudy").summary().to_text()
+    many = fitted("golden/many_fixed").summary(correlation=True)
+    assert "Correlation of Fixed Effects" in many.text
+    assert "not shown by default" not in many.text
+
+
+def test_digits_on_request(fitted):
+    assert "251.40510    6.82456" in fitted("sleepstudy").summary().to_text(digits=6)
+
+
+def test_prints_as_its_text(fitted):
+    summary = fitted("sleepstudy").summary()
+    assert str(summary) == repr(summary) == summary.text
+
+
+def test_html_has_the_same_cells(fitted):
+    text = fitted("sleepstudy").summary()._repr_html_()
+    for cell in ("<td>612.09</td>", "<td>24.740</td>", "<td>251.405</td>", "<td>6.771</td>"):
+        assert cell in text
+
+
+def test_quantiles_are_of_type_seven():
+    np.testing.assert_array_equal(residual_quantiles([1, 2, 3, 4]), [1, 1.75, 2.5, 3.25, 4])
