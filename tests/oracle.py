@@ -482,7 +482,8 @@ class Problem:
         The optimizer works on theta times the scale of Z's columns. d is even in a scalar theta
         and may have several local minima, so that one start proves nothing: the identity, small
         and large multiples of it and random starts are all run, and the best result is polished
-        by Newton steps on the theta that are off their bounds.
+        by Newton steps on the theta that are off their bounds. `control={"starts": 1}` runs the
+        first start alone; other options are ignored.
         """
         began = time.perf_counter()
         scales, counts = self._column_scales(), {"evaluations": 0}
@@ -503,7 +504,7 @@ class Problem:
             scipy.optimize.minimize(
                 scaled, x, jac=True, bounds=bounds, method="L-BFGS-B", options=options
             )
-            for x in starts
+            for x in starts[: (control or {}).get("starts")]
         ]
         best = min(runs, key=lambda run: run.fun)
         x, decrease = _newton_polish(scaled, best.x, self.lower_bounds)

@@ -100,18 +100,40 @@ def compare_estimates(reference: oracle.Problem, actual, expected) -> None:
     assert actual.pwrss == pytest.approx(expected.pwrss, rel=losses)
     assert actual.sigma == pytest.approx(expected.sigma, rel=losses)
     assert (actual.nu, actual.reml) == (expected.nu, expected.reml)
-    assert list(actual.singular) == expected.singular
+    compare_singular(reference, actual)
     np.testing.assert_array_equal(actual.theta, expected.theta)
     length = np.sqrt(np.sum(reference.weights * reference.y_left**2))
     for term, (u, b) in enumerate(zip(expected.u, expected.b, strict=True)):
         assert_close(actual.u[term], u, losses, length)
         assert_close(actual.b[term], b, losses, max(length, float(np.abs(b).max())))
-        scale = np.max(np.abs(expected.cond_var()[term]), axis=0)
-        scale[scale == 0] = 1.0
-        assert_close(actual.cond_var()[term] / scale, expected.cond_var()[term] / scale, losses)
+        compare_covariances(actual.cond_var()[term], expected.cond_var()[term], losses)
     assert_close(actual.fitted, expected.fitted, losses)
     assert_close(actual.leverages(), expected.leverages(), losses, 1.0)
     compare_fixed_effects(actual, expected, losses)
+
+
+def compare_covariances(actual, expected, losses: float) -> None:
+    """Compare (J, k, k) covariances in units of the largest standard deviations."""
+    sd = np.sqrt(np.max(np.diagonal(expected, axis1=1, axis2=2), axis=0, initial=0.0))
+    sd[sd == 0] = 1.0
+    scale = np.outer(sd, sd)
+    assert_close(actual / scale, expected / scale, losses, 1.0)
+
+
+def compare_singular(reference: oracle.Problem, actual) -> None:
+    """A zero on a diagonal of lambda must be called singular; nothing near 1 may be.
+
+    Between the two the threshold depends on the units of Z, and is the engine's to choose.
+    """
+    scaled = reference._column_scales() * actual.theta
+    cuts = np.cumsum([len(positions) for positions in reference.positions])[:-1]
+    is_bounded = np.split(reference.lower_bounds == 0, cuts)
+    for diagonal, values, singular in zip(
+        is_bounded, np.split(scaled, cuts), actual.singular, strict=True
+    ):
+        assert singular or np.min(values[diagonal]) > 0
+        widest = np.max(np.abs(values))
+        assert not singular or np.min(values[diagonal]) < 0.1 * max(1.0, widest)
 
 
 def compare_fixed_effects(actual, expected, losses: float) -> None:
@@ -496,20 +518,39 @@ def test_term_with_zero_theta_is_no_term():
 
 
 @given(
-    designs(kinds=("single", "nested", "crossed", "nested in crossed"), largest=3, rows=(20, 60))
+    designs(kinds=("single", "nested", "crossed", "nested in crossed"), largest=2, rows=(30, 60))
 )
 @share(0.4)
 def test_fit_is_no_worse_than_the_best_of_many_starts(design):
-    """The oracle starts from the engine's answer too, so this also tests that it is stationary."""
+    """Designs that identify their parameters: local minima away from the best one are rare."""
     reference = design.build(oracle.Problem)
-    assume(reference.q + reference.rank < 0.7 * design.n)
+    assume(reference.q + reference.rank < 0.6 * design.n)
+    assume(min(J for _, J in design.factors) >= 5)
     fit = design.build(_core.Problem).fit(True, None, {})
     best = reference.fit(True, start=fit.theta)
     assume(np.max(np.abs(best.theta) * reference._column_scales()) < 1e3)
     assert fit.objective <= best.objective + 1e-6
+
+
+@given(
+    designs(kinds=("single", "nested", "crossed", "nested in crossed"), largest=4, rows=(20, 60))
+)
+@share(0.4)
+def test_fit_is_a_local_minimum(design):
+    """Designs too small for their models, so that most fits are singular.
+
+    The oracle, started at the engine's answer, finds nothing to gain.
+    """
+    reference = design.build(oracle.Problem)
+    assume(reference.q + reference.rank < 0.7 * design.n)
+    fit = design.build(_core.Problem).fit(True, None, {})
+    nearby = reference.fit(True, start=fit.theta, control={"starts": 1})
+    assume(np.max(np.abs(nearby.theta) * reference._column_scales()) < 1e3)
+    assert fit.objective <= nearby.objective + 1e-6
     assert fit.objective == pytest.approx(reference.objective(fit.theta, True), abs=1e-7)
     assert np.all(np.asarray(fit.theta) >= reference.lower_bounds)
-    assert fit.converged
+    assert fit.converged, (fit.message, fit.predicted_decrease)
+    assert fit.evaluations < 2_000
 
 
 @pytest.mark.parametrize("name", CASES)

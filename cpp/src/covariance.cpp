@@ -43,7 +43,17 @@ void Unstructured::from_factor(const double* factor, double* theta) const {
   const Eigen::MatrixXd transposed = F.transpose();
   const Eigen::MatrixXd QR = Eigen::HouseholderQR<Eigen::MatrixXd>(transposed).matrixQR();
   for (int j = 0; j < size_; ++j)
-    for (int i = j; i < size_; ++i) *theta++ = QR(j, j) < 0.0 ? -QR(j, i) : QR(j, i);
+    for (int i = j; i < size_; ++i) {
+      // What rounding leaves of a zero is zero.
+      const double value = std::abs(QR(j, i)) < 1e-14 * F.row(i).norm() ? 0.0 : QR(j, i);
+      *theta++ = QR(j, j) < 0.0 ? -value : value;
+    }
+}
+
+void Unstructured::normalize(double* theta) const {
+  for (int j = 0; j < size_; theta += size_ - j++)
+    if (*theta < 0.0)
+      for (int i = 0; i < size_ - j; ++i) theta[i] = -theta[i];
 }
 
 void Diagonal::lower_bounds(double* bounds) const { std::fill_n(bounds, size_, 0.0); }
@@ -61,6 +71,10 @@ void Diagonal::derivative(const double*, int a, double* dlambda) const {
 void Diagonal::from_factor(const double* factor, double* theta) const {
   const Eigen::Map<const Eigen::MatrixXd> F(factor, size_, size_);
   for (int i = 0; i < size_; ++i) theta[i] = F.row(i).norm();
+}
+
+void Diagonal::normalize(double* theta) const {
+  for (int i = 0; i < size_; ++i) theta[i] = std::abs(theta[i]);
 }
 
 std::unique_ptr<CovarianceStructure> make_structure(const std::string& name, int size) {

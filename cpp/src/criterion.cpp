@@ -374,6 +374,11 @@ void Criterion::average_information(double* information) {
     }
 }
 
+void Criterion::normalize(double* theta) const {
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    structures_[t]->normalize(theta + first_parameter_[t]);
+}
+
 std::vector<double> Criterion::to_user(const double* internal) const {
   std::vector<double> theta(theta_.size());
   for (std::size_t t = 0; t < structures_.size(); ++t) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace crossnest {
 
@@ -18,6 +19,8 @@ using Eigen::VectorXd;
 // A scale this small relative to the residual's changes the criterion by rounding errors only, unless
 // there are some 1e8 observations to a level.
 constexpr double kFloor = 1e-4;
+// A parameter this small at the optimum may be zero.
+constexpr double kNegligible = 1e-5;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
 constexpr int kHalvings = 40;
 constexpr const char* kConverged = "predicted decrease below tolerance";
@@ -57,6 +60,7 @@ Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
                      const OptimizerOptions& options, InterruptCheck& interrupt)
     : criterion_(criterion), blocks_(blocks), options_(options), interrupt_(interrupt) {
   lower_ = Eigen::Map<const VectorXd>(criterion.lower_bounds().data(), criterion.parameters());
+  for (const Block& block : blocks) positive_.resize(positive_.size() + block.terms.size());
 }
 
 double Optimizer::evaluate(const VectorXd& theta) {
@@ -67,7 +71,9 @@ double Optimizer::evaluate(const VectorXd& theta) {
 }
 
 Optimum Optimizer::finish(const State& state, double predicted, bool converged, const char* message) const {
-  return {{state.x.data(), state.x.data() + state.x.size()},
+  std::vector<double> theta(state.x.data(), state.x.data() + state.x.size());
+  criterion_.normalize(theta.data());
+  return {std::move(theta),
           state.value,
           predicted,
           evaluations_,
@@ -97,9 +103,22 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
     if (better) best = next;
     if (!better) break;
   }
+  snap_zeros(best);
   best.evaluations = evaluations_;
   best.gradients = gradients_;
   return best;
+}
+
+// A column of lambda that vanishes is found only to rounding by a smooth method: say zero where zero
+// is as good.
+void Optimizer::snap_zeros(Optimum& optimum) {
+  VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
+  const VectorXd snapped = (theta.array().abs() < kNegligible).select(0.0, theta);
+  if ((snapped.array() == theta.array()).all()) return;
+  const double value = evaluate(snapped);
+  if (!(value <= optimum.objective + options_.tolerance)) return;
+  optimum.theta.assign(snapped.data(), snapped.data() + snapped.size());
+  optimum.objective = value;
 }
 
 void Optimizer::gradient_in_log(State& state) {
@@ -170,63 +189,119 @@ Optimum Optimizer::newton(const VectorXd& start) {
   return finish(state, predicted, converged, message);
 }
 
+// The gradient in theta and an approximate Hessian. With d a function of Sigma = lambda lambda',
+//   d2d = d2/dSigma2 [dSigma, dSigma] + 2 tr(N dlambda dlambda'),   N = dd/dSigma:
+// average information stands for the first part; of the second the positive part is kept.
+void Optimizer::gradient_and_hessian(State& state) {
+  const Index m = state.x.size();
+  state.gradient.resize(m);
+  state.hessian.resize(m, m);
+  criterion_.gradient(state.gradient.data(), state.hessian.data());
+  ++gradients_;
+  for (const Block& block : blocks_)
+    for (const int term : block.terms) {
+      const CovarianceStructure& structure = criterion_.structure(term);
+      const int k = structure.size(), first = criterion_.first_parameter(term);
+      MatrixXd lambda(k, k), a(k, k), b(k, k);
+      structure.lambda(state.x.data() + first, lambda.data());
+      // Near a singular lambda the division by it leaves only rounding errors; N changes little, so the
+      // last good one serves.
+      if (lambda.diagonal().cwiseAbs().minCoeff() > 1e-3) {
+        const Eigen::SelfAdjointEigenSolver<MatrixXd> N(covariance_gradient(term, lambda));
+        positive_[static_cast<std::size_t>(term)] = N.eigenvectors() *
+                                                    N.eigenvalues().cwiseMax(0.0).asDiagonal() *
+                                                    N.eigenvectors().transpose();
+      }
+      const MatrixXd& positive = positive_[static_cast<std::size_t>(term)];
+      if (positive.size() == 0) continue;
+      for (int i = 0; i < structure.parameters(); ++i) {
+        structure.derivative(state.x.data() + first, i, a.data());
+        const MatrixXd Na = 2.0 * positive * a;
+        for (int j = 0; j < structure.parameters(); ++j) {
+          structure.derivative(state.x.data() + first, j, b.data());
+          state.hessian(first + i, first + j) += (Na.array() * b.array()).sum();
+        }
+      }
+    }
+}
+
+// N = dd/d(lambda lambda') of a term, from dd/dlambda = 2 N lambda at the last gradient.
+MatrixXd Optimizer::covariance_gradient(int term, const MatrixXd& lambda) const {
+  const Index k = lambda.rows();
+  const MatrixXd M = Eigen::Map<const MatrixXd>(criterion_.lambda_gradient(term).data(), k, k);
+  const MatrixXd N = 0.5 * M * lambda.inverse();
+  return 0.5 * (N + N.transpose());
+}
+
 Optimum Optimizer::quasi_newton(const VectorXd& start) {
   const Index m = start.size();
+  for (MatrixXd& N : positive_) N.resize(0, 0);
   State state;
-  state.x = start.cwiseMax(lower_);
+  state.x = start;
   state.value = evaluate(state.x);
   if (!std::isfinite(state.value)) {
     for (Index i = 0; i < m; ++i) state.x(i) = std::isfinite(lower_(i)) ? lower_(i) + 1.0 : 0.0;
     state.value = evaluate(state.x);
   }
-  state.gradient.resize(m);
-  state.hessian.resize(m, m);
-  criterion_.gradient(state.gradient.data(), state.hessian.data());
-  ++gradients_;
-  double predicted = 0.0;
-  bool fresh = true;  // the Hessian is the average information, not an update of it
-  std::vector<Index> free;
+  gradient_and_hessian(state);
+  double predicted = 0.0, before = std::numeric_limits<double>::infinity();
+  bool fresh = true;    // the Hessian is computed at x, not updated
+  bool newton = true;   // compute it again after each step, as long as its steps are good
+  int poor = 0, resets = 0;
+  std::vector<Index> all(static_cast<std::size_t>(m));
+  std::iota(all.begin(), all.end(), Index{0});
   while (evaluations_ < options_.max_evaluations) {
-    free.clear();
-    for (Index i = 0; i < m; ++i)
-      if (state.x(i) > lower_(i) || state.gradient(i) < 0.0) free.push_back(i);
-    VectorXd step = newton_step(state.hessian, state.gradient, free);
+    VectorXd step = newton_step(state.hessian, state.gradient, all);
     predicted = -0.5 * state.gradient.dot(step);
     if (predicted < options_.tolerance) {
-      last_step(state, (state.x + step).cwiseMax(lower_), false);
+      last_step(state, state.x + step, false);
       return finish(state, predicted, true, kConverged);
     }
     const double cap = std::max(1.0, state.x.cwiseAbs().maxCoeff());
     step *= std::min(1.0, cap / step.cwiseAbs().maxCoeff());
+    const double slope = state.gradient.dot(step);
     State trial;
-    trial.gradient.resize(m);
     double length = 1.0;
     bool found = false;
-    for (int halving = 0; halving < kHalvings && !found; ++halving, length *= 0.5) {
+    for (int tries = 0; tries < kHalvings && !found; ++tries) {
       trial.x = state.x + length * step;
-      // A bound is a saddle point of d unless it is the optimum, so it is approached tenfold at a time.
-      for (Index i = 0; i < m; ++i)
-        if (trial.x(i) < lower_(i) + 0.1 * (state.x(i) - lower_(i)))
-          trial.x(i) = state.x(i) - lower_(i) > 1e-3 ? lower_(i) + 0.1 * (state.x(i) - lower_(i))
-                                                     : std::max(trial.x(i), lower_(i));
       trial.value = evaluate(trial.x);
-      found = trial.value <= state.value + kSufficient * state.gradient.dot(trial.x - state.x) &&
-              trial.value < state.value;
+      found = trial.value <= state.value + kSufficient * length * slope;
+      // The minimum of the parabola through what is known, within limits.
+      const double parabola = -0.5 * slope * length * length / (trial.value - state.value - length * slope);
+      if (!found) length = std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length) : 0.1 * length;
     }
-    if (!found) {
+    if (!found || !(trial.value < state.value)) {
       criterion_.objective(state.x.data(), Scale::internal, reml_);
-      if (fresh)
-        return finish(state, predicted, predicted < 1e3 * options_.tolerance, "no further decrease found");
-      criterion_.gradient(state.gradient.data(), state.hessian.data());
-      ++gradients_;
+      if (resets++ == 2 || predicted < 1e2 * options_.tolerance)
+        return finish(state, predicted, predicted < 1e2 * options_.tolerance, "no further decrease found");
+      // First the computed Hessian instead of the updated one, then none at all.
+      if (!fresh)
+        gradient_and_hessian(state);
+      else
+        state.hessian = MatrixXd::Identity(m, m) * state.gradient.cwiseAbs().maxCoeff();
       fresh = true;
+      newton = false;
       continue;
     }
-    criterion_.gradient(trial.gradient.data());
-    ++gradients_;
-    trial.hessian = std::move(state.hessian);
-    update_bfgs(trial.hessian, trial.x - state.x, trial.gradient - state.gradient);
-    fresh = false;
+    // A computed Hessian that twice running predicts the decrease badly, or converges slowly, is worse
+    // than an updated one.
+    const double expected = -length * slope * (1.0 - 0.5 * length);
+    const double ratio = (state.value - trial.value) / expected;
+    poor = ratio < 0.5 || ratio > 2.0 || predicted > 0.3 * before ? poor + 1 : 0;
+    before = predicted;
+    newton = newton && poor < 2;
+    if (newton) {
+      gradient_and_hessian(trial);
+    } else {
+      trial.gradient.resize(m);
+      criterion_.gradient(trial.gradient.data());
+      ++gradients_;
+      trial.hessian = std::move(state.hessian);
+      update_bfgs(trial.hessian, trial.x - state.x, trial.gradient - state.gradient);
+    }
+    fresh = newton;
+    resets = 0;
     state = std::move(trial);
   }
   return finish(state, predicted, false, "too many evaluations");
@@ -271,9 +346,7 @@ bool Optimizer::escape(Optimum& optimum) {
     const int k = structure.size();
     MatrixXd lambda(k, k);
     structure.lambda(enlarged.data() + criterion_.first_parameter(terms[i]), lambda.data());
-    const MatrixXd M = Eigen::Map<const MatrixXd>(criterion_.lambda_gradient(terms[i]).data(), k, k);
-    MatrixXd N = 0.5 * M * lambda.inverse();
-    N = (0.5 * (N + N.transpose())).eval();
+    MatrixXd N = covariance_gradient(terms[i], lambda);
     if (structure.scales_only()) N = MatrixXd(N.diagonal().asDiagonal());
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(N);
     directions.push_back({eigen.eigenvalues()(0), i, eigen.eigenvectors().col(0)});

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import kernels as _kernels
-from ._core import __version__
+from ._core import FitError, __version__
 from .control import Control
 from .design import build_design
 from .errors import (
@@ -38,6 +38,7 @@ __all__ = [
     "ConvergenceWarning",
     "CrossnestWarning",
     "DesignError",
+    "FitError",
     "FormulaError",
     "LinearMixedModel",
     "RankDeficiencyWarning",

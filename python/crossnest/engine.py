@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from .control import Control
 from .design import Design
+from .errors import DesignError
 
 if TYPE_CHECKING:
     from ._core import Fit, Problem
@@ -84,15 +85,18 @@ class Engine:
 
     def _make(self, response: FloatArray) -> Problem:
         design, control = self._design, self._control
-        return _core.Problem(
-            design.X,
-            response,
-            design.weights,
-            [(factor.codes, factor.n_levels) for factor in design.factors],
-            [(term.factor, list(term.columns), term.term.structure) for term in design.random],
-            threads=control.threads or 0,
-            memory_limit=control.memory_limit or 0,
-        )
+        try:
+            return _core.Problem(
+                design.X,
+                response,
+                design.weights,
+                [(factor.codes, factor.n_levels) for factor in design.factors],
+                [(term.factor, list(term.columns), term.term.structure) for term in design.random],
+                threads=control.threads or 0,
+                memory_limit=control.memory_limit or 0,
+            )
+        except _core.FitError as error:  # nothing was fitted yet: the design is to blame
+            raise DesignError(f"cannot fit `{design.formula.text}`: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is not Python's."""

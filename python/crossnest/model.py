@@ -607,11 +607,6 @@ def _fit_design(
     """Fit a design without a word of warning; `engine` may be that of the same design."""
     engine = engine or Engine(design, control)
     problem = engine.problem(design.y)
-    if problem.rank >= problem.n:
-        raise DesignError(
-            f"`{design.formula.text}` has as many fixed effects ({problem.rank}) as observations "
-            f"({problem.n}): nothing is left to estimate variances from"
-        )
     if start is not None:
         start = check_theta(start, theta_names(design), problem.lower_bounds, "start")
     # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.

@@ -31,6 +31,10 @@ class CovarianceStructure {
   virtual void derivative(const double* theta, int a, double* dlambda) const = 0;
   /// The theta whose lambda lambda' equals, or is nearest to, factor factor' (any k x k factor).
   virtual void from_factor(const double* factor, double* theta) const = 0;
+  /// Moves theta within its bounds without changing lambda lambda'. A bound of zero on the diagonal of
+  /// lambda is no barrier, only a choice between lambda and lambda with a column's sign changed, so
+  /// the optimizer crosses it freely; lambda() and derivative() must therefore take any real theta.
+  virtual void normalize(double* theta) const = 0;
   virtual ClosedUnder closed_under() const = 0;
   /// Whether every parameter is a scale that may be optimized by its logarithm.
   virtual bool scales_only() const = 0;
@@ -49,6 +53,7 @@ class Unstructured final : public CovarianceStructure {
   void lambda(const double* theta, double* lambda) const override;
   void derivative(const double* theta, int a, double* dlambda) const override;
   void from_factor(const double* factor, double* theta) const override;
+  void normalize(double* theta) const override;
   ClosedUnder closed_under() const override { return ClosedUnder::any; }
   bool scales_only() const override { return size_ == 1; }
 
@@ -66,6 +71,7 @@ class Diagonal final : public CovarianceStructure {
   void lambda(const double* theta, double* lambda) const override;
   void derivative(const double* theta, int a, double* dlambda) const override;
   void from_factor(const double* factor, double* theta) const override;
+  void normalize(double* theta) const override;
   ClosedUnder closed_under() const override { return ClosedUnder::diagonal; }
   bool scales_only() const override { return true; }
 

@@ -37,6 +37,8 @@ class Criterion {
   /// Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
   void gradient(double* gradient, double* information = nullptr);
 
+  /// The theta within the bounds that gives the same covariance matrices: columns of lambda change sign.
+  void normalize(double* theta) const;
   /// theta in other coordinates: the same covariance matrices of the random effects.
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;

@@ -32,12 +32,12 @@ struct Optimum {
 /// Minimizes the criterion from `start` (engine's coordinates).
 ///
 /// Scales only: Newton's method with the average-information matrix in log theta, each step capped and
-/// backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise: a projected
-/// quasi-Newton method (BFGS, damped as in Powell 1978, started from the average information) with the
-/// bounds of theta.
+/// backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise: Newton steps
+/// in theta with the average information and the curvature of lambda lambda', and when those converge
+/// slowly (near singular fits) BFGS updates of that Hessian, damped as in Powell (1978).
 ///
-/// d is even in the columns of lambda, so its gradient vanishes where a column is zero, whether that
-/// is a minimum or not. Where a stationary point has a singular lambda, the derivative of d in the
+/// d is even in the columns of lambda: a bound of zero is crossed freely, the sign put right at the end.
+/// So the gradient vanishes where a column is zero, whether that is a minimum or not. Where a stationary point has a singular lambda, the derivative of d in the
 /// covariance matrix itself decides: along a direction in which it is negative the search restarts.
 class Optimizer {
  public:
@@ -58,8 +58,11 @@ class Optimizer {
   Optimum newton(const Eigen::VectorXd& start);
   Optimum quasi_newton(const Eigen::VectorXd& start);
   void gradient_in_log(State& state);
+  void gradient_and_hessian(State& state);
+  Eigen::MatrixXd covariance_gradient(int term, const Eigen::MatrixXd& lambda) const;
   void last_step(State& state, const Eigen::VectorXd& x, bool logarithmic);
   bool escape(Optimum& optimum);
+  void snap_zeros(Optimum& optimum);
   Optimum finish(const State& state, double predicted, bool converged, const char* message) const;
 
   Criterion& criterion_;
@@ -67,6 +70,7 @@ class Optimizer {
   OptimizerOptions options_;
   InterruptCheck& interrupt_;
   Eigen::VectorXd lower_;
+  std::vector<Eigen::MatrixXd> positive_;  // by term: positive part of dd / d(lambda lambda'), last known
   bool reml_ = true;
   int evaluations_ = 0, gradients_ = 0;
 };
