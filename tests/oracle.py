@@ -476,23 +476,26 @@ class Problem:
         ends = np.cumsum([len(positions) for positions in self.positions])[:-1]
         return [bool(part.any()) for part in np.split(zero, ends)]
 
+    def scaled_gradient(self, reml: bool):
+        """Give d and its gradient as a function of theta times the scales of Z's columns."""
+        scales = self._column_scales()
+
+        def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+            d, gradient = self.gradient(x / scales, reml)
+            return d, gradient / scales
+
+        return scaled
+
     def fit(self, reml: bool, start: np.ndarray | None = None, control: dict | None = None) -> Fit:
         """Minimise d over theta by a bounded quasi-Newton method from several starts.
 
         The optimizer works on theta times the scale of Z's columns. d is even in a scalar theta
         and may have several local minima, so that one start proves nothing: the identity, small
         and large multiples of it and random starts are all run, and the best result is polished
-        by Newton steps on the theta that are off their bounds. `control={"starts": 1}` runs the
-        first start alone; other options are ignored.
+        by Newton steps on the theta that are off their bounds. `control` is ignored.
         """
         began = time.perf_counter()
-        scales, counts = self._column_scales(), {"evaluations": 0}
-
-        def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
-            counts["evaluations"] += 1
-            d, gradient = self.gradient(x / scales, reml)
-            return d, gradient / scales
-
+        scales, scaled = self._column_scales(), self.scaled_gradient(reml)
         identity = np.where(self.lower_bounds == 0, 1.0, 0.0)
         first = identity if start is None else np.asarray(start, dtype=float) * scales
         random = np.random.default_rng(1)
@@ -504,45 +507,50 @@ class Problem:
             scipy.optimize.minimize(
                 scaled, x, jac=True, bounds=bounds, method="L-BFGS-B", options=options
             )
-            for x in starts[: (control or {}).get("starts")]
+            for x in starts
         ]
         best = min(runs, key=lambda run: run.fun)
         x, decrease = _newton_polish(scaled, best.x, self.lower_bounds)
         fit = self.estimates(x / scales, reml)
         fit.start = first / scales if start is None else np.array(start, dtype=float)
         fit.predicted_decrease, fit.converged = decrease, decrease < 1e-6
-        fit.evaluations = fit.gradient_evaluations = counts["evaluations"]
+        fit.evaluations = fit.gradient_evaluations = sum(run.nfev for run in runs)
         fit.message = str(best.message)
         fit.seconds = time.perf_counter() - began
         return fit
 
 
-def _newton_polish(function, x: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, float]:
-    """Take guarded Newton steps; give the point and the decrease 1/2 g'H^-1 g still predicted.
+def newton_step(function, x: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, float]:
+    """Give the Newton step from x and the decrease 1/2 g'H^-1 g it predicts.
 
     The Hessian is of central differences of the exact gradient, over the coordinates off their
-    bounds. A step is taken only where it does not raise the function.
+    bounds; directions without curvature are left out.
     """
+    _, g = function(x)
+    step = np.zeros_like(x)
+    free = np.flatnonzero(x > np.where(lower == 0, 1e-3, -np.inf))
+    if free.size == 0:
+        return step, 0.0
+    hessian = np.empty((free.size, free.size))
+    for column, j in enumerate(free):
+        h = np.zeros_like(x)
+        h[j] = 1e-4 * max(1e-2, abs(x[j]))
+        hessian[:, column] = (function(x + h)[1] - function(x - h)[1])[free] / (2.0 * h[j])
+    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2.0)
+    along = vectors.T @ g[free]
+    curved = values > 1e-8 * max(1.0, values[-1])
+    along[~curved], values[~curved] = 0.0, 1.0
+    step[free] = -vectors @ (along / values)
+    return step, float(0.5 * np.sum(along**2 / values))
+
+
+def _newton_polish(function, x: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, float]:
+    """Take Newton steps that do not raise the function; give the decrease still predicted."""
     x = np.maximum(x, lower)
-    decrease = 0.0
     for _ in range(5):
-        d, g = function(x)
-        free = np.flatnonzero(x > np.where(lower == 0, 1e-3, -np.inf))
-        if free.size == 0:
-            return x, 0.0
-        hessian = np.empty((free.size, free.size))
-        for column, j in enumerate(free):
-            h = np.zeros_like(x)
-            h[j] = 1e-4 * max(1e-2, abs(x[j]))
-            hessian[:, column] = (function(x + h)[1] - function(x - h)[1])[free] / (2.0 * h[j])
-        values, vectors = np.linalg.eigh((hessian + hessian.T) / 2.0)
-        along = vectors.T @ g[free]
-        curved = values > 1e-8 * max(1.0, values[-1])
-        along[~curved], values[~curved] = 0.0, 1.0
-        decrease = float(0.5 * np.sum(along**2 / values))
-        trial = x.copy()
-        trial[free] -= vectors @ (along / values)
-        if decrease < 1e-13 or np.any(trial < lower) or function(trial)[0] > d:
+        step, decrease = newton_step(function, x, lower)
+        trial = x + step
+        if decrease < 1e-13 or np.any(trial < lower) or function(trial)[0] > function(x)[0]:
             break
         x = trial
     return x, decrease

@@ -522,8 +522,13 @@ def test_term_with_zero_theta_is_no_term():
 )
 @share(0.4)
 def test_fit_is_no_worse_than_the_best_of_many_starts(design):
-    """Designs that identify their parameters: local minima away from the best one are rare."""
+    """Designs that identify their parameters: local minima away from the best one are rare.
+
+    With weights over decades the few observations that count leave several minima; lme4 finds
+    one or the other of those too.
+    """
     reference = design.build(oracle.Problem)
+    assume(np.ptp(np.log10(reference.weights)) < 1.0)
     assume(reference.q + reference.rank < 0.6 * design.n)
     assume(min(J for _, J in design.factors) >= 5)
     fit = design.build(_core.Problem).fit(True, None, {})
@@ -537,19 +542,22 @@ def test_fit_is_no_worse_than_the_best_of_many_starts(design):
 )
 @share(0.4)
 def test_fit_is_a_local_minimum(design):
-    """Designs too small for their models, so that most fits are singular.
-
-    The oracle, started at the engine's answer, finds nothing to gain.
-    """
+    """Designs too small for their models, so that most fits are singular."""
     reference = design.build(oracle.Problem)
     assume(reference.q + reference.rank < 0.7 * design.n)
     fit = design.build(_core.Problem).fit(True, None, {})
-    nearby = reference.fit(True, start=fit.theta, control={"starts": 1})
-    assume(np.max(np.abs(nearby.theta) * reference._column_scales()) < 1e3)
-    assert fit.objective <= nearby.objective + 1e-6
-    assert fit.objective == pytest.approx(reference.objective(fit.theta, True), abs=1e-7)
-    assert np.all(np.asarray(fit.theta) >= reference.lower_bounds)
+    scales, function = reference._column_scales(), reference.scaled_gradient(True)
+    x, lower = scales * fit.theta, reference.lower_bounds
+    assume(np.max(np.abs(x)) < 1e3)
     assert fit.converged, (fit.message, fit.predicted_decrease)
+    assert fit.objective == pytest.approx(reference.objective(fit.theta, True), abs=1e-7)
+    assert np.all(x >= lower)
+    _, decrease = oracle.newton_step(function, x, lower)
+    assert decrease < 1e-6
+    for j in np.flatnonzero(lower == 0):
+        for h in (1e-3, 1e-2):
+            raised = x + h * (np.arange(len(x)) == j)
+            assert function(raised)[0] > fit.objective - 1e-6
     assert fit.evaluations < 2_000
 
 

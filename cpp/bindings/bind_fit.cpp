@@ -63,11 +63,16 @@ void bind_fit(py::module_& module) {
   const auto estimate = [](auto field) {
     return [field](const PyFit& self) { return self.fit.estimates.*field; };
   };
-  const auto found = [](auto field) { return [field](const PyFit& self) { return self.fit.*field; }; };
+  const auto found = [](auto field) {
+    return [field](const PyFit& self) { return self.fit.*field; };
+  };
   py::class_<PyFit>(module, "Fit")
-      .def_property_readonly("theta", vector_of([](const Fit& fit) -> auto& { return fit.estimates.theta; }))
-      .def_property_readonly("beta", vector_of([](const Fit& fit) -> auto& { return fit.estimates.beta; }))
-      .def_property_readonly("fitted", vector_of([](const Fit& fit) -> auto& { return fit.estimates.fitted; }))
+      .def_property_readonly("theta",
+                             vector_of([](const Fit& fit) -> auto& { return fit.estimates.theta; }))
+      .def_property_readonly("beta",
+                             vector_of([](const Fit& fit) -> auto& { return fit.estimates.beta; }))
+      .def_property_readonly(
+          "fitted", vector_of([](const Fit& fit) -> auto& { return fit.estimates.fitted; }))
       .def_property_readonly("start", vector_of([](const Fit& fit) -> auto& { return fit.start; }))
       .def_property_readonly("RX",
                              [](const py::object& self) {
@@ -91,7 +96,8 @@ void bind_fit(py::module_& module) {
       .def_property_readonly("logdet_omega", estimate(&Estimates::log_det_omega))
       .def_property_readonly("logdet_C", estimate(&Estimates::log_det_C))
       .def_property_readonly("reml", estimate(&Estimates::reml))
-      .def_property_readonly("nu", [](const PyFit& self) { return static_cast<long long>(self.fit.estimates.nu); })
+      .def_property_readonly(
+          "nu", [](const PyFit& self) { return static_cast<long long>(self.fit.estimates.nu); })
       .def_property_readonly("singular", estimate(&Estimates::singular))
       .def_property_readonly("converged", found(&Fit::converged))
       .def_property_readonly("predicted_decrease", found(&Fit::predicted_decrease))

@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <cstring>
 
 #include "crossnest/kernels.hpp"
@@ -23,6 +24,12 @@ void take(const py::dict& capsules, const char* name, Function& target) {
   target = reinterpret_cast<Function>(PyCapsule_GetPointer(item.ptr(), signature));
 }
 
+// The address of a function that reads or sets the number of threads, or nullptr.
+template <class Function>
+void take_address(const py::dict& items, const char* name, Function& target) {
+  if (items.contains(name)) target = reinterpret_cast<Function>(items[name].cast<std::uintptr_t>());
+}
+
 void install(const py::object& capsules) {
   if (capsules.is_none()) {
     table() = crossnest::eigen_kernels();
@@ -37,6 +44,8 @@ void install(const py::object& capsules) {
   take(dict, "dsyrk", kernels.dsyrk);
   take(dict, "dgemm", kernels.dgemm);
   take(dict, "dsymm", kernels.dsymm);
+  take_address(dict, "get_threads", kernels.get_threads);
+  take_address(dict, "set_threads", kernels.set_threads);
   table() = kernels;
 }
 

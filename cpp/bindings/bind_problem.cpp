@@ -9,13 +9,15 @@ using crossnest::Index;
 using crossnest::Problem;
 
 // A float64 array that can be used where it lies; never a copy.
-py::array_t<double> doubles(const py::handle& object, const std::string& name, py::ssize_t dimensions) {
+py::array_t<double> doubles(const py::handle& object, const std::string& name,
+                            py::ssize_t dimensions) {
   if (!py::isinstance<py::array_t<double>>(object))
     throw py::type_error(name + " must be a float64 array");
   auto array = py::reinterpret_borrow<py::array_t<double>>(object);
   if (array.ndim() != dimensions)
     throw py::value_error(name + " must have " + std::to_string(dimensions) + " dimension(s)");
-  if ((array.flags() & py::array::f_style) == 0 || (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
+  if ((array.flags() & py::array::f_style) == 0 ||
+      (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
     throw py::type_error(name + " must be contiguous (column-major where it is a matrix)");
   return array;
 }
@@ -54,7 +56,8 @@ PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object&
   design.X = keep(matrix);
   design.y = keep(vector_of(y, "y", design.n));
   if (!weights.is_none()) design.weights = keep(vector_of(weights, "weights", design.n));
-  for (const auto& item : factors) design.factors.push_back(factor(item.cast<py::tuple>(), design.n));
+  for (const auto& item : factors)
+    design.factors.push_back(factor(item.cast<py::tuple>(), design.n));
   for (const auto& item : terms) design.terms.push_back(term(item.cast<py::tuple>(), design.n));
   crossnest::ProblemOptions options;
   options.threads = threads;
@@ -62,7 +65,8 @@ PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object&
   options.tail = tail_kind(tail);
   options.kernels = &kernels_;
   const py::gil_scoped_release release;
-  problem_ = std::make_unique<Problem>(std::move(design), options, crossnest::InterruptCheck(&interrupted));
+  problem_ = std::make_unique<Problem>(std::move(design), options,
+                                       crossnest::InterruptCheck(&interrupted));
 }
 
 void PyProblem::set_response(const py::object& y) {
@@ -81,7 +85,8 @@ crossnest::GroupingFactor PyProblem::factor(const py::tuple& item, Index n) {
     throw py::type_error("codes of a grouping factor must be an int32 array");
   const auto codes = py::reinterpret_borrow<py::array_t<crossnest::Level>>(item[0]);
   if (codes.ndim() != 1 || codes.shape(0) != n || (codes.flags() & py::array::c_style) == 0)
-    throw py::value_error("codes of a grouping factor must be contiguous, one for each observation");
+    throw py::value_error(
+        "codes of a grouping factor must be contiguous, one for each observation");
   kept_.append(codes);
   return {codes.data(), item[1].cast<Index>()};
 }
@@ -90,7 +95,8 @@ crossnest::Term PyProblem::term(const py::tuple& item, Index n) {
   crossnest::Term term;
   term.factor = item[0].cast<int>();
   for (const auto& column : item[1].cast<py::list>())
-    term.columns.push_back(column.is_none() ? nullptr : keep(vector_of(column, "a column of Z", n)));
+    term.columns.push_back(column.is_none() ? nullptr
+                                            : keep(vector_of(column, "a column of Z", n)));
   term.structure = item[2].cast<std::string>();
   return term;
 }
@@ -99,7 +105,9 @@ namespace {
 
 using Theta = py::array_t<double, py::array::c_style | py::array::forcecast>;
 
-std::vector<double> numbers(const Theta& theta) { return {theta.data(), theta.data() + theta.size()}; }
+std::vector<double> numbers(const Theta& theta) {
+  return {theta.data(), theta.data() + theta.size()};
+}
 
 py::array_t<double> array_of(const std::vector<double>& values) {
   return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
@@ -108,8 +116,9 @@ py::array_t<double> array_of(const std::vector<double>& values) {
 py::tuple gradient(PyProblem& self, const Theta& theta, bool reml) {
   std::vector<double> gradient(static_cast<std::size_t>(theta.size()),
                                std::numeric_limits<double>::quiet_NaN());
-  const double value = self.run(
-      [&, theta = numbers(theta)](Problem& problem) { return problem.gradient(theta, reml, gradient); });
+  const double value = self.run([&, theta = numbers(theta)](Problem& problem) {
+    return problem.gradient(theta, reml, gradient);
+  });
   return py::make_tuple(value, array_of(gradient));
 }
 
@@ -166,29 +175,37 @@ py::list structure(const PyProblem& self) {
 
 void bind_problem(py::module_& module) {
   py::class_<PyProblem, std::shared_ptr<PyProblem>>(module, "Problem")
-      .def(py::init<const py::object&, const py::object&, const py::object&, const py::list&, const py::list&,
-                    int, std::size_t, const std::string&>(),
+      .def(py::init<const py::object&, const py::object&, const py::object&, const py::list&,
+                    const py::list&, int, std::size_t, const std::string&>(),
            py::arg("X"), py::arg("y"), py::arg("weights"), py::arg("factors"), py::arg("terms"),
            py::arg("threads") = 0, py::arg("memory_limit") = 0, py::arg("tail") = "auto")
       .def_property_readonly("n", [](const PyProblem& self) { return self.problem().design().n; })
       .def_property_readonly("p", [](const PyProblem& self) { return self.problem().design().p; })
-      .def_property_readonly("rank", [](const PyProblem& self) { return self.problem().pivot().size(); })
+      .def_property_readonly("rank",
+                             [](const PyProblem& self) { return self.problem().pivot().size(); })
       .def_property_readonly("pivot",
                              [](const PyProblem& self) {
                                const auto& pivot = self.problem().pivot();
-                               return py::array_t<Index>(static_cast<py::ssize_t>(pivot.size()), pivot.data());
+                               return py::array_t<Index>(static_cast<py::ssize_t>(pivot.size()),
+                                                         pivot.data());
                              })
-      .def_property_readonly("n_theta", [](const PyProblem& self) { return self.problem().criterion().parameters(); })
-      .def_property_readonly("lower_bounds",
-                             [](const PyProblem& self) { return array_of(self.problem().criterion().lower_bounds()); })
+      .def_property_readonly(
+          "n_theta", [](const PyProblem& self) { return self.problem().criterion().parameters(); })
+      .def_property_readonly(
+          "lower_bounds",
+          [](const PyProblem& self) { return array_of(self.problem().criterion().lower_bounds()); })
       .def_property_readonly("structure", &structure)
-      .def("objective",
-           [](PyProblem& self, const Theta& theta, bool reml) {
-             return self.run([&, theta = numbers(theta)](Problem& problem) { return problem.objective(theta, reml); });
-           },
-           py::arg("theta"), py::arg("reml"))
+      .def(
+          "objective",
+          [](PyProblem& self, const Theta& theta, bool reml) {
+            return self.run([&, theta = numbers(theta)](Problem& problem) {
+              return problem.objective(theta, reml);
+            });
+          },
+          py::arg("theta"), py::arg("reml"))
       .def("gradient", &gradient, py::arg("theta"), py::arg("reml"))
-      .def("fit", &fit, py::arg("reml"), py::arg("start") = py::none(), py::arg("control") = py::dict())
+      .def("fit", &fit, py::arg("reml"), py::arg("start") = py::none(),
+           py::arg("control") = py::dict())
       .def("estimates", &estimates, py::arg("theta"), py::arg("reml"))
       .def("set_response", &PyProblem::set_response, py::arg("y"));
 }

@@ -11,8 +11,9 @@
 /// A Problem, the arrays it looks at, and a lock: calls from several threads take turns.
 class PyProblem {
  public:
-  PyProblem(const py::object& X, const py::object& y, const py::object& weights, const py::list& factors,
-            const py::list& terms, int threads, std::size_t memory_limit, const std::string& tail);
+  PyProblem(const py::object& X, const py::object& y, const py::object& weights,
+            const py::list& factors, const py::list& terms, int threads, std::size_t memory_limit,
+            const std::string& tail);
 
   const crossnest::Problem& problem() const { return *problem_; }
 

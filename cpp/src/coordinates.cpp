@@ -146,8 +146,8 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
     Eigen::MatrixXd A(n, static_cast<Eigen::Index>(order_.size()));
     for (Eigen::Index j = 0; j < A.cols(); ++j)
       for (Index i = 0; i < n; ++i)
-        A(i, j) = std::sqrt(weight(design, i)) *
-                  centred(design, i, order_[static_cast<std::size_t>(j)]);
+        A(i, j) =
+            std::sqrt(weight(design, i)) * centred(design, i, order_[static_cast<std::size_t>(j)]);
     T = triangle_dropping_aliased(std::move(A), order_);
   }
   T /= std::sqrt(static_cast<double>(n));
@@ -167,7 +167,8 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   std::sort(pivot_.begin(), pivot_.end());
   fixed_.resize(rank, rank);
   for (Eigen::Index j = 0; j < rank; ++j) {
-    const auto place = std::lower_bound(pivot_.begin(), pivot_.end(), order_[static_cast<std::size_t>(j)]);
+    const auto place =
+        std::lower_bound(pivot_.begin(), pivot_.end(), order_[static_cast<std::size_t>(j)]);
     fixed_.col(place - pivot_.begin()) = T.col(j);
   }
 }
@@ -203,7 +204,8 @@ void Coordinates::set_response(const Design& design, ThreadPool& pool) {
 void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
   if (!(residual_sum_of_squares > kConstant * kConstant * 1e4 * variation_))
     throw FitError(
-        "the response is constant or fitted exactly by the fixed effects: there is no variation left "
+        "the response is constant or fitted exactly by the fixed effects: there is no variation "
+        "left "
         "for random effects and residuals");
   scale_ = std::sqrt(residual_sum_of_squares / static_cast<double>(n));
 }
@@ -236,7 +238,8 @@ void Coordinates::find_random(const Design& design, int term_index, ThreadPool& 
   sum_over_rows(pool, n, k * k, G.data(), [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i)
       for (Eigen::Index c = 0; c < k; ++c) {
-        const double right = weight(design, i) * (value(c, i) - map.centre[static_cast<std::size_t>(c)]);
+        const double right =
+            weight(design, i) * (value(c, i) - map.centre[static_cast<std::size_t>(c)]);
         for (Eigen::Index r = 0; r <= c; ++r)
           partial[c * k + r] += right * (value(r, i) - map.centre[static_cast<std::size_t>(r)]);
       }

@@ -15,8 +15,8 @@ constexpr double kPi = 3.14159265358979323846;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// inverse := A^-1 by Gauss-Jordan with partial pivoting; A is spoilt. Returns the largest entry of the
-// inverse in absolute value, infinity when A is singular.
+// inverse := A^-1 by Gauss-Jordan with partial pivoting; A is spoilt. Returns the largest entry of
+// the inverse in absolute value, infinity when A is singular.
 double invert_small(double* A, int k, double* inverse) {
   std::fill_n(inverse, k * k, 0.0);
   for (int i = 0; i < k; ++i) inverse[i * k + i] = 1.0;
@@ -102,11 +102,13 @@ void Criterion::set_lambda(const double* theta, Scale scale) {
       const int k = structure.size(), offset = block.offsets[j];
       structure.lambda(theta + first_parameter(block.terms[j]), scratch_.data());
       if (scale == Scale::user) {
-        multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k, inverse_.data());
+        multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k,
+                 inverse_.data());
         std::copy_n(inverse_.begin(), k * k, scratch_.begin());
       }
       for (int c = 0; c < k; ++c)
-        std::copy_n(scratch_.begin() + c * k, k, lambda_[t].begin() + (offset + c) * block.k + offset);
+        std::copy_n(scratch_.begin() + c * k, k,
+                    lambda_[t].begin() + (offset + c) * block.k + offset);
     }
   }
 }
@@ -125,8 +127,8 @@ double Criterion::objective(const double* theta, Scale scale, bool reml) {
   return d + nu(reml) * (1.0 + std::log(2.0 * kPi * pwrss() * s * s / nu(reml)));
 }
 
-// Whether lambda of a term is far enough from singular for the compact gradient; inverse_ is then its
-// inverse. The compact form loses digits as 1 / lambda^2.
+// Whether lambda of a term is far enough from singular for the compact gradient; inverse_ is then
+// its inverse. The compact form loses digits as 1 / lambda^2.
 bool Criterion::compact(int block_index, std::size_t j) {
   const Block& block = blocks_[at(block_index)];
   const int k = structures_[at(block.terms[j])]->size(), offset = block.offsets[j];
@@ -183,7 +185,8 @@ void Criterion::sum_general() {
       std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
-          for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= row_[at(a * k + i)] * F[at(b * border_ + a)];
+          for (int i = 0; i < k; ++i)
+            row_[at(b * k + i)] -= row_[at(a * k + i)] * F[at(b * border_ + a)];
         for (int i = 0; i < k; ++i) row_[at(b * k + i)] /= F[at(b * border_ + b)];
       }
       for (int b = reml_ ? 0 : border_ - 1; b < border_; ++b) {
@@ -195,7 +198,8 @@ void Criterion::sum_general() {
                 scale * (row_[at(b * k + i)] - ALambdaW_[at(start + i)]) * W[at(start + j)];
       }
       // A_ll lambda (Omega^-1)_ll.
-      const double *A = A_.diagonal(t).data() + l * k * k, *inverse = factor_.inverse_diagonal(t, l);
+      const double *A = A_.diagonal(t).data() + l * k * k,
+                   *inverse = factor_.inverse_diagonal(t, l);
       for (int j = 0; j < k; ++j)
         for (int m = 0; m < k; ++m) {
           double right = 0.0;
@@ -316,12 +320,16 @@ void Criterion::average_information(double* information) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const CovarianceStructure& structure = *structures_[at(block.terms[j])];
-      const int k = structure.size(), offset = block.offsets[j], first = first_parameter(block.terms[j]);
-      const auto own = [&](int r, int c) { return lambda_[at(t)][at((offset + c) * block.k + offset + r)]; };
+      const int k = structure.size(), offset = block.offsets[j],
+                first = first_parameter(block.terms[j]);
+      const auto own = [&](int r, int c) {
+        return lambda_[at(t)][at((offset + c) * block.k + offset + r)];
+      };
       for (int a = 0; a < structure.parameters(); ++a) {
         structure.derivative(theta_.data() + first, a, direction.data());
         if (scale_ == Scale::user) {
-          multiply(coordinates_.random(block.terms[j]).data(), direction.data(), k, k, k, scratch_.data());
+          multiply(coordinates_.random(block.terms[j]).data(), direction.data(), k, k, k,
+                   scratch_.data());
           std::copy_n(scratch_.begin(), k * k, direction.begin());
         }
         for (Index l = 0; l < block.levels; ++l) {

@@ -23,7 +23,8 @@ struct RowsByLevel {
     std::partial_sum(start.begin(), start.end(), start.begin());
     std::vector<Index> next(start.begin(), start.end() - 1);
     for (Index i = 0; i < n; ++i)
-      row[static_cast<std::size_t>(next[static_cast<std::size_t>(codes[i])]++)] = static_cast<Level>(i);
+      row[static_cast<std::size_t>(next[static_cast<std::size_t>(codes[i])]++)] =
+          static_cast<Level>(i);
   }
 };
 
@@ -145,7 +146,8 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
     : n_(design.n), border_(static_cast<int>(coordinates.rank()) + 1) {
   const int count = static_cast<int>(blocks.size());
   const auto codes = [&](int t) {
-    return design.factors[static_cast<std::size_t>(blocks[static_cast<std::size_t>(t)].factor)].codes;
+    return design.factors[static_cast<std::size_t>(blocks[static_cast<std::size_t>(t)].factor)]
+        .codes;
   };
   for (const Block& block : blocks) {
     levels_.push_back(block.levels);
@@ -183,7 +185,8 @@ void CrossProducts::set_response(const Design& design, const std::vector<Block>&
     auto& values = z_border_[static_cast<std::size_t>(t)];
     const std::size_t size = static_cast<std::size_t>(k(t) * border_);
     for (std::size_t level = 0; level * size < values.size(); ++level)
-      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(level * size + static_cast<std::size_t>(y * k(t))),
+      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(level * size +
+                                                               static_cast<std::size_t>(y * k(t))),
                   k(t), 0.0);
   }
   for (int i = 0; i < border_; ++i)
@@ -221,16 +224,16 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
       const double* row = mapped.data() + (i - begin) * width;
       const double* z = row + block.first_column;
       const double w = row[width - 1];
-      add_outer(z_border + (level * Index{border_} + first_border) * k, z, k, row + x + first_border,
-                border_ - first_border, w);
+      add_outer(z_border + (level * Index{border_} + first_border) * k, z, k,
+                row + x + first_border, border_ - first_border, w);
       if (response_only) continue;
       add_outer(diagonal + level * Index{k} * k, z, k, z, k, w);
       for (int s = t + 1; s < static_cast<int>(blocks.size()); ++s) {
         const auto& position = positions[pair(t, s)];
         const Index e = position.empty() ? level : position[static_cast<std::size_t>(i)];
         const Block& other = blocks[static_cast<std::size_t>(s)];
-        add_outer(cross_[pair(t, s)].values.data() + e * k * other.k, z, k, row + other.first_column,
-                  other.k, w);
+        add_outer(cross_[pair(t, s)].values.data() + e * k * other.k, z, k,
+                  row + other.first_column, other.k, w);
       }
     }
   };
@@ -246,8 +249,8 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
       for (Index owner = first; owner < last; ++owner)
         for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
           const auto& cut = cuts[static_cast<std::size_t>(t)];
-          add_block(t, cut[static_cast<std::size_t>(owner)], cut[static_cast<std::size_t>(owner) + 1],
-                    begin, end);
+          add_block(t, cut[static_cast<std::size_t>(owner)],
+                    cut[static_cast<std::size_t>(owner) + 1], begin, end);
         }
     });
     std::fill(partial.begin(), partial.end(), 0.0);
@@ -288,7 +291,8 @@ void CrossProducts::merge(const CrossProducts& other) {
   for (int t = 0; t < blocks(); ++t) {
     add(diagonal_[static_cast<std::size_t>(t)], other.diagonal(t));
     add(z_border_[static_cast<std::size_t>(t)], other.z_border(t));
-    for (int s = 0; s < t; ++s) cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
+    for (int s = 0; s < t; ++s)
+      cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
   }
   add(border_border_, other.border_border_);
 }

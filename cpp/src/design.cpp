@@ -28,7 +28,8 @@ void Design::validate() const {
     require(weights[i] > 0.0 && std::isfinite(weights[i]), "weights must be positive and finite");
   for (const GroupingFactor& factor : factors)
     for (Index i = 0; i < n; ++i)
-      require(factor.codes[i] >= 0 && factor.codes[i] < factor.levels, "a level code is out of range");
+      require(factor.codes[i] >= 0 && factor.codes[i] < factor.levels,
+              "a level code is out of range");
   for (const Term& term : terms) {
     require(term.factor >= 0 && term.factor < static_cast<int>(factors.size()),
             "a term names a grouping factor that is not there");

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 
-#include "crossnest/dense_tail.hpp"
 #include "crossnest/small_dense.hpp"
 
 namespace crossnest {
@@ -17,7 +16,8 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 Index pieces(const HeadBlock& head) { return std::clamp<Index>(head.levels / 256, 1, 64); }
 
 double average_width(const HeadBlock& head) {
-  return head.fixed + static_cast<double>(head.tail_column.size()) / static_cast<double>(head.levels);
+  return head.fixed +
+         static_cast<double>(head.tail_column.size()) / static_cast<double>(head.levels);
 }
 
 }  // namespace
@@ -30,6 +30,7 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
       kernels_(kernels),
       pool_(pool),
       interrupt_(interrupt),
+      dense_tail_(structure.tail().sparse ? 0 : structure.tail().size, kernels, pool, interrupt),
       border_(A.border()),
       block_start_{0},
       heads_(structure.heads().size()),
@@ -142,8 +143,8 @@ void Factor::load_level(int h, Index level) {
 }
 
 template <int K>
-bool Factor::eliminate_level(const HeadBlock& head, double* D, double* R, int width, double& log_det,
-                             double* border_sum) const {
+bool Factor::eliminate_level(const HeadBlock& head, double* D, double* R, int width,
+                             double& log_det, double* border_sum) const {
   const int k = K > 0 ? K : head.k;
   if (!cholesky<K>(D, k, log_det)) return false;
   crossnest::solve_lower<K>(D, k, R, width);
@@ -158,8 +159,8 @@ bool Factor::eliminate_head(int h) {
   const HeadBlock& head = structure_.heads()[at(h)];
   HeadNumbers& numbers = heads_[at(h)];
   const Index count = pieces(head), size = 1 + border_ * border_;
-  const double work = head.k * (head.k + border_) * average_width(head) * static_cast<double>(head.levels) /
-                      static_cast<double>(count);
+  const double work = head.k * (head.k + border_) * average_width(head) *
+                      static_cast<double>(head.levels) / static_cast<double>(count);
   std::atomic<bool> definite{true};
   pool_.for_pieces(count, grain(work), [&](Index first, Index last, int) {
     for (Index piece = first; piece < last; ++piece) {
@@ -170,7 +171,8 @@ bool Factor::eliminate_head(int h) {
         for (Index level = begin; level < end; ++level) {
           const int width = static_cast<int>((head.row(level + 1) - head.row(level)) / head.k);
           if (!eliminate_level<K()>(head, numbers.D.data() + level * head.k * head.k,
-                                    numbers.R.data() + head.row(level), width, *partial, partial + 1))
+                                    numbers.R.data() + head.row(level), width, *partial,
+                                    partial + 1))
             definite = false;
         }
       });
@@ -190,7 +192,8 @@ void Factor::update_ancestors(int h) {
   for (const HeadBlock::Ancestor& ancestor : structure_.heads()[at(h)].ancestors) {
     const HeadBlock& later = structure_.heads()[at(ancestor.head)];
     const HeadBlock::Descendant& descendant = later.descendants[at(h)];
-    const double children = static_cast<double>(descendant.child.size()) / static_cast<double>(later.levels);
+    const double children =
+        static_cast<double>(descendant.child.size()) / static_cast<double>(later.levels);
     pool_.for_pieces(later.levels, grain(children * later.k * average_width(later)),
                      [&](Index begin, Index end, int) {
                        for (Index level = begin; level < end; ++level)
@@ -224,7 +227,8 @@ void Factor::update_from_descendant(int a, const HeadBlock::Descendant& descenda
 }
 
 // The column of the upper triangle of Lambda'Z'WZ Lambda + I for one effect of a tail level.
-void Factor::load_tail_column(const Tail::Node& node, int effect, double* s, double* scratch) const {
+void Factor::load_tail_column(const Tail::Node& node, int effect, double* s,
+                              double* scratch) const {
   const Tail& tail = structure_.tail();
   const int kc = k(node.block);
   const double* right = lambda(node.block) + effect * kc;
@@ -245,16 +249,16 @@ void Factor::load_tail_column(const Tail::Node& node, int effect, double* s, dou
     const int kr = k(row.block);
     const CrossBlocks& cross =
         source.transposed ? A_.cross(node.block, row.block) : A_.cross(row.block, node.block);
-    sandwich(cross.values.data() + source.entry * kr * kc, kr, source.transposed, lambda(row.block), kr,
-             s + row.start);
+    sandwich(cross.values.data() + source.entry * kr * kc, kr, source.transposed, lambda(row.block),
+             kr, s + row.start);
   }
-  sandwich(A_.diagonal(node.block).data() + Index{node.level} * kc * kc, kc, false, lambda(node.block),
-           effect + 1, s + node.start);
+  sandwich(A_.diagonal(node.block).data() + Index{node.level} * kc * kc, kc, false,
+           lambda(node.block), effect + 1, s + node.start);
   s[node.start + effect] += 1.0;
 }
 
-// Column of S and row of the border, less R'R of a head block: a column stays in cache while the rows
-// that hold it pass by, and no two threads write the same one.
+// Column of S and row of the border, less R'R of a head block: a column stays in cache while the
+// rows that hold it pass by, and no two threads write the same one.
 template <int K>
 void Factor::subtract_head(const HeadBlock& head, const double* R, Index column, double* s,
                            double* border) const {
@@ -279,40 +283,101 @@ void Factor::fill_tail() {
   double entries = 0.0;
   for (const HeadBlock& head : structure_.heads())
     entries += head.k * average_width(head) * static_cast<double>(head.tail_column.size());
-  pool_.for_pieces(
-      static_cast<Index>(tail.nodes.size()), grain(entries / static_cast<double>(q2)),
-      [&](Index begin, Index end, int worker) {
-        double* work = scratch(worker);
-        double* border = work + (sparse_ ? q2 : 0);
-        double* small = border + border_;
-        for (Index n = begin; n < end; ++n) {
-          const Tail::Node& node = tail.nodes[at(n)];
-          const int kc = k(node.block);
-          for (int effect = 0; effect < kc; ++effect) {
-            const Index column = node.start + effect;
-            double* s = sparse_ ? work : dense_.data() + column * q2;
-            if (!sparse_) std::fill_n(s, column + 1, 0.0);
-            load_tail_column(node, effect, s, small);
-            const double* z = A_.z_border(node.block).data() + Index{node.level} * kc * border_;
-            for (int b = 0; b < border_; ++b)
-              border[b] = dot<0>(lambda(node.block) + effect * kc, z + b * kc, kc);
-            for (std::size_t h = 0; h < heads_.size(); ++h) {
-              const HeadBlock& head = structure_.heads()[h];
-              with_size(head.k, [&](auto K) {
-                subtract_head<K()>(head, heads_[h].R.data(), column, s, border);
-              });
-            }
-            for (int b = 0; b < border_; ++b) tail_border_[at(b * q2 + column)] = border[b];
-            if (!sparse_) continue;
-            double* values = sparse_->column_values(column);
-            const int* rows = sparse_->column_rows(column);
-            for (Index i = 0; i < sparse_->column_count(column); ++i) {
-              values[i] = s[rows[i]];
-              s[rows[i]] = 0.0;
-            }
-          }
-        }
-      });
+  pool_.for_pieces(static_cast<Index>(tail.nodes.size()), grain(entries / static_cast<double>(q2)),
+                   [&](Index begin, Index end, int worker) {
+                     double* work = scratch(worker);
+                     double* border = work + (sparse_ ? q2 : 0);
+                     double* small = border + border_;
+                     for (Index n = begin; n < end; ++n) {
+                       const Tail::Node& node = tail.nodes[at(n)];
+                       const int kc = k(node.block);
+                       for (int effect = 0; effect < kc; ++effect) {
+                         const Index column = node.start + effect;
+                         double* s = sparse_ ? work : dense_.data() + column * q2;
+                         if (!sparse_) std::fill_n(s, column + 1, 0.0);
+                         load_tail_column(node, effect, s, small);
+                         const double* z =
+                             A_.z_border(node.block).data() + Index{node.level} * kc * border_;
+                         for (int b = 0; b < border_; ++b)
+                           border[b] = dot<0>(lambda(node.block) + effect * kc, z + b * kc, kc);
+                         for (std::size_t h = 0; h < heads_.size(); ++h) {
+                           const HeadBlock& head = structure_.heads()[h];
+                           with_size(head.k, [&](auto K) {
+                             subtract_head<K()>(head, heads_[h].R.data(), column, s, border);
+                           });
+                         }
+                         for (int b = 0; b < border_; ++b)
+                           tail_border_[at(b * q2 + column)] = border[b];
+                         if (!sparse_) continue;
+                         double* values = sparse_->column_values(column);
+                         const int* rows = sparse_->column_rows(column);
+                         for (Index i = 0; i < sparse_->column_count(column); ++i) {
+                           values[i] = s[rows[i]];
+                           s[rows[i]] = 0.0;
+                         }
+                       }
+                     }
+                   });
+  for (std::size_t h = 0; h < heads_.size(); ++h)
+    subtract_full_rows(structure_.heads()[h], heads_[h]);
+}
+
+// Calls use(first, count, rows) with full_rows_ (rows x q2, column-major) holding the tail parts of
+// R_l of `count` full levels, one below the other.
+template <class Use>
+void Factor::for_full_panels(const HeadBlock& head, const HeadNumbers& numbers, Use&& use) {
+  constexpr Index kRows = 256;
+  const Index levels = static_cast<Index>(head.full_levels.size()), k = head.k;
+  const Index batch = std::max<Index>(1, kRows / k);
+  for (Index first = 0; first < levels; first += batch) {
+    interrupt_.poll();
+    const Index count = std::min(batch, levels - first), rows = count * k;
+    full_rows_.assign(at(rows * structure_.tail().size), 0.0);
+    for (Index i = 0; i < count; ++i) {
+      const Level level = head.full_levels[at(first + i)];
+      const Index begin = head.tail_start[at(level)], end = head.tail_start[at(level) + 1];
+      const double* value = numbers.R.data() + head.tail_value(level, begin);
+      for (Index e = begin; e < end; ++e, value += k)
+        std::copy_n(value, k, full_rows_.data() + head.tail_column[at(e)] * rows + i * k);
+    }
+    use(first, count, static_cast<int>(rows));
+  }
+}
+
+void Factor::subtract_full_rows(const HeadBlock& head, const HeadNumbers& numbers) {
+  int q2 = static_cast<int>(structure_.tail().size), border = border_;
+  for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
+    char transposed = 'T', plain = 'N';
+    double one = 1.0, minus_one = -1.0;
+    dense_tail_.subtract_square(dense_.data(), full_rows_.data(), rows);
+    full_product_.resize(at(Index{rows} * border_));
+    for (Index i = 0; i < count; ++i) {
+      const double* own = numbers.R.data() + head.row(head.full_levels[at(first + i)]) +
+                          head.border_offset * head.k;
+      for (int b = 0; b < border_; ++b)
+        std::copy_n(own + b * head.k, head.k, full_product_.data() + Index{b} * rows + i * head.k);
+    }
+    kernels_.dgemm(&transposed, &plain, &q2, &border, &rows, &minus_one, full_rows_.data(), &rows,
+                   full_product_.data(), &rows, &one, tail_border_.data(), &q2);
+  });
+}
+
+// What gather_column does, for full rows: T_l = R_l S^-1 (or half of it, see there).
+void Factor::gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool whole) {
+  const Index q2 = structure_.tail().size;
+  for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
+    full_product_.resize(at(rows * q2));
+    dense_tail_.multiply(dense_.data(), q2, full_rows_.data(), rows, whole ? 1.0 : 0.5,
+                         full_product_.data(), rows);
+    for (Index i = 0; i < count; ++i) {
+      const Level level = head.full_levels[at(first + i)];
+      const Index begin = head.tail_start[at(level)], end = head.tail_start[at(level) + 1];
+      double* target = numbers.inverse.data() + head.tail_value(level, begin);
+      for (Index e = begin; e < end; ++e, target += head.k)
+        std::copy_n(full_product_.data() + head.tail_column[at(e)] * Index{rows} + i * head.k,
+                    head.k, target);
+    }
+  });
 }
 
 bool Factor::factor_tail() {
@@ -322,11 +387,11 @@ bool Factor::factor_tail() {
     log_det_ += sparse_->log_det();
     sparse_->solve_lower(tail_border_.data(), border_);
   } else {
-    if (!factor_dense(dense_.data(), q2, kernels_, interrupt_)) return false;
+    if (!dense_tail_.factor(dense_.data())) return false;
     double sum = 0.0;
     for (Index j = 0; j < q2; ++j) sum += std::log(dense_[at(j * q2 + j)]);
     log_det_ += 2.0 * sum;
-    solve_dense(dense_.data(), q2, true, tail_border_.data(), border_, kernels_);
+    dense_tail_.solve(dense_.data(), true, tail_border_.data(), border_);
   }
   for (int j = 0; j < border_; ++j)
     for (int i = 0; i <= j; ++i) {
@@ -376,7 +441,7 @@ const std::vector<double>& Factor::border_solution() {
     if (sparse_)
       sparse_->solve_lower_transposed(tail_solution_.data(), border_);
     else
-      solve_dense(dense_.data(), tail.size, false, tail_solution_.data(), border_, kernels_);
+      dense_tail_.solve(dense_.data(), false, tail_solution_.data(), border_);
     for (const Tail::Node& node : tail.nodes) {
       const int kc = k(node.block);
       for (int b = 0; b < border_; ++b)
@@ -391,7 +456,8 @@ const std::vector<double>& Factor::border_solution() {
                      [&](Index begin, Index end, int worker) {
                        with_size(head.k, [&](auto K) {
                          for (Index level = begin; level < end; ++level)
-                           solve_border_level<K()>(h, level, scratch(worker) + (sparse_ ? tail.size : 0));
+                           solve_border_level<K()>(h, level,
+                                                   scratch(worker) + (sparse_ ? tail.size : 0));
                        });
                      });
   }
@@ -467,7 +533,8 @@ void Factor::solve_lower(double* B, int columns) {
           double sum = B[c * q() + block_start(node.block) + Index{node.level} * kc + i];
           for (std::size_t h = 0; h < heads_.size(); ++h) {
             const HeadBlock& head = structure_.heads()[h];
-            for (Index e = head.column_start[at(column)]; e < head.column_start[at(column) + 1]; ++e) {
+            for (Index e = head.column_start[at(column)]; e < head.column_start[at(column) + 1];
+                 ++e) {
               const Index level = head.column_level[at(e)];
               sum -= dot<0>(heads_[h].R.data() + head.tail_value(level, head.column_entry[at(e)]),
                             B + c * q() + block_start(head.block) + level * head.k, head.k);
@@ -477,10 +544,20 @@ void Factor::solve_lower(double* B, int columns) {
         }
     }
   });
+  for (std::size_t h = 0; h < heads_.size(); ++h) {
+    const HeadBlock& head = structure_.heads()[h];
+    for (const Level level : head.full_levels)
+      for (int c = 0; c < columns; ++c) {
+        const double* b = B + c * q() + block_start(head.block) + Index{level} * head.k;
+        for (Index e = head.tail_start[at(level)]; e < head.tail_start[at(level) + 1]; ++e)
+          rest[at(c * tail.size + head.tail_column[at(e)])] -=
+              dot<0>(heads_[h].R.data() + head.tail_value(level, e), b, head.k);
+      }
+  }
   if (sparse_)
     sparse_->solve_lower(rest.data(), columns);
   else
-    solve_dense(dense_.data(), tail.size, true, rest.data(), columns, kernels_);
+    dense_tail_.solve(dense_.data(), true, rest.data(), columns);
   for (const Tail::Node& node : tail.nodes) {
     const int kc = k(node.block);
     for (int c = 0; c < columns; ++c)
@@ -497,8 +574,8 @@ void Factor::multiply(const double* V, int columns, double* product) {
       for (int t = 0; t < A_.blocks(); ++t) {
         const int kt = k(t);
         for (Index l = 0; l < A_.levels(t); ++l)
-          crossnest::multiply(A_.diagonal(t).data() + l * kt * kt, v + block_start(t) + l * kt, kt, kt, 1,
-                              out + block_start(t) + l * kt);
+          crossnest::multiply(A_.diagonal(t).data() + l * kt * kt, v + block_start(t) + l * kt, kt,
+                              kt, 1, out + block_start(t) + l * kt);
       }
       for (int t = 0; t < A_.blocks(); ++t)
         for (int s = 0; s < t; ++s) {
@@ -555,11 +632,11 @@ void Factor::invert(bool whole) {
       if (sparse_)
         sparse_->invert();
       else
-        invert_dense(dense_.data(), tail.size, kernels_, interrupt_, panel_);
+        dense_tail_.invert(dense_.data());
     }
     interrupt_.poll();
     const bool all = whole || heads_.size() > 1;
-    if (all && !sparse_) mirror_upper(dense_.data(), tail.size);
+    if (all && !sparse_) dense_tail_.mirror(dense_.data());
     gather_tail_inverse(all);
   }
   for (std::size_t t = 0; t < blocks_.size(); ++t)
@@ -568,7 +645,8 @@ void Factor::invert(bool whole) {
     const int kc = k(node.block);
     double* target = inverse_diagonal_[at(node.block)].data() + Index{node.level} * kc * kc;
     for (int j = 0; j < kc; ++j)
-      for (int i = 0; i < kc; ++i) target[j * kc + i] = tail_inverse(node.start + i, node.start + j);
+      for (int i = 0; i < kc; ++i)
+        target[j * kc + i] = tail_inverse(node.start + i, node.start + j);
   }
   for (int h = static_cast<int>(heads_.size()) - 1; h >= 0; --h) invert_head(h, whole);
   inverted_ = whole ? Inverted::whole : Inverted::diagonal;
@@ -579,9 +657,9 @@ double Factor::tail_inverse(Index i, Index j) const {
   return dense_[at(std::max(i, j) * structure_.tail().size + std::min(i, j))];
 }
 
-// T_lc = sum over the tail columns j of R_l of R_lj (S^-1)_jc, for every entry c of every row: all of
-// it when `whole`, else half: the columns on one side of c and half of c itself, so that the sum over
-// c of T_lc R_lc' + R_lc T_lc' is R_l S^-1 R_l'.
+// T_lc = sum over the tail columns j of R_l of R_lj (S^-1)_jc, for every entry c of every row: all
+// of it when `whole`, else half: the columns on one side of c and half of c itself, so that the sum
+// over c of T_lc R_lc' + R_lc T_lc' is R_l S^-1 R_l'.
 template <int K>
 void Factor::gather_column(const HeadBlock& head, HeadNumbers& numbers, Index column,
                            const double* inverse, bool whole) {
@@ -616,19 +694,21 @@ void Factor::gather_tail_inverse(bool whole) {
     heads_[h].inverse.resize(heads_[h].R.size());
     entries += head.k * average_width(head) * static_cast<double>(head.tail_column.size());
   }
-  pool_.for_pieces(q2, grain(entries / static_cast<double>(q2)), [&](Index begin, Index end, int worker) {
-    for (Index column = begin; column < end; ++column) {
-      if (sparse_) sparse_->load_column(column, whole, scratch(worker));
-      const double* inverse = sparse_ ? scratch(worker) : dense_.data() + column * q2;
-      for (std::size_t h = 0; h < heads_.size(); ++h) {
-        const HeadBlock& head = structure_.heads()[h];
-        with_size(head.k, [&](auto K) {
-          gather_column<K()>(head, heads_[h], column, inverse, whole);
-        });
-      }
-      if (sparse_) sparse_->clear_column(column, whole, scratch(worker));
-    }
-  });
+  pool_.for_pieces(
+      q2, grain(entries / static_cast<double>(q2)), [&](Index begin, Index end, int worker) {
+        for (Index column = begin; column < end; ++column) {
+          if (sparse_) sparse_->load_column(column, whole, scratch(worker));
+          const double* inverse = sparse_ ? scratch(worker) : dense_.data() + column * q2;
+          for (std::size_t h = 0; h < heads_.size(); ++h) {
+            const HeadBlock& head = structure_.heads()[h];
+            with_size(head.k,
+                      [&](auto K) { gather_column<K()>(head, heads_[h], column, inverse, whole); });
+          }
+          if (sparse_) sparse_->clear_column(column, whole, scratch(worker));
+        }
+      });
+  for (std::size_t h = 0; h < heads_.size(); ++h)
+    gather_full_rows(structure_.heads()[h], heads_[h], whole);
 }
 
 void Factor::invert_head(int h, bool whole) {
@@ -735,13 +815,16 @@ const double* Factor::inverse_diagonal(int block, Index level) const {
 void Factor::inverse_block(int s, Level level_s, int t, Level level_t, double* out) const {
   const int ks = k(s);
   int hs = structure_.head_of(s), ht = structure_.head_of(t);
-  const bool exchanged = hs < 0 || (ht >= 0 && ht < hs);  // rows of Omega^-1 are kept with earlier heads
+  const bool exchanged =
+      hs < 0 || (ht >= 0 && ht < hs);  // rows of Omega^-1 are kept with earlier heads
   if (exchanged) {
     std::swap(s, t);
     std::swap(level_s, level_t);
     std::swap(hs, ht);
   }
-  const auto put = [&](int i, int j, double value) { out[exchanged ? i * ks + j : j * ks + i] = value; };
+  const auto put = [&](int i, int j, double value) {
+    out[exchanged ? i * ks + j : j * ks + i] = value;
+  };
   const int rows = k(s), columns = k(t);
   if (hs < 0) {
     const Tail& tail = structure_.tail();

@@ -29,8 +29,8 @@ void eigen_dpotri(char*, int* n, double* a, int* lda, int* info) {
   *info = 0;
 }
 
-void eigen_dtrsm(char*, char*, char* transa, char*, int* m, int* n, double* alpha, double* a, int* lda,
-                 double* b, int* ldb) {
+void eigen_dtrsm(char*, char*, char* transa, char*, int* m, int* n, double* alpha, double* a,
+                 int* lda, double* b, int* ldb) {
   const Matrix A = view(a, *m, *m, *lda);
   Matrix B = view(b, *m, *n, *ldb);
   if (*alpha != 1.0) B *= *alpha;
@@ -40,8 +40,8 @@ void eigen_dtrsm(char*, char*, char* transa, char*, int* m, int* n, double* alph
     A.triangularView<Eigen::Upper>().solveInPlace(B);
 }
 
-void eigen_dsyrk(char*, char* trans, int* n, int* k, double* alpha, double* a, int* lda, double* beta,
-                 double* c, int* ldc) {
+void eigen_dsyrk(char*, char* trans, int* n, int* k, double* alpha, double* a, int* lda,
+                 double* beta, double* c, int* ldc) {
   Matrix C = view(c, *n, *n, *ldc);
   if (*beta != 1.0) C.triangularView<Eigen::Upper>() = *beta * C;
   if (*trans == 'T')
@@ -60,8 +60,8 @@ void gemm(const A& a, const B& b, double alpha, double beta, Matrix c) {
   }
 }
 
-void eigen_dgemm(char* transa, char* transb, int* m, int* n, int* k, double* alpha, double* a, int* lda,
-                 double* b, int* ldb, double* beta, double* c, int* ldc) {
+void eigen_dgemm(char* transa, char* transb, int* m, int* n, int* k, double* alpha, double* a,
+                 int* lda, double* b, int* ldb, double* beta, double* c, int* ldc) {
   Matrix C = view(c, *m, *n, *ldc);
   const bool ta = *transa == 'T', tb = *transb == 'T';
   const Matrix A = ta ? view(a, *k, *m, *lda) : view(a, *m, *k, *lda);
@@ -76,8 +76,8 @@ void eigen_dgemm(char* transa, char* transb, int* m, int* n, int* k, double* alp
     gemm(A, B, *alpha, *beta, C);
 }
 
-void eigen_dsymm(char*, char*, int* m, int* n, double* alpha, double* a, int* lda, double* b, int* ldb,
-                 double* beta, double* c, int* ldc) {
+void eigen_dsymm(char*, char*, int* m, int* n, double* alpha, double* a, int* lda, double* b,
+                 int* ldb, double* beta, double* c, int* ldc) {
   const Matrix A = view(a, *n, *n, *lda);
   const Matrix B = view(b, *m, *n, *ldb);
   gemm(B, A.selfadjointView<Eigen::Upper>(), *alpha, *beta, view(c, *m, *n, *ldc));
@@ -86,8 +86,8 @@ void eigen_dsymm(char*, char*, int* m, int* n, double* alpha, double* a, int* ld
 }  // namespace
 
 const DenseKernels& eigen_kernels() {
-  static const DenseKernels table{"eigen",     eigen_dpotrf, eigen_dpotri, eigen_dtrsm,
-                                  eigen_dsyrk, eigen_dgemm,  eigen_dsymm};
+  static const DenseKernels table{"eigen",     eigen_dpotrf, eigen_dpotri, eigen_dtrsm, eigen_dsyrk,
+                                  eigen_dgemm, eigen_dsymm,  nullptr,      nullptr};
   return table;
 }
 

@@ -16,8 +16,8 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-// A scale this small relative to the residual's changes the criterion by rounding errors only, unless
-// there are some 1e8 observations to a level.
+// A scale this small relative to the residual's changes the criterion by rounding errors only,
+// unless there are some 1e8 observations to a level.
 constexpr double kFloor = 1e-4;
 // A parameter this small at the optimum may be zero.
 constexpr double kNegligible = 1e-5;
@@ -26,7 +26,8 @@ constexpr int kHalvings = 40;
 constexpr const char* kConverged = "predicted decrease below tolerance";
 
 // The step -H^-1 g over the free parameters (zero elsewhere); H is made definite on the way.
-VectorXd newton_step(const MatrixXd& hessian, const VectorXd& gradient, const std::vector<Index>& free) {
+VectorXd newton_step(const MatrixXd& hessian, const VectorXd& gradient,
+                     const std::vector<Index>& free) {
   VectorXd step = VectorXd::Zero(gradient.size());
   if (free.empty()) return step;
   const VectorXd g = gradient(free);
@@ -70,20 +71,15 @@ double Optimizer::evaluate(const VectorXd& theta) {
   return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
 }
 
-Optimum Optimizer::finish(const State& state, double predicted, bool converged, const char* message) const {
+Optimum Optimizer::finish(const State& state, double predicted, bool converged,
+                          const char* message) const {
   std::vector<double> theta(state.x.data(), state.x.data() + state.x.size());
   criterion_.normalize(theta.data());
-  return {std::move(theta),
-          state.value,
-          predicted,
-          evaluations_,
-          gradients_,
-          converged,
-          message};
+  return {std::move(theta), state.value, predicted, evaluations_, gradients_, converged, message};
 }
 
-// The step that need not be taken costs one evaluation, and leaves theta as close to the minimum as its
-// square.
+// The step that need not be taken costs one evaluation, and leaves theta as close to the minimum as
+// its square.
 void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
   const double value = evaluate(logarithmic ? VectorXd(x.array().exp()) : x);
   if (!(value <= state.value)) return;
@@ -109,8 +105,8 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
   return best;
 }
 
-// A column of lambda that vanishes is found only to rounding by a smooth method: say zero where zero
-// is as good.
+// A column of lambda that vanishes is found only to rounding by a smooth method: say zero where
+// zero is as good.
 void Optimizer::snap_zeros(Optimum& optimum) {
   VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
   const VectorXd snapped = (theta.array().abs() < kNegligible).select(0.0, theta);
@@ -204,8 +200,8 @@ void Optimizer::gradient_and_hessian(State& state) {
       const int k = structure.size(), first = criterion_.first_parameter(term);
       MatrixXd lambda(k, k), a(k, k), b(k, k);
       structure.lambda(state.x.data() + first, lambda.data());
-      // Near a singular lambda the division by it leaves only rounding errors; N changes little, so the
-      // last good one serves.
+      // Near a singular lambda the division by it leaves only rounding errors; N changes little, so
+      // the last good one serves.
       if (lambda.diagonal().cwiseAbs().minCoeff() > 1e-3) {
         const Eigen::SelfAdjointEigenSolver<MatrixXd> N(covariance_gradient(term, lambda));
         positive_[static_cast<std::size_t>(term)] = N.eigenvectors() *
@@ -245,8 +241,8 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   }
   gradient_and_hessian(state);
   double predicted = 0.0, before = std::numeric_limits<double>::infinity();
-  bool fresh = true;    // the Hessian is computed at x, not updated
-  bool newton = true;   // compute it again after each step, as long as its steps are good
+  bool fresh = true;   // the Hessian is computed at x, not updated
+  bool newton = true;  // compute it again after each step, as long as its steps are good
   int poor = 0, resets = 0;
   std::vector<Index> all(static_cast<std::size_t>(m));
   std::iota(all.begin(), all.end(), Index{0});
@@ -268,13 +264,17 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
       trial.value = evaluate(trial.x);
       found = trial.value <= state.value + kSufficient * length * slope;
       // The minimum of the parabola through what is known, within limits.
-      const double parabola = -0.5 * slope * length * length / (trial.value - state.value - length * slope);
-      if (!found) length = std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length) : 0.1 * length;
+      const double parabola =
+          -0.5 * slope * length * length / (trial.value - state.value - length * slope);
+      if (!found)
+        length = std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length)
+                                         : 0.1 * length;
     }
     if (!found || !(trial.value < state.value)) {
       criterion_.objective(state.x.data(), Scale::internal, reml_);
       if (resets++ == 2 || predicted < 1e2 * options_.tolerance)
-        return finish(state, predicted, predicted < 1e2 * options_.tolerance, "no further decrease found");
+        return finish(state, predicted, predicted < 1e2 * options_.tolerance,
+                      "no further decrease found");
       // First the computed Hessian instead of the updated one, then none at all.
       if (!fresh)
         gradient_and_hessian(state);
@@ -284,8 +284,8 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
       newton = false;
       continue;
     }
-    // A computed Hessian that twice running predicts the decrease badly, or converges slowly, is worse
-    // than an updated one.
+    // A computed Hessian that twice running predicts the decrease badly, or converges slowly, is
+    // worse than an updated one.
     const double expected = -length * slope * (1.0 - 0.5 * length);
     const double ratio = (state.value - trial.value) / expected;
     poor = ratio < 0.5 || ratio > 2.0 || predicted > 0.3 * before ? poor + 1 : 0;
@@ -307,8 +307,8 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   return finish(state, predicted, false, "too many evaluations");
 }
 
-// Let N = d d / d(lambda lambda'), from the gradient M = 2 N lambda at a slightly enlarged lambda. Where
-// N has a negative eigenvalue, adding variance along its eigenvector lowers d.
+// Let N = d d / d(lambda lambda'), from the gradient M = 2 N lambda at a slightly enlarged lambda.
+// Where N has a negative eigenvalue, adding variance along its eigenvector lowers d.
 bool Optimizer::escape(Optimum& optimum) {
   constexpr double kEnlarge = 1e-2, kSingular = 1e-3;
   bool singular = false;
@@ -351,8 +351,9 @@ bool Optimizer::escape(Optimum& optimum) {
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(N);
     directions.push_back({eigen.eigenvalues()(0), i, eigen.eigenvectors().col(0)});
   }
-  const auto steepest = std::min_element(directions.begin(), directions.end(),
-                                         [](const Direction& a, const Direction& b) { return a.curvature < b.curvature; });
+  const auto steepest = std::min_element(
+      directions.begin(), directions.end(),
+      [](const Direction& a, const Direction& b) { return a.curvature < b.curvature; });
   const double needed = optimum.objective - 1e-7;
   if (!(steepest->curvature < 0.0)) return false;
   const MatrixXd& lambda = lambdas[steepest->place];

@@ -36,7 +36,8 @@ int thread_count(int asked) {
 std::size_t memory_limit(std::size_t asked) {
   if (asked > 0) return asked;
 #if defined(_SC_PHYS_PAGES)
-  const double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  const double bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   return static_cast<std::size_t>(0.9 * bytes);
 #else
   return 0;
@@ -46,24 +47,29 @@ std::size_t memory_limit(std::size_t asked) {
 }  // namespace
 
 Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt)
-    : design_(std::move(design)), interrupt_(std::move(interrupt)), pool_(thread_count(options.threads)) {
+    : design_(std::move(design)),
+      interrupt_(std::move(interrupt)),
+      kernels_(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
+      pool_(thread_count(options.threads)) {
   design_.validate();
   blocks_ = make_blocks(design_);
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
   if (coordinates_->rank() >= design_.n)
-    throw FitError("as many fixed effects as observations: there are no residual degrees of freedom");
+    throw FitError(
+        "as many fixed effects as observations: there are no residual degrees of freedom");
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
-  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit(options.memory_limit));
-  const DenseKernels& kernels = options.kernels != nullptr ? *options.kernels : eigen_kernels();
-  factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels, pool_, interrupt_);
+  structure_ =
+      std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit(options.memory_limit));
+  factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
   criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
 }
 
 void Problem::set_response(const double* y) {
   for (Index i = 0; i < design_.n; ++i)
-    if (!std::isfinite(y[i])) throw std::invalid_argument("the response has a value that is not finite");
+    if (!std::isfinite(y[i]))
+      throw std::invalid_argument("the response has a value that is not finite");
   design_.y = y;
   coordinates_->set_response(design_, pool_);
   A_->set_response(design_, blocks_, *coordinates_, pool_);
@@ -74,19 +80,24 @@ void Problem::set_response(const double* y) {
 void Problem::check(const std::vector<double>& theta) const {
   const std::vector<double>& bounds = criterion_->lower_bounds();
   if (theta.size() != bounds.size())
-    throw std::invalid_argument("theta has " + std::to_string(theta.size()) + " values where the model has " +
-                                std::to_string(bounds.size()) + " covariance parameters");
+    throw std::invalid_argument("theta has " + std::to_string(theta.size()) +
+                                " values where the model has " + std::to_string(bounds.size()) +
+                                " covariance parameters");
   for (std::size_t i = 0; i < theta.size(); ++i)
     if (!std::isfinite(theta[i]) || theta[i] < bounds[i])
-      throw std::invalid_argument("theta[" + std::to_string(i) + "] is not finite or below its lower bound");
+      throw std::invalid_argument("theta[" + std::to_string(i) +
+                                  "] is not finite or below its lower bound");
 }
 
 double Problem::objective(const std::vector<double>& theta, bool reml) {
   check(theta);
+  const OneThreadEach kernels(kernels_);
   return criterion_->objective(theta.data(), Scale::user, reml);
 }
 
-double Problem::gradient(const std::vector<double>& theta, bool reml, std::vector<double>& gradient) {
+double Problem::gradient(const std::vector<double>& theta, bool reml,
+                         std::vector<double>& gradient) {
+  const OneThreadEach kernels(kernels_);
   const double value = objective(theta, reml);
   gradient.resize(theta.size());
   if (std::isfinite(value)) criterion_->gradient(gradient.data());
@@ -95,10 +106,12 @@ double Problem::gradient(const std::vector<double>& theta, bool reml, std::vecto
 
 void Problem::require_finite(const std::vector<double>& theta, bool reml) {
   if (!std::isfinite(objective(theta, reml)))
-    throw FitError("the criterion cannot be computed at this theta: it is too large for double precision");
+    throw FitError(
+        "the criterion cannot be computed at this theta: it is too large for double precision");
 }
 
 Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
+  const OneThreadEach kernels(kernels_);
   require_finite(theta, reml);
   Estimates out;
   out.theta = theta;
@@ -152,7 +165,8 @@ void Problem::random_estimates(Estimates& out) const {
   const double root = factor_->border().back() * coordinates_->scale();
   out.u.resize(design_.terms.size());
   out.b.resize(design_.terms.size());
-  for (const Term& term : design_.terms) out.effects.push_back(static_cast<int>(term.columns.size()));
+  for (const Term& term : design_.terms)
+    out.effects.push_back(static_cast<int>(term.columns.size()));
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     const Block& block = blocks_[t];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
@@ -164,7 +178,9 @@ void Problem::random_estimates(Estimates& out) const {
       MatrixXd u(k, block.levels);
       for (Index l = 0; l < block.levels; ++l)
         for (int i = 0; i < k; ++i)
-          u(i, l) = root * W[factor_->block_start(static_cast<int>(t)) + l * block.k + block.offsets[j] + i];
+          u(i, l) =
+              root *
+              W[factor_->block_start(static_cast<int>(t)) + l * block.k + block.offsets[j] + i];
       const MatrixXd b = lambda * u;
       out.u[at(term)].assign(u.data(), u.data() + u.size());
       out.b[at(term)].assign(b.data(), b.data() + b.size());
@@ -177,15 +193,16 @@ void Problem::residuals(Estimates& out) {
   const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
   const double s = coordinates_->scale();
   const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
-  const VectorXd beta = F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
+  const VectorXd beta =
+      F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
   const double* W = factor_->border_solution().data() + r * q;
   const double root = factor_->border().back();
   std::vector<double> b(at(q));
   for (std::size_t t = 0; t < blocks_.size(); ++t)
     for (Index l = 0; l < blocks_[t].levels; ++l) {
       const Index start = factor_->block_start(static_cast<int>(t)) + l * blocks_[t].k;
-      multiply(criterion_->lambda(static_cast<int>(t)).data(), W + start, blocks_[t].k, blocks_[t].k, 1,
-               b.data() + start);
+      multiply(criterion_->lambda(static_cast<int>(t)).data(), W + start, blocks_[t].k,
+               blocks_[t].k, 1, b.data() + start);
     }
   out.fitted.resize(at(design_.n));
   double sum = 0.0;
@@ -223,6 +240,7 @@ void Problem::residuals(Estimates& out) {
 }
 
 Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOptions& options) {
+  const OneThreadEach kernels(kernels_);
   const auto began = std::chrono::steady_clock::now();
   std::vector<double> from;
   if (start.empty()) {
@@ -234,14 +252,16 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   Optimizer optimizer(*criterion_, blocks_, options, interrupt_);
   Optimum best = optimizer.minimize(from, reml);
   if (start.empty() && structure_->work() < options.cheap) {
-    // A criterion can have several minima; where evaluations cost next to nothing, look from another
-    // side: unit scales.
+    // A criterion can have several minima; where evaluations cost next to nothing, look from
+    // another side: unit scales.
     std::vector<double> unit(from.size(), 0.0);
     for (std::size_t i = 0; i < unit.size(); ++i)
       if (std::isfinite(criterion_->lower_bounds()[i])) unit[i] = 1.0;
     const Optimum other = optimizer.minimize(unit, reml);
-    const int evaluations = best.evaluations + other.evaluations, gradients = best.gradients + other.gradients;
-    const bool verdict_better = other.converged && !best.converged && other.objective < best.objective + 1e-9;
+    const int evaluations = best.evaluations + other.evaluations,
+              gradients = best.gradients + other.gradients;
+    const bool verdict_better =
+        other.converged && !best.converged && other.objective < best.objective + 1e-9;
     if (other.objective < best.objective - 1e-9 || verdict_better) best = other;
     best.evaluations = evaluations;
     best.gradients = gradients;
@@ -261,6 +281,7 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
 }
 
 std::vector<std::vector<double>> Problem::conditional_variances(const Estimates& at_theta) {
+  const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
   factor_->border_solution();
   factor_->invert(false);
@@ -272,10 +293,12 @@ std::vector<std::vector<double>> Problem::conditional_variances(const Estimates&
       const int term = block.terms[j], offset = block.offsets[j];
       const int k = criterion_->structure(term).size();
       MatrixXd lambda(k, k);
-      criterion_->structure(term).lambda(at_theta.theta.data() + criterion_->first_parameter(term), lambda.data());
+      criterion_->structure(term).lambda(at_theta.theta.data() + criterion_->first_parameter(term),
+                                         lambda.data());
       out[at(term)].resize(at(block.levels * k * k));
       for (Index l = 0; l < block.levels; ++l) {
-        const Eigen::Map<const MatrixXd> inverse(factor_->inverse_diagonal(static_cast<int>(t), l), block.k, block.k);
+        const Eigen::Map<const MatrixXd> inverse(factor_->inverse_diagonal(static_cast<int>(t), l),
+                                                 block.k, block.k);
         Eigen::Map<MatrixXd>(out[at(term)].data() + l * k * k, k, k) =
             variance * (lambda * inverse.block(offset, offset, k, k) * lambda.transpose());
       }
@@ -290,8 +313,9 @@ double Problem::leverage_of_random(Index row, const double* mapped) const {
   std::vector<double> left, right, inverse;
   const auto scaled = [&](std::size_t t, std::vector<double>& out) {
     out.resize(at(blocks_[t].k));
-    multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(), mapped + blocks_[t].first_column,
-                        blocks_[t].k, blocks_[t].k, 1, out.data());
+    multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(),
+                        mapped + blocks_[t].first_column, blocks_[t].k, blocks_[t].k, 1,
+                        out.data());
   };
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     const Level level_t = design_.factors[at(blocks_[t].factor)].codes[row];
@@ -304,9 +328,11 @@ double Problem::leverage_of_random(Index row, const double* mapped) const {
       const Level level_s = design_.factors[at(blocks_[s].factor)].codes[row];
       scaled(s, right);
       inverse.resize(at(blocks_[s].k * k));
-      factor_->inverse_block(static_cast<int>(s), level_s, static_cast<int>(t), level_t, inverse.data());
+      factor_->inverse_block(static_cast<int>(s), level_s, static_cast<int>(t), level_t,
+                             inverse.data());
       for (int j = 0; j < k; ++j)
-        sum += 2.0 * left[at(j)] * dot<0>(right.data(), inverse.data() + j * blocks_[s].k, blocks_[s].k);
+        sum += 2.0 * left[at(j)] *
+               dot<0>(right.data(), inverse.data() + j * blocks_[s].k, blocks_[s].k);
     }
   }
   return sum;
@@ -314,12 +340,14 @@ double Problem::leverage_of_random(Index row, const double* mapped) const {
 
 // h_i = w_i (z Lambda Omega^-1 Lambda' z' + |(x - z Lambda U_X) R_X^-1|^2).
 std::vector<double> Problem::leverages(const Estimates& at_theta) {
+  const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
   const std::vector<double>& W = factor_->border_solution();
   factor_->invert(true);
   const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
   const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
-  const MatrixXd inverse = F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(MatrixXd::Identity(r, r));
+  const MatrixXd inverse =
+      F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(MatrixXd::Identity(r, r));
   std::vector<double> out(at(design_.n));
   pool_.for_pieces(design_.n, 4096, [&](Index begin, Index end, int) {
     std::vector<double> row(at(width)), left;
@@ -332,9 +360,10 @@ std::vector<double> Problem::leverages(const Estimates& at_theta) {
         const Index start = factor_->block_start(static_cast<int>(t)) +
                             Index{design_.factors[at(block.factor)].codes[i]} * block.k;
         left.resize(at(block.k));
-        multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(), row.data() + block.first_column,
-                            block.k, block.k, 1, left.data());
-        for (Index j = 0; j < r; ++j) fixed(j) -= dot<0>(left.data(), W.data() + j * q + start, block.k);
+        multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(),
+                            row.data() + block.first_column, block.k, block.k, 1, left.data());
+        for (Index j = 0; j < r; ++j)
+          fixed(j) -= dot<0>(left.data(), W.data() + j * q + start, block.k);
       }
       out[at(i)] = x[r + 1] * (leverage_of_random(i, row.data()) + fixed.squaredNorm());
     }

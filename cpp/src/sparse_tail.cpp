@@ -31,7 +31,8 @@ void SparseTail::solve_lower(double* B, int columns) const {
   for (int c = 0; c < columns; ++c, B += size_)
     for (Index j = 0; j < size_; ++j) {
       const double x = B[j] /= L.valuePtr()[start[j]];
-      for (int p = start[j] + 1; p < start[j + 1]; ++p) B[L.innerIndexPtr()[p]] -= L.valuePtr()[p] * x;
+      for (int p = start[j] + 1; p < start[j + 1]; ++p)
+        B[L.innerIndexPtr()[p]] -= L.valuePtr()[p] * x;
     }
 }
 
@@ -41,7 +42,8 @@ void SparseTail::solve_lower_transposed(double* B, int columns) const {
   for (int c = 0; c < columns; ++c, B += size_)
     for (Index j = size_ - 1; j >= 0; --j) {
       double x = B[j];
-      for (int p = start[j] + 1; p < start[j + 1]; ++p) x -= L.valuePtr()[p] * B[L.innerIndexPtr()[p]];
+      for (int p = start[j] + 1; p < start[j + 1]; ++p)
+        x -= L.valuePtr()[p] * B[L.innerIndexPtr()[p]];
       B[j] = x / L.valuePtr()[start[j]];
     }
 }
@@ -89,7 +91,8 @@ void SparseTail::invert() {
   if (!row_start_.empty()) return;
   row_start_.assign(static_cast<std::size_t>(size_) + 1, 0);
   for (Index j = 0; j < size_; ++j)
-    for (int p = start[j] + 1; p < start[j + 1]; ++p) ++row_start_[static_cast<std::size_t>(row[p]) + 1];
+    for (int p = start[j] + 1; p < start[j + 1]; ++p)
+      ++row_start_[static_cast<std::size_t>(row[p]) + 1];
   std::partial_sum(row_start_.begin(), row_start_.end(), row_start_.begin());
   std::vector<int> next(row_start_.begin(), row_start_.end() - 1);
   row_column_.resize(static_cast<std::size_t>(row_start_.back()));
@@ -108,7 +111,8 @@ void SparseTail::load_column(Index column, bool whole, double* work) const {
     work[L.innerIndexPtr()[p]] = inverse_[static_cast<std::size_t>(p)];
   if (!whole) return;
   const std::size_t c = static_cast<std::size_t>(column);
-  for (std::size_t i = static_cast<std::size_t>(row_start_[c]); i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
+  for (std::size_t i = static_cast<std::size_t>(row_start_[c]);
+       i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
     work[row_column_[i]] = inverse_[static_cast<std::size_t>(row_entry_[i])];
 }
 
@@ -118,7 +122,8 @@ void SparseTail::clear_column(Index column, bool whole, double* work) const {
     work[L.innerIndexPtr()[p]] = 0.0;
   if (!whole) return;
   const std::size_t c = static_cast<std::size_t>(column);
-  for (std::size_t i = static_cast<std::size_t>(row_start_[c]); i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
+  for (std::size_t i = static_cast<std::size_t>(row_start_[c]);
+       i < static_cast<std::size_t>(row_start_[c + 1]); ++i)
     work[row_column_[i]] = 0.0;
 }
 

@@ -11,8 +11,8 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// Squared Frobenius norms of Z_c'W Z_d for all pairs of columns of all blocks, the traces of Z_c'W Z_c
-// in the last row and column.
+// Squared Frobenius norms of Z_c'W Z_d for all pairs of columns of all blocks, the traces of Z_c'W
+// Z_c in the last row and column.
 Eigen::MatrixXd moment_matrix(const std::vector<Block>& blocks, const CrossProducts& A) {
   const int columns = blocks.back().first_column + blocks.back().k;
   Eigen::MatrixXd G = Eigen::MatrixXd::Zero(columns + 1, columns + 1);
@@ -61,7 +61,8 @@ std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossPr
   const Eigen::MatrixXd G = moment_matrix(blocks, A);
   const Eigen::Index columns = G.rows() - 1;
   const Eigen::VectorXd variance = G.colPivHouseholderQr().solve(quadratic_forms(blocks, A));
-  const double residual = std::max(variance(columns), 0.05 * A.border_border().back() / static_cast<double>(A.n()));
+  const double residual =
+      std::max(variance(columns), 0.05 * A.border_border().back() / static_cast<double>(A.n()));
   std::vector<double> theta(at(criterion.parameters()));
   for (const Block& block : blocks)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
@@ -71,7 +72,8 @@ std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossPr
         const double ratio = variance(block.first_column + block.offsets[j] + i) / residual;
         factor(i, i) = std::sqrt(std::clamp(ratio, 0.01, 100.0));
       }
-      criterion.structure(term).from_factor(factor.data(), theta.data() + criterion.first_parameter(term));
+      criterion.structure(term).from_factor(factor.data(),
+                                            theta.data() + criterion.first_parameter(term));
     }
   return theta;
 }

@@ -16,11 +16,12 @@ namespace crossnest {
 /// X~'W X~ = n I, so that beta = T^-1 beta~ and log|C| = log|C~| + 2 log|det T|.
 /// Random effects of a term: Z = Z~ T_t with Z~'W Z~ = n I (or unit diagonal where the covariance
 /// structure allows only that), so b~ = T_t b and lambda~ = T_t lambda.
-/// Response: y~ = (y - X~ beta0) / s, residuals of ordinary least squares with mean square one; this
-/// also keeps y'Wy small, so that r2 loses no digits by cancellation.
+/// Response: y~ = (y - X~ beta0) / s, residuals of ordinary least squares with mean square one;
+/// this also keeps y'Wy small, so that r2 loses no digits by cancellation.
 ///
-/// The coordinates are found once from the data (two passes over the rows), and rows are then mapped
-/// one by one. Cross-products of two batches of rows can be merged when both use the same coordinates.
+/// The coordinates are found once from the data (two passes over the rows), and rows are then
+/// mapped one by one. Cross-products of two batches of rows can be merged when both use the same
+/// coordinates.
 class Coordinates {
  public:
   Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool);
@@ -41,7 +42,9 @@ class Coordinates {
   /// log|det T|.
   double log_det_fixed() const { return log_det_fixed_; }
   /// T_t of a term, k x k.
-  const Eigen::MatrixXd& random(int term) const { return random_[static_cast<std::size_t>(term)].T; }
+  const Eigen::MatrixXd& random(int term) const {
+    return random_[static_cast<std::size_t>(term)].T;
+  }
   /// beta0, in the coordinates of X~.
   const Eigen::VectorXd& beta0() const { return beta0_; }
   /// s, once set.
@@ -65,18 +68,18 @@ class Coordinates {
   double centred(const Design& design, Index row, Index column) const;
 
   Index random_columns_ = 0;
-  std::vector<int> term_order_;      // terms in the order of their columns in a mapped row
-  std::vector<RandomMap> random_;    // by term
-  std::vector<Index> pivot_;         // kept columns, increasing
-  std::vector<Index> order_;         // kept columns in internal order: the intercept first
-  Index intercept_ = -1;             // the constant column of X, -1 if none
-  std::vector<double> means_;        // p, weighted means (zero without an intercept)
-  Eigen::MatrixXd S_;                // rank x rank upper triangular: x~ = (x - mean) S in internal order
+  std::vector<int> term_order_;    // terms in the order of their columns in a mapped row
+  std::vector<RandomMap> random_;  // by term
+  std::vector<Index> pivot_;       // kept columns, increasing
+  std::vector<Index> order_;       // kept columns in internal order: the intercept first
+  Index intercept_ = -1;           // the constant column of X, -1 if none
+  std::vector<double> means_;      // p, weighted means (zero without an intercept)
+  Eigen::MatrixXd S_;  // rank x rank upper triangular: x~ = (x - mean) S in internal order
   Eigen::MatrixXd fixed_;
   double log_det_fixed_ = 0.0;
   double mean_y_ = 0.0;
-  double variation_ = 0.0;           // weighted sum of squares of y about its mean (or zero)
-  Eigen::VectorXd beta0_;            // without the mean of y
+  double variation_ = 0.0;  // weighted sum of squares of y about its mean (or zero)
+  Eigen::VectorXd beta0_;   // without the mean of y
   double scale_ = 1.0;
 };
 

@@ -31,16 +31,18 @@ class CovarianceStructure {
   virtual void derivative(const double* theta, int a, double* dlambda) const = 0;
   /// The theta whose lambda lambda' equals, or is nearest to, factor factor' (any k x k factor).
   virtual void from_factor(const double* factor, double* theta) const = 0;
-  /// Moves theta within its bounds without changing lambda lambda'. A bound of zero on the diagonal of
-  /// lambda is no barrier, only a choice between lambda and lambda with a column's sign changed, so
-  /// the optimizer crosses it freely; lambda() and derivative() must therefore take any real theta.
+  /// Moves theta within its bounds without changing lambda lambda'. A bound of zero on the diagonal
+  /// of lambda is no barrier, only a choice between lambda and lambda with a column's sign changed,
+  /// so the optimizer crosses it freely; lambda() and derivative() must therefore take any real
+  /// theta.
   virtual void normalize(double* theta) const = 0;
   virtual ClosedUnder closed_under() const = 0;
   /// Whether every parameter is a scale that may be optimized by its logarithm.
   virtual bool scales_only() const = 0;
 
   /// gradient_a = sum_ij dlambda_ij d lambda_ij / d theta_a: the chain rule. `scratch` is k x k.
-  void pull_back(const double* theta, const double* dlambda, double* gradient, double* scratch) const;
+  void pull_back(const double* theta, const double* dlambda, double* gradient,
+                 double* scratch) const;
 };
 
 /// lambda lower triangular, theta its lower triangle column by column, diagonals >= 0 (lme4's).

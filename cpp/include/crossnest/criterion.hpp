@@ -16,9 +16,9 @@ enum class Scale { user, internal };
 ///
 ///     d = log|Omega| + [REML] log|C| + nu (1 + log(2 pi r2 / nu)) - sum log w,
 ///
-/// always on the user's scale; its derivatives; and everything estimated at a theta. Bates, Maechler,
-/// Bolker and Walker (2015), J. Stat. Softw. 67(1), equations 34-42. Nothing here depends on the
-/// number of rows.
+/// always on the user's scale; its derivatives; and everything estimated at a theta. Bates,
+/// Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), equations 34-42. Nothing here depends
+/// on the number of rows.
 class Criterion {
  public:
   Criterion(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
@@ -33,17 +33,20 @@ class Criterion {
   /// d(theta); +infinity where the factorization fails.
   double objective(const double* theta, Scale scale, bool reml);
   /// The gradient at the theta of the last objective() call, which must have been finite. With
-  /// `information` (m x m, column-major) also the average-information matrix, an approximation of the
-  /// Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
+  /// `information` (m x m, column-major) also the average-information matrix, an approximation of
+  /// the Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
   void gradient(double* gradient, double* information = nullptr);
 
-  /// The theta within the bounds that gives the same covariance matrices: columns of lambda change sign.
+  /// The theta within the bounds that gives the same covariance matrices: columns of lambda change
+  /// sign.
   void normalize(double* theta) const;
   /// theta in other coordinates: the same covariance matrices of the random effects.
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;
 
-  const CovarianceStructure& structure(int term) const { return *structures_[static_cast<std::size_t>(term)]; }
+  const CovarianceStructure& structure(int term) const {
+    return *structures_[static_cast<std::size_t>(term)];
+  }
   /// Where a term's parameters begin.
   int first_parameter(int term) const { return first_parameter_[static_cast<std::size_t>(term)]; }
   /// d d / d lambda of a term (k x k, in the engine's coordinates), after gradient().
@@ -51,7 +54,9 @@ class Criterion {
     return lambda_gradient_[static_cast<std::size_t>(term)];
   }
   /// lambda of a block (k x k) at the last theta, in the engine's coordinates.
-  const std::vector<double>& lambda(int block) const { return lambda_[static_cast<std::size_t>(block)]; }
+  const std::vector<double>& lambda(int block) const {
+    return lambda_[static_cast<std::size_t>(block)];
+  }
   /// r2 at the last theta, in the engine's coordinates.
   double pwrss() const;
   Factor& factor() { return factor_; }

@@ -10,8 +10,8 @@
 
 namespace crossnest {
 
-/// A_st = Z_s'W Z_t of two blocks, compressed by rows: for each level of s the levels of t that occur
-/// together with it.
+/// A_st = Z_s'W Z_t of two blocks, compressed by rows: for each level of s the levels of t that
+/// occur together with it.
 struct CrossBlocks {
   std::vector<Index> row_start;  ///< J_s + 1
   std::vector<Level> column;     ///< levels of t, increasing within a row
@@ -24,13 +24,14 @@ struct CrossBlocks {
 
 /// The cross-products of a design, in the coordinates of `Coordinates`.
 ///
-/// Cross-products of two batches of rows (same levels, same coordinates) merge into those of the rows
-/// together, so they can be formed in parts, and a response can be replaced without touching Z and X.
+/// Cross-products of two batches of rows (same levels, same coordinates) merge into those of the
+/// rows together, so they can be formed in parts, and a response can be replaced without touching Z
+/// and X.
 class CrossProducts {
  public:
   /// One pass over the rows. The numbers do not depend on the number of threads.
-  CrossProducts(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
-                ThreadPool& pool, InterruptCheck& interrupt);
+  CrossProducts(const Design& design, const std::vector<Block>& blocks,
+                const Coordinates& coordinates, ThreadPool& pool, InterruptCheck& interrupt);
 
   /// Adds the cross-products of further rows.
   void merge(const CrossProducts& other);
@@ -50,9 +51,13 @@ class CrossProducts {
   double log_weights() const { return log_weights_; }
 
   /// Z_t'W Z_t: one k x k matrix (column-major, full) for each level.
-  const std::vector<double>& diagonal(int t) const { return diagonal_[static_cast<std::size_t>(t)]; }
+  const std::vector<double>& diagonal(int t) const {
+    return diagonal_[static_cast<std::size_t>(t)];
+  }
   /// Z_t'W[X y]: one k x border() matrix (column-major) for each level.
-  const std::vector<double>& z_border(int t) const { return z_border_[static_cast<std::size_t>(t)]; }
+  const std::vector<double>& z_border(int t) const {
+    return z_border_[static_cast<std::size_t>(t)];
+  }
   /// Z_s'W Z_t, s < t.
   const CrossBlocks& cross(int s, int t) const { return cross_[pair(s, t)]; }
   /// [X y]'W[X y], border() x border(), column-major, full.
@@ -61,9 +66,7 @@ class CrossProducts {
   std::size_t bytes() const;
 
  private:
-  std::size_t pair(int s, int t) const {
-    return static_cast<std::size_t>(t * (t - 1) / 2 + s);
-  }
+  std::size_t pair(int s, int t) const { return static_cast<std::size_t>(t * (t - 1) / 2 + s); }
   void accumulate(const Design& design, const std::vector<Block>& blocks,
                   const Coordinates& coordinates, const std::vector<std::vector<Level>>& positions,
                   bool response_only, ThreadPool& pool, InterruptCheck& interrupt);

@@ -1,4 +1,5 @@
-// What a linear mixed model is made of, as the core takes it: y, X, weights, grouping factors, terms.
+// What a linear mixed model is made of, as the core takes it: y, X, weights, grouping factors,
+// terms.
 #pragma once
 
 #include <memory>
@@ -18,18 +19,18 @@ struct GroupingFactor {
 
 /// One random-effects term (z1, z2, ... | factor). Does not own its columns.
 struct Term {
-  int factor;                                 ///< index into Design::factors
-  std::vector<const double*> columns;         ///< k pointers to n numbers each; nullptr is the constant 1
-  std::string structure = "unstructured";     ///< see make_structure()
+  int factor;                          ///< index into Design::factors
+  std::vector<const double*> columns;  ///< k pointers to n numbers each; nullptr is the constant 1
+  std::string structure = "unstructured";  ///< see make_structure()
 };
 
 /// Views of a model's data; the arrays must outlive every use.
 struct Design {
-  Index n = 0;                        ///< observations
-  Index p = 0;                        ///< columns of X, aliased ones included
-  const double* X = nullptr;          ///< n x p, column-major
-  const double* y = nullptr;          ///< n, the response less the offset
-  const double* weights = nullptr;    ///< n, all > 0; nullptr is all ones
+  Index n = 0;                      ///< observations
+  Index p = 0;                      ///< columns of X, aliased ones included
+  const double* X = nullptr;        ///< n x p, column-major
+  const double* y = nullptr;        ///< n, the response less the offset
+  const double* weights = nullptr;  ///< n, all > 0; nullptr is all ones
   std::vector<GroupingFactor> factors;
   std::vector<Term> terms;
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "crossnest/cross_products.hpp"
+#include "crossnest/dense_tail.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
 #include "crossnest/sparse_tail.hpp"
@@ -20,19 +21,19 @@ namespace crossnest {
 ///     [ Lambda'Z'WZ Lambda + I    Lambda'Z'W[X y] ]   [ L        ] [ L'  R_Z ]
 ///     [                            [X y]'W[X y]   ] = [ R_Z'  F' ] [      F  ]
 ///
-/// whose last block F = [R_X c_beta; 0 sqrt(r2)] (upper triangular) holds log|C| = 2 sum log diag R_X,
-/// the right-hand side of R_X beta = c_beta, and r2, the penalized weighted residual sum of squares.
-/// All workspace is allocated by the first calls; later ones allocate nothing.
+/// whose last block F = [R_X c_beta; 0 sqrt(r2)] (upper triangular) holds log|C| = 2 sum log diag
+/// R_X, the right-hand side of R_X beta = c_beta, and r2, the penalized weighted residual sum of
+/// squares. All workspace is allocated by the first calls; later ones allocate nothing.
 ///
-/// Vectors over all random effects are stored by block in the order of the blocks, by level, by effect;
-/// several of them as the columns of a column-major matrix with q() rows.
+/// Vectors over all random effects are stored by block in the order of the blocks, by level, by
+/// effect; several of them as the columns of a column-major matrix with q() rows.
 class Factor {
  public:
   Factor(const std::vector<Block>& blocks, const CrossProducts& A, const Structure& structure,
          const DenseKernels& kernels, ThreadPool& pool, InterruptCheck& interrupt);
 
-  /// Factors at Lambda: `lambda[t]` is block t's k x k factor, column-major. False when a pivot is not
-  /// positive (rounding at an extreme Lambda); nothing else may be called then.
+  /// Factors at Lambda: `lambda[t]` is block t's k x k factor, column-major. False when a pivot is
+  /// not positive (rounding at an extreme Lambda); nothing else may be called then.
   bool factorize(const std::vector<std::vector<double>>& lambda);
   /// log|Omega|.
   double log_det() const { return log_det_; }
@@ -54,8 +55,8 @@ class Factor {
   /// product (q x columns) := Z'WZ V.
   void multiply(const double* V, int columns, double* product);
 
-  /// Forms the k x k diagonal blocks of Omega^-1 for every level and, when `whole`, Omega^-1 at every
-  /// entry of the pattern of L. The dense tail's factor is overwritten by its inverse: call
+  /// Forms the k x k diagonal blocks of Omega^-1 for every level and, when `whole`, Omega^-1 at
+  /// every entry of the pattern of L. The dense tail's factor is overwritten by its inverse: call
   /// border_solution() and solve_lower() before. Computed once for each factorization.
   void invert(bool whole);
   /// (Omega^-1)_ll of a level of a block, k x k, column-major; after invert().
@@ -66,9 +67,10 @@ class Factor {
 
  private:
   struct HeadNumbers {
-    std::vector<double> D;        // levels x (k x k): chol of the diagonal block, lower triangle
-    std::vector<double> R;        // see HeadBlock
-    std::vector<double> inverse;  // like R: Omega^-1 between the level and later columns, after invert
+    std::vector<double> D;  // levels x (k x k): chol of the diagonal block, lower triangle
+    std::vector<double> R;  // see HeadBlock
+    std::vector<double>
+        inverse;  // like R: Omega^-1 between the level and later columns, after invert
     std::vector<double> partial;  // by piece: log-determinant and border'border
   };
 
@@ -86,6 +88,10 @@ class Factor {
   template <int K>
   void subtract_head(const HeadBlock& head, const double* R, Index column, double* s,
                      double* border) const;
+  template <class Use>
+  void for_full_panels(const HeadBlock& head, const HeadNumbers& numbers, Use&& use);
+  void subtract_full_rows(const HeadBlock& head, const HeadNumbers& numbers);
+  void gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool whole);
   bool factor_tail();
   bool factor_border();
   void divide_by_F(double* columns, Index rows) const;
@@ -93,15 +99,17 @@ class Factor {
   void solve_border_level(int h, Index level, double* rhs);
   void gather_tail_inverse(bool whole);
   template <int K>
-  void gather_column(const HeadBlock& head, HeadNumbers& numbers, Index column, const double* inverse,
-                     bool whole);
+  void gather_column(const HeadBlock& head, HeadNumbers& numbers, Index column,
+                     const double* inverse, bool whole);
   void invert_head(int h, bool whole);
   void add_ancestors(int h, Index level);
   const double* ancestor_inverse(const HeadBlock& head, Index level, std::size_t i,
                                  std::size_t j) const;
   template <int K>
   void finish_inverse_level(int h, Index level, bool whole);
-  double* scratch(int worker) { return scratch_.data() + static_cast<std::size_t>(worker) * scratch_size_; }
+  double* scratch(int worker) {
+    return scratch_.data() + static_cast<std::size_t>(worker) * scratch_size_;
+  }
   static Index grain(double work) { return static_cast<Index>(40000.0 / (work + 1.0)) + 1; }
   double tail_inverse(Index i, Index j) const;
   const double* lambda(int block) const { return lambda_[static_cast<std::size_t>(block)].data(); }
@@ -113,21 +121,23 @@ class Factor {
   const DenseKernels& kernels_;
   ThreadPool& pool_;
   InterruptCheck& interrupt_;
+  DenseTail dense_tail_;
 
   int border_;
-  std::vector<Index> block_start_;             // blocks + 1
-  std::vector<std::vector<double>> lambda_;    // by block
+  std::vector<Index> block_start_;           // blocks + 1
+  std::vector<std::vector<double>> lambda_;  // by block
   std::vector<HeadNumbers> heads_;
-  std::vector<double> dense_;                  // q2 x q2: S, then U with S = U'U, then S^-1
+  std::vector<double> dense_;  // q2 x q2: S, then U with S = U'U, then S^-1
   std::unique_ptr<SparseTail> sparse_;
-  std::vector<double> tail_border_;            // q2 x border
-  std::vector<double> F_;                      // border x border
+  std::vector<double> tail_border_;  // q2 x border
+  std::vector<double> F_;            // border x border
   double log_det_ = 0.0;
-  std::vector<double> W_;                      // q x border
-  std::vector<double> tail_solution_;          // q2 x border, the tail's part of W in tail order
+  std::vector<double> W_;              // q x border
+  std::vector<double> tail_solution_;  // q2 x border, the tail's part of W in tail order
   std::vector<std::vector<double>> inverse_diagonal_;  // by block
-  std::vector<double> panel_;                  // workspace of the dense inverse
-  std::vector<double> scratch_;                // one piece for each thread
+  std::vector<double> full_rows_;                      // rows x q2: the R_l of some full levels
+  std::vector<double> full_product_;                   // like full_rows_
+  std::vector<double> scratch_;                        // one piece for each thread
   std::size_t scratch_size_;
   bool solved_ = false;
   enum class Inverted { no, diagonal, whole } inverted_ = Inverted::no;

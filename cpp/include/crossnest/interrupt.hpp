@@ -11,8 +11,8 @@ namespace crossnest {
 
 /// Asks the caller, at most every 20 ms, whether to go on.
 ///
-/// `ask` returns true to stop. It is called only from the thread that entered the library, never from
-/// a worker, so it may take a lock that this thread may take (Python's, say).
+/// `ask` returns true to stop. It is called only from the thread that entered the library, never
+/// from a worker, so it may take a lock that this thread may take (Python's, say).
 class InterruptCheck {
  public:
   InterruptCheck() = default;

@@ -6,8 +6,8 @@ namespace crossnest {
 /// BLAS and LAPACK routines by pointer, with Fortran's calling convention and 32-bit integers.
 ///
 /// Matrices are column-major. A table is chosen when a Problem is made: Eigen's kernels by default,
-/// or those of an optimized BLAS the caller has at hand. Only the variants named here are ever called,
-/// so a table need not support more.
+/// or those of an optimized BLAS the caller has at hand. Only the variants named here are ever
+/// called, so a table need not support more.
 struct DenseKernels {
   /// Shown to users, e.g. "eigen" or "scipy".
   const char* name;
@@ -25,16 +25,43 @@ struct DenseKernels {
   /// C := alpha op(A) op(B) + beta C.
   void (*dgemm)(char* transa, char* transb, int* m, int* n, int* k, double* alpha, double* a,
                 int* lda, double* b, int* ldb, double* beta, double* c, int* ldc);
-  /// C := alpha B A + beta C with A symmetric, its upper triangle stored; side = 'R', uplo = 'U'.
+  /// C := alpha B A + beta C with A symmetric, its upper triangle stored; side = 'R',
+  /// uplo = 'U'.
   void (*dsymm)(char* side, char* uplo, int* m, int* n, double* alpha, double* a, int* lda,
                 double* b, int* ldb, double* beta, double* c, int* ldc);
+  /// The number of threads the kernels use, read and set; nullptr where there is no such setting.
+  int (*get_threads)();
+  void (*set_threads)(int threads);
+};
+
+/// While it lives, kernels use one thread each: the library calls them from threads of its own, and
+/// two pools on the same cores wait for each other.
+class OneThreadEach {
+ public:
+  explicit OneThreadEach(const DenseKernels& kernels)
+      : kernels_(kernels),
+        before_(kernels.get_threads != nullptr && kernels.set_threads != nullptr
+                    ? kernels.get_threads()
+                    : 1) {
+    if (before_ != 1) kernels_.set_threads(1);
+  }
+  ~OneThreadEach() {
+    if (before_ != 1) kernels_.set_threads(before_);
+  }
+  OneThreadEach(const OneThreadEach&) = delete;
+  OneThreadEach& operator=(const OneThreadEach&) = delete;
+
+ private:
+  const DenseKernels& kernels_;
+  int before_;
 };
 
 /// Eigen's kernels: no dependency, one thread.
 const DenseKernels& eigen_kernels();
 
 #if defined(CROSSNEST_HAVE_BLAS)
-/// The kernels of the BLAS and LAPACK this library was linked with (CMake option CROSSNEST_USE_BLAS).
+/// The kernels of the BLAS and LAPACK this library was linked with (CMake option
+/// CROSSNEST_USE_BLAS).
 const DenseKernels& blas_kernels();
 #endif
 

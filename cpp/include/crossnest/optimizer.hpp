@@ -31,14 +31,16 @@ struct Optimum {
 
 /// Minimizes the criterion from `start` (engine's coordinates).
 ///
-/// Scales only: Newton's method with the average-information matrix in log theta, each step capped and
-/// backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise: Newton steps
-/// in theta with the average information and the curvature of lambda lambda', and when those converge
-/// slowly (near singular fits) BFGS updates of that Hessian, damped as in Powell (1978).
+/// Scales only: Newton's method with the average-information matrix in log theta, each step capped
+/// and backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise:
+/// Newton steps in theta with the average information and the curvature of lambda lambda', and when
+/// those converge slowly (near singular fits) BFGS updates of that Hessian, damped as in Powell
+/// (1978).
 ///
-/// d is even in the columns of lambda: a bound of zero is crossed freely, the sign put right at the end.
-/// So the gradient vanishes where a column is zero, whether that is a minimum or not. Where a stationary point has a singular lambda, the derivative of d in the
-/// covariance matrix itself decides: along a direction in which it is negative the search restarts.
+/// d is even in the columns of lambda: a bound of zero is crossed freely, the sign put right at the
+/// end. So the gradient vanishes where a column is zero, whether that is a minimum or not. Where a
+/// stationary point has a singular lambda, the derivative of d in the covariance matrix itself
+/// decides: along a direction in which it is negative the search restarts.
 class Optimizer {
  public:
   Optimizer(Criterion& criterion, const std::vector<Block>& blocks, const OptimizerOptions& options,
@@ -48,7 +50,7 @@ class Optimizer {
 
  private:
   struct State {
-    Eigen::VectorXd x;         // theta or log theta
+    Eigen::VectorXd x;  // theta or log theta
     double value;
     Eigen::VectorXd gradient;  // in x
     Eigen::MatrixXd hessian;   // in x, positive semidefinite approximation
@@ -70,7 +72,8 @@ class Optimizer {
   OptimizerOptions options_;
   InterruptCheck& interrupt_;
   Eigen::VectorXd lower_;
-  std::vector<Eigen::MatrixXd> positive_;  // by term: positive part of dd / d(lambda lambda'), last known
+  std::vector<Eigen::MatrixXd>
+      positive_;  // by term: positive part of dd / d(lambda lambda'), last known
   bool reml_ = true;
   int evaluations_ = 0, gradients_ = 0;
 };

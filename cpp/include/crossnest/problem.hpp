@@ -11,34 +11,35 @@
 namespace crossnest {
 
 struct ProblemOptions {
-  int threads = 0;                          ///< 0: all cores
-  std::size_t memory_limit = 0;             ///< bytes for the factor; 0: nine tenths of the machine's memory
+  int threads = 0;               ///< 0: all cores
+  std::size_t memory_limit = 0;  ///< bytes for the factor; 0: nine tenths of the machine's memory
   TailKind tail = TailKind::automatic;
-  const DenseKernels* kernels = nullptr;    ///< nullptr: Eigen's
+  const DenseKernels* kernels = nullptr;  ///< nullptr: Eigen's
 };
 
 /// Everything estimated at one theta, on the user's scale.
 struct Estimates {
-  std::vector<double> theta;               ///< covariance parameters, the terms in the user's order
+  std::vector<double> theta;  ///< covariance parameters, the terms in the user's order
   bool reml = true;
-  double objective = 0.0;                  ///< REML criterion or deviance
-  double sigma = 0.0;                      ///< residual standard deviation
-  double pwrss = 0.0;                      ///< penalized weighted residual sum of squares
-  double log_det_omega = 0.0;              ///< log|Lambda'Z'WZ Lambda + I|
-  double log_det_C = 0.0;                  ///< log|X'WX - R_ZX'R_ZX| = 2 sum log diag RX
-  double nu = 0.0;                         ///< n - p (REML) or n (ML)
-  std::vector<double> beta;                ///< rank, the kept columns of X
-  std::vector<double> RX;                  ///< rank x rank, column-major, upper: vcov = sigma^2 (RX'RX)^-1
-  std::vector<int> effects;                ///< by term: k
-  std::vector<std::vector<double>> u, b;   ///< by term: k x J column-major, a level's effects together
-  std::vector<double> fitted;              ///< n, without offset
-  std::vector<bool> singular;              ///< by term: lambda singular (a scale below 1e-4 of unit scale)
+  double objective = 0.0;      ///< REML criterion or deviance
+  double sigma = 0.0;          ///< residual standard deviation
+  double pwrss = 0.0;          ///< penalized weighted residual sum of squares
+  double log_det_omega = 0.0;  ///< log|Lambda'Z'WZ Lambda + I|
+  double log_det_C = 0.0;      ///< log|X'WX - R_ZX'R_ZX| = 2 sum log diag RX
+  double nu = 0.0;             ///< n - p (REML) or n (ML)
+  std::vector<double> beta;    ///< rank, the kept columns of X
+  std::vector<double> RX;      ///< rank x rank, column-major, upper: vcov = sigma^2 (RX'RX)^-1
+  std::vector<int> effects;    ///< by term: k
+  std::vector<std::vector<double>> u,
+      b;                       ///< by term: k x J column-major, a level's effects together
+  std::vector<double> fitted;  ///< n, without offset
+  std::vector<bool> singular;  ///< by term: lambda singular (a scale below 1e-4 of unit scale)
 };
 
 /// The estimates and how they were found.
 struct Fit {
   Estimates estimates;
-  std::vector<double> start;               ///< theta the search started from, user's scale
+  std::vector<double> start;  ///< theta the search started from, user's scale
   double predicted_decrease = 0.0;
   int evaluations = 0, gradients = 0;
   bool converged = false;
@@ -51,11 +52,12 @@ struct Fit {
 ///     Problem problem(design, options);
 ///     Fit fit = problem.fit(true);
 ///
-/// The arrays the design points at must outlive the problem. Not for use from several threads at once.
-/// Long calls poll the interrupt check and throw Interrupted.
+/// The arrays the design points at must outlive the problem. Not for use from several threads at
+/// once. Long calls poll the interrupt check and throw Interrupted.
 class Problem {
  public:
-  Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt = InterruptCheck());
+  Problem(Design design, const ProblemOptions& options,
+          InterruptCheck interrupt = InterruptCheck());
 
   const Design& design() const { return design_; }
   const std::vector<Block>& blocks() const { return blocks_; }
@@ -74,13 +76,14 @@ class Problem {
   Fit fit(bool reml, const std::vector<double>& start = {},
           const OptimizerOptions& options = OptimizerOptions());
 
-  /// Var(b | y) = sigma^2 Lambda Omega^-1 Lambda' of every level, given theta, sigma and beta; by term,
-  /// k x k x J.
+  /// Var(b | y) = sigma^2 Lambda Omega^-1 Lambda' of every level, given theta, sigma and beta; by
+  /// term, k x k x J.
   std::vector<std::vector<double>> conditional_variances(const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
 
-  /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure stay.
+  /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
+  /// stay.
   void set_response(const double* y);
 
  private:
@@ -93,6 +96,7 @@ class Problem {
 
   Design design_;
   InterruptCheck interrupt_;
+  const DenseKernels& kernels_;
   ThreadPool pool_;
   std::vector<Block> blocks_;
   std::unique_ptr<Coordinates> coordinates_;

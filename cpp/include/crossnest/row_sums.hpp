@@ -22,7 +22,8 @@ void sum_over_rows(ThreadPool& pool, Index n, Index width, double* total, Body&&
   });
   std::fill_n(total, width, 0.0);
   for (Index piece = 0; piece < pieces; ++piece)
-    for (Index i = 0; i < width; ++i) total[i] += partial[static_cast<std::size_t>(piece * width + i)];
+    for (Index i = 0; i < width; ++i)
+      total[i] += partial[static_cast<std::size_t>(piece * width + i)];
 }
 
 }  // namespace crossnest

@@ -10,11 +10,16 @@ namespace crossnest {
 template <class Body>
 decltype(auto) with_size(int k, Body&& body) {
   switch (k) {
-    case 1: return body(std::integral_constant<int, 1>{});
-    case 2: return body(std::integral_constant<int, 2>{});
-    case 3: return body(std::integral_constant<int, 3>{});
-    case 4: return body(std::integral_constant<int, 4>{});
-    default: return body(std::integral_constant<int, 0>{});
+    case 1:
+      return body(std::integral_constant<int, 1>{});
+    case 2:
+      return body(std::integral_constant<int, 2>{});
+    case 3:
+      return body(std::integral_constant<int, 3>{});
+    case 4:
+      return body(std::integral_constant<int, 4>{});
+    default:
+      return body(std::integral_constant<int, 0>{});
   }
 }
 
@@ -98,7 +103,8 @@ inline void multiply_transposed(const double* A, const double* B, int rows, int 
 }
 
 /// C (rows x columns) := A B with A (rows x inner), B (inner x columns), all column-major.
-inline void multiply(const double* A, const double* B, int rows, int inner, int columns, double* C) {
+inline void multiply(const double* A, const double* B, int rows, int inner, int columns,
+                     double* C) {
   for (int j = 0; j < columns; ++j)
     for (int i = 0; i < rows; ++i) {
       double sum = 0.0;

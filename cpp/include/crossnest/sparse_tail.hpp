@@ -20,7 +20,9 @@ class SparseTail {
 
   /// The upper triangle of S, to be filled before factorize(); by columns, rows increasing.
   double* column_values(Index column) { return S_.valuePtr() + S_.outerIndexPtr()[column]; }
-  const int* column_rows(Index column) const { return S_.innerIndexPtr() + S_.outerIndexPtr()[column]; }
+  const int* column_rows(Index column) const {
+    return S_.innerIndexPtr() + S_.outerIndexPtr()[column];
+  }
   Index column_count(Index column) const {
     return S_.outerIndexPtr()[column + 1] - S_.outerIndexPtr()[column];
   }
@@ -36,8 +38,8 @@ class SparseTail {
   /// S^-1 at the entries of L + L' (the selected inverse; Takahashi's equations, as in Erisman and
   /// Tinney, 1975), by columns from the last to the first.
   void invert();
-  /// Scatters column c of the selected inverse to `work` (size numbers, zero elsewhere): its rows >= c,
-  /// or all its rows when `whole`. clear_column() sets them back to zero.
+  /// Scatters column c of the selected inverse to `work` (size numbers, zero elsewhere): its rows
+  /// >= c, or all its rows when `whole`. clear_column() sets them back to zero.
   void load_column(Index column, bool whole, double* work) const;
   void clear_column(Index column, bool whole, double* work) const;
   /// (S^-1)_ij, zero where it is not an entry of L + L'.
@@ -52,10 +54,10 @@ class SparseTail {
   Index size_;
   Matrix S_;
   Cholesky cholesky_;
-  std::vector<double> inverse_;      // on the pattern of L
-  std::vector<double> work_;         // size
-  std::vector<int> place_;           // size: where a row stands among those of the current column
-  std::vector<int> row_start_;       // size + 1: L's pattern by rows, strictly below the diagonal
+  std::vector<double> inverse_;  // on the pattern of L
+  std::vector<double> work_;     // size
+  std::vector<int> place_;       // size: where a row stands among those of the current column
+  std::vector<int> row_start_;   // size + 1: L's pattern by rows, strictly below the diagonal
   std::vector<int> row_column_, row_entry_;
 };
 

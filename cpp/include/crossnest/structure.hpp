@@ -1,4 +1,5 @@
-// The order of elimination and the pattern of the blocked factor: everything about L but its numbers.
+// The order of elimination and the pattern of the blocked factor: everything about L but its
+// numbers.
 #pragma once
 
 #include <string>
@@ -14,31 +15,31 @@ enum class TailKind { automatic, dense, sparse };
 /// A block of the head: eliminated level by level, its own diagonal block never fills in.
 ///
 /// The rows of L^-1 that belong to level l are one k x width(l) matrix R_l, column-major: first the
-/// columns of later head blocks (exactly one level of each, since this block is nested in them), then
-/// those of the border [X y], then those of the tail levels it occurs with.
+/// columns of later head blocks (exactly one level of each, since this block is nested in them),
+/// then those of the border [X y], then those of the tail levels it occurs with.
 struct HeadBlock {
   /// A later head block, in which this one is nested.
   struct Ancestor {
-    int head;                         ///< index into Structure::heads
-    int offset;                       ///< its first column within R_l
-    int k;                            ///< its number of columns
-    const std::vector<Level>* parent; ///< for each level, the level of the ancestor it lies in
-    std::vector<Index> tail_map;      ///< for each tail entry of this block, the same column's entry
-                                      ///< in the ancestor's row
+    int head;                          ///< index into Structure::heads
+    int offset;                        ///< its first column within R_l
+    int k;                             ///< its number of columns
+    const std::vector<Level>* parent;  ///< for each level, the level of the ancestor it lies in
+    std::vector<Index> tail_map;  ///< for each tail entry of this block, the same column's entry
+                                  ///< in the ancestor's row
   };
   /// An earlier head block nested in this one.
   struct Descendant {
-    int head;                   ///< index into Structure::heads
-    int ancestor;               ///< which of its ancestors this block is
-    std::vector<Index> start;   ///< levels + 1
-    std::vector<Level> child;   ///< the descendant's levels lying in each level
+    int head;                  ///< index into Structure::heads
+    int ancestor;              ///< which of its ancestors this block is
+    std::vector<Index> start;  ///< levels + 1
+    std::vector<Level> child;  ///< the descendant's levels lying in each level
   };
 
-  int block;                 ///< index into the blocks of the model
-  Index levels;              ///< J
-  int k;                     ///< random effects of each level
-  int border_offset;         ///< first column of the border in R_l
-  int fixed;                 ///< columns of R_l before the tail's
+  int block;          ///< index into the blocks of the model
+  Index levels;       ///< J
+  int k;              ///< random effects of each level
+  int border_offset;  ///< first column of the border in R_l
+  int fixed;          ///< columns of R_l before the tail's
   std::vector<Ancestor> ancestors;
   std::vector<Descendant> descendants;
 
@@ -47,12 +48,14 @@ struct HeadBlock {
   std::vector<Index> source_start;  ///< levels + 1, into source
   /// A block of cross-products to copy into R_l, in the order of its columns.
   struct Source {
-    Index entry;   ///< which of the cross blocks
-    int block;     ///< the tail block it couples to (an index into the blocks of the model)
+    Index entry;  ///< which of the cross blocks
+    int block;    ///< the tail block it couples to (an index into the blocks of the model)
   };
   std::vector<Source> source;
+  /// Levels that occur with so many tail columns that R_l is taken for a full matrix; increasing.
+  std::vector<Level> full_levels;
   std::vector<Index> column_start;  ///< tail size + 1: the transposed pattern, into column_level
-  std::vector<Level> column_level;  ///< levels that occur with each tail column, increasing
+  std::vector<Level> column_level;  ///< other levels that occur with each tail column, increasing
   std::vector<Index> column_entry;  ///< the entry of tail_column that is this column
 
   /// Where R_l begins.
@@ -69,9 +72,9 @@ struct HeadBlock {
 struct Tail {
   /// One level of a tail block.
   struct Node {
-    int block;     ///< index into the blocks of the model
+    int block;  ///< index into the blocks of the model
     Level level;
-    Level start;   ///< its first scalar column
+    Level start;  ///< its first scalar column
   };
   /// A block of cross-products between two tail blocks, above the diagonal.
   struct Source {
@@ -80,16 +83,16 @@ struct Tail {
     bool transposed;  ///< whether it is stored with rows and columns exchanged
   };
 
-  Index size = 0;                  ///< q2, scalar columns
+  Index size = 0;  ///< q2, scalar columns
   bool sparse = false;
-  std::vector<Node> nodes;         ///< in the order of elimination
+  std::vector<Node> nodes;                  ///< in the order of elimination
   std::vector<std::vector<Level>> node_of;  ///< by block (empty for head blocks) and level
-  std::vector<Index> source_start; ///< nodes + 1
-  std::vector<Source> source;      ///< by column node
+  std::vector<Index> source_start;          ///< nodes + 1
+  std::vector<Source> source;               ///< by column node
   // The pattern of the upper triangle, diagonal included, by columns; sparse tails only.
-  std::vector<int> column_start;   ///< size + 1
-  std::vector<int> row;            ///< increasing within a column
-  double factor_numbers = 0.0;     ///< numbers in the sparse factor (predicted exactly)
+  std::vector<int> column_start;  ///< size + 1
+  std::vector<int> row;           ///< increasing within a column
+  double factor_numbers = 0.0;    ///< numbers in the sparse factor (predicted exactly)
 };
 
 /// One line of a model's structure, for users.
@@ -104,9 +107,9 @@ struct BlockReport {
 
 class Structure {
  public:
-  /// Finds the order of elimination from the pattern of A. Keeps references into A: A's pattern must
-  /// not change while the structure is in use.
-  /// Throws MemoryLimitError when the factor would need more than `memory_limit` bytes.
+  /// Finds the order of elimination from the pattern of A. Keeps references into A: A's pattern
+  /// must not change while the structure is in use. Throws MemoryLimitError when the factor would
+  /// need more than `memory_limit` bytes.
   Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
             std::size_t memory_limit);
 
@@ -122,6 +125,8 @@ class Structure {
   void choose_heads(const std::vector<Block>& blocks, const CrossProducts& A);
   void link_heads(const CrossProducts& A);
   void place_tail(const std::vector<Block>& blocks, const std::vector<Level>& order);
+  void find_full_levels();
+  void index_columns(HeadBlock& head);
   void tail_rows(HeadBlock& head, const std::vector<Block>& blocks, const CrossProducts& A);
   void map_tail_to_ancestors();
   void tail_sources(const CrossProducts& A);

@@ -16,8 +16,8 @@ namespace crossnest {
 /// Runs independent pieces of a loop on several threads.
 ///
 /// Results must not depend on which thread runs which piece; every loop of the library writes each
-/// number from one piece only, so they are the same for any number of threads. Threads start with the
-/// first loop that needs them (a small model never starts any) and sleep between loops. A loop
+/// number from one piece only, so they are the same for any number of threads. Threads start with
+/// the first loop that needs them (a small model never starts any) and sleep between loops. A loop
 /// allocates nothing. In a child process made by fork() the workers do not exist: loops run inline.
 class ThreadPool {
  public:
