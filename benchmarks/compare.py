@@ -149,15 +149,18 @@ def figure(comparisons: Sequence[Comparison], path: Path) -> None:
     fig, axes = plt.subplots(figsize=(8, 1.2 + 0.32 * len(bars)), layout="constrained")
     labels = [f"{item.model.name} ({item.rows:,} rows)" for item, _ in bars]
     for place, (item, package) in enumerate(bars):
-        bar = axes.barh(place, item.ratio(package), color=colours[package], height=0.72)
-        axes.bar_label(bar, [f"{item.ratio(package):.3g}"], padding=3, fontsize=9)
+        ratio = item.ratio(package)
+        bar = axes.barh(place, ratio - 1, left=1, color=colours[package], height=0.72)
+        axes.bar_label(bar, [f"{ratio:.3g}"], padding=3, fontsize=9)
     axes.set_yticks(range(len(bars)), labels, fontsize=9)
     axes.set(xscale="log", xlabel="times as long as crossnest, whole call (log scale)")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.margins(x=0.12, y=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.08, y=0.01)
+    axes.spines[["top", "right", "left"]].set_visible(False)
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in colours.values()]
-    axes.legend(handles, [f"{p} / crossnest" for p in colours], loc="lower right", frameon=False)
+    names = [f"{package} / crossnest" for package in colours]
+    fig.legend(handles, names, loc="outside upper right", ncols=2, frameon=False)
     fig.savefig(path, dpi=150)
 
 

@@ -41,7 +41,7 @@ timed_fit <- function(data, formula) {
 
 describe <- function() {
   sprintf("lme4 %s, R %s, BLAS %s", packageVersion("lme4"), getRversion(),
-          basename(sessionInfo()$BLAS))
+          sessionInfo()$BLAS)
 }
 
 requests <- file("stdin", "r")

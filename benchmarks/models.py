@@ -136,7 +136,6 @@ MODELS = (
         "Chem97",
         "score ~ gcsecnt + (1 | lea) + (1 | school)",
         crossnest.datasets.chem97,
-        large=True,
     ),
     Model(
         "InstEval",

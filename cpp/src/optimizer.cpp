@@ -22,6 +22,8 @@ constexpr double kFloor = 1e-4;
 // A parameter this small at the optimum may be zero.
 constexpr double kNegligible = 1e-5;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
+// The average information is no good Hessian when this many steps running gain little.
+constexpr int kSlowSteps = 10;
 constexpr int kHalvings = 40;
 constexpr const char* kConverged = "predicted decrease below tolerance";
 
@@ -92,6 +94,10 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
   evaluations_ = gradients_ = 0;
   const VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
   Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
+  if (!best.converged && evaluations_ < options_.max_evaluations) {
+    const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
+    if (next.objective <= best.objective) best = next;
+  }
   for (int restarts = 0; restarts < 5 && escape(best); ++restarts) {
     const VectorXd from = Eigen::Map<const VectorXd>(best.theta.data(), x.size());
     const Optimum next = quasi_newton(from);
@@ -137,7 +143,8 @@ Optimum Optimizer::newton(const VectorXd& start) {
     state.x.setZero();
     state.value = evaluate(state.x.array().exp());
   }
-  double predicted = 0.0;
+  double predicted = 0.0, before = std::numeric_limits<double>::infinity();
+  int slow = 0;
   bool converged = false;
   const char* message = "too many evaluations";
   std::vector<Index> free;
@@ -152,6 +159,12 @@ Optimum Optimizer::newton(const VectorXd& start) {
       converged = true;
       message = kConverged;
       last_step(state, (state.x + step).cwiseMax(floor), true);
+      break;
+    }
+    slow = predicted > 0.3 * before ? slow + 1 : 0;
+    before = predicted;
+    if (slow == kSlowSteps) {
+      message = "slow convergence";
       break;
     }
     step *= std::min(1.0, 2.0 / step.cwiseAbs().maxCoeff());

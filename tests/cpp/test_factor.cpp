@@ -1,0 +1,223 @@
+// The blocked factor against dense algebra.
+#include <crossnest/factor.hpp>
+#include <numeric>
+
+#include "check.hpp"
+#include "dense.hpp"
+
+namespace {
+
+using crossnest::Index;
+using crossnest::Level;
+using crossnest::TailKind;
+using dense::difference;
+using dense::MatrixXd;
+
+// Full k x k factors, not triangular: the engine must not need that.
+std::vector<std::vector<double>> some_lambda(const std::vector<crossnest::Block>& blocks) {
+  designs::Random random(11);
+  std::vector<std::vector<double>> lambda;
+  for (const auto& block : blocks) {
+    lambda.emplace_back();
+    for (int i = 0; i < block.k * block.k; ++i)
+      lambda.back().push_back((i % (block.k + 1) == 0 ? 0.8 : 0.0) + 0.3 * random.normal());
+  }
+  return lambda;
+}
+
+// What the factor stands for.
+struct Expected {
+  MatrixXd ZWZ, Omega, inverse, border, F;
+
+  Expected(const dense::Engine& engine, const std::vector<std::vector<double>>& lambda) {
+    const dense::Rows rows(engine.design, engine.blocks, engine.coordinates);
+    const MatrixXd Lambda = dense::block_diagonal(engine.blocks, lambda);
+    ZWZ = rows.Z.transpose() * rows.w.asDiagonal() * rows.Z;
+    Omega = Lambda.transpose() * ZWZ * Lambda;
+    Omega.diagonal().array() += 1.0;
+    inverse = Omega.llt().solve(MatrixXd::Identity(Omega.rows(), Omega.cols()));
+    border = Lambda.transpose() * rows.Z.transpose() * rows.w.asDiagonal() * rows.B;
+    const MatrixXd C = rows.B.transpose() * rows.w.asDiagonal() * rows.B -
+                       border.transpose() * inverse * border;
+    F = C.llt().matrixU();
+  }
+};
+
+void check_solutions(dense::Engine& engine, const Expected& expected) {
+  crossnest::Factor& factor = engine.factor;
+  const Index q = factor.q(), border = engine.A.border();
+  const MatrixXd F =
+      Eigen::Map<const MatrixXd>(factor.border().data(), border, border).triangularView<Eigen::Upper>();
+  CHECK_NEAR(factor.log_det(), dense::log_det(expected.Omega), 1e-11);
+  CHECK_NEAR(difference(F, expected.F), 0.0, 1e-10);
+  const MatrixXd W = Eigen::Map<const MatrixXd>(factor.border_solution().data(), q, border);
+  CHECK_NEAR(difference(W * expected.F, expected.inverse * expected.border), 0.0, 1e-10);
+
+  designs::Random random(12);
+  const int columns = 3;
+  const MatrixXd B = MatrixXd::NullaryExpr(q, columns, [&](Index) { return random.normal(); });
+  MatrixXd E = B, product(border, columns), AB(q, columns);
+  factor.solve_lower(E.data(), columns);
+  CHECK_NEAR(difference(E.transpose() * E, B.transpose() * expected.inverse * B), 0.0, 1e-10);
+  factor.multiply_border_transposed(E.data(), columns, product.data());
+  CHECK_NEAR(difference(product, expected.border.transpose() * expected.inverse * B), 0.0, 1e-10);
+  factor.multiply(B.data(), columns, AB.data());
+  CHECK_NEAR(difference(AB, expected.ZWZ * B), 0.0, 1e-11);
+}
+
+void check_diagonal(dense::Engine& engine, const MatrixXd& inverse) {
+  double worst = 0.0;
+  for (int t = 0; t < static_cast<int>(engine.blocks.size()); ++t) {
+    const Index k = engine.blocks[static_cast<std::size_t>(t)].k;
+    for (Index l = 0; l < engine.A.levels(t); ++l) {
+      const Index start = engine.factor.block_start(t) + l * k;
+      const Eigen::Map<const MatrixXd> own(engine.factor.inverse_diagonal(t, l), k, k);
+      worst = std::fmax(worst, difference(own, inverse.block(start, start, k, k)));
+    }
+  }
+  CHECK_NEAR(worst, 0.0, 1e-10);
+}
+
+void check_pairs(dense::Engine& engine, const MatrixXd& inverse) {
+  double worst = 0.0;
+  for (int t = 0; t < static_cast<int>(engine.blocks.size()); ++t)
+    for (int s = 0; s < t; ++s) {
+      const auto& cross = engine.A.cross(s, t);
+      const Index ks = engine.A.k(s), kt = engine.A.k(t);
+      MatrixXd block(ks, kt), exchanged(kt, ks);
+      for (Index l = 0; l < engine.A.levels(s); ++l)
+        for (Index e = cross.row_start[static_cast<std::size_t>(l)];
+             e < cross.row_start[static_cast<std::size_t>(l) + 1]; ++e) {
+          const Level m = cross.column[static_cast<std::size_t>(e)];
+          engine.factor.inverse_block(s, static_cast<Level>(l), t, m, block.data());
+          engine.factor.inverse_block(t, m, s, static_cast<Level>(l), exchanged.data());
+          const MatrixXd expected =
+              inverse.block(engine.factor.block_start(s) + l * ks,
+                            engine.factor.block_start(t) + m * kt, ks, kt);
+          worst = std::fmax(worst, difference(block, expected));
+          worst = std::fmax(worst, difference(exchanged, expected.transpose()));
+        }
+    }
+  CHECK_NEAR(worst, 0.0, 1e-10);
+}
+
+void check_inverse(dense::Engine& engine, const MatrixXd& inverse, bool whole) {
+  engine.factor.invert(whole);
+  check_diagonal(engine, inverse);
+  if (whole) check_pairs(engine, inverse);
+}
+
+void check_factor(const designs::Data& data, TailKind tail, int threads = 1) {
+  dense::Engine engine(data, tail, threads);
+  const auto lambda = some_lambda(engine.blocks);
+  const Expected expected(engine, lambda);
+  CHECK(engine.factor.factorize(lambda));
+  check_solutions(engine, expected);
+  check_inverse(engine, expected.inverse, false);
+  check_inverse(engine, expected.inverse, true);
+  // Again on the used workspace, the whole inverse at once.
+  CHECK(engine.factor.factorize(lambda));
+  check_solutions(engine, expected);
+  check_inverse(engine, expected.inverse, true);
+}
+
+}  // namespace
+
+TEST(single_factor) {
+  for (int k = 1; k <= 6; ++k) check_factor(designs::single(12, 9, k), TailKind::automatic);
+}
+
+TEST(nested) {
+  for (int k = 1; k <= 6; ++k)
+    check_factor(designs::nested(24, 8, 3, 240, k, k, k), TailKind::automatic);
+  check_factor(designs::nested(24, 8, 3, 240, 3, 2, 5), TailKind::automatic);
+}
+
+TEST(crossed) {
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse})
+    for (int k = 1; k <= 6; ++k) {
+      check_factor(designs::crossed(20, 9, 240, k, k), tail);
+      check_factor(designs::crossed(20, 9, 240, k, 7 - k), tail);
+    }
+}
+
+TEST(nested_and_crossed) {
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse})
+    for (int k = 1; k <= 6; ++k) {
+      check_factor(designs::nested_crossed(20, 5, 3, 200, k, k, k), tail);
+      // The crossed factor comes between the nested ones in size.
+      check_factor(designs::nested_crossed(20, 4, 9, 200, k, 1, k), tail);
+    }
+}
+
+TEST(three_crossed) {
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse})
+    for (int k = 1; k <= 3; ++k) {
+      designs::Data data = designs::crossed(20, 9, 240, k, 2);
+      data.add_term(data.add_random_factor(7), 3);
+      check_factor(data, tail);
+    }
+}
+
+TEST(full_rows_of_a_dense_tail) {
+  for (int k = 1; k <= 2; ++k) {
+    check_factor(designs::nested_crossed(60, 12, 40, 1500, k, k, 1), TailKind::dense);
+    check_factor(designs::nested_crossed(60, 12, 40, 1500, k, 2, k), TailKind::dense);
+    check_factor(designs::crossed(70, 66, 900, 2, k), TailKind::dense);
+  }
+  // More rows than one panel takes.
+  check_factor(designs::crossed(300, 40, 6000, 1, 1), TailKind::dense);
+}
+
+TEST(sparse_tail) {
+  for (int k = 1; k <= 3; ++k) {
+    check_factor(designs::workers(50, 40, 3, 2, k), TailKind::sparse);
+    check_factor(designs::workers(50, 40, 3, 2, k), TailKind::dense);
+  }
+}
+
+TEST(several_terms_on_a_factor) {
+  designs::Data data = designs::crossed(20, 9, 240, 2, 1);
+  data.add_term(0, 2, "unstructured", false);
+  data.add_term(1, 1, "diagonal", false);
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse}) check_factor(data, tail);
+}
+
+TEST(threads) {
+  check_factor(designs::nested(200, 40, 3, 600, 2, 2, 2), TailKind::automatic, 3);
+  check_factor(designs::crossed(120, 100, 1200, 2, 2), TailKind::dense, 3);
+  check_factor(designs::workers(120, 100, 3, 2, 2), TailKind::sparse, 3);
+}
+
+TEST(same_numbers_for_any_number_of_threads) {
+  const designs::Data data = designs::nested_crossed(3000, 100, 150, 9000, 2, 1, 1);
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse}) {
+    std::vector<std::vector<double>> solutions;
+    for (int threads = 1; threads <= 3; ++threads) {
+      dense::Engine engine(data, tail, threads);
+      CHECK(engine.factor.factorize(some_lambda(engine.blocks)));
+      solutions.push_back(engine.factor.border_solution());
+      solutions.back().push_back(engine.factor.log_det());
+      engine.factor.invert(true);
+      for (int t = 0; t < 3; ++t) solutions.back().push_back(*engine.factor.inverse_diagonal(t, 1));
+    }
+    CHECK(solutions[0] == solutions[1]);
+    CHECK(solutions[0] == solutions[2]);
+  }
+}
+
+TEST(zero_lambda) {
+  dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
+  CHECK(engine.factor.factorize({std::vector<double>(4, 0.0), {0.0}}));
+  CHECK(engine.factor.log_det() == 0.0);
+  engine.factor.border_solution();
+  check_inverse(engine, MatrixXd::Identity(engine.factor.q(), engine.factor.q()), true);
+}
+
+TEST(refuses_what_is_not_finite) {
+  dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
+  CHECK(!engine.factor.factorize({{1e200, 0.0, 0.0, 1e200}, {1.0}}));
+  CHECK(!engine.factor.factorize({{NAN, 0.0, 0.0, 1.0}, {1.0}}));
+  CHECK(!engine.factor.factorize({{1.0, 0.0, 0.0, 1.0}, {NAN}}));
+  CHECK(engine.factor.factorize({{1.0, 0.0, 0.0, 1.0}, {1.0}}));
+}
