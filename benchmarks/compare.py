@@ -65,7 +65,9 @@ class Comparison:
         return not_below and close and self.distance(package) < 0.02
 
 
-def compare(model: Model, packages: Sequence[str], rounds: int, threads: int) -> Comparison:
+def compare(
+    model: Model, packages: Sequence[str], rounds: int, threads: int, r_blas: str
+) -> Comparison:
     """Fit a model `rounds` times with each package by turns; crossnest before and after others."""
     if model.statsmodels is None:
         packages = [package for package in packages if package != "statsmodels"]
@@ -75,7 +77,8 @@ def compare(model: Model, packages: Sequence[str], rounds: int, threads: int) ->
         write_data(WARM_UP, folder)
         rows = write_data(model, folder)
         workers = {
-            package: stack.enter_context(Worker(package, folder, threads)) for package in packages
+            package: stack.enter_context(Worker(package, folder, threads, r_blas))
+            for package in packages
         }
         for worker in workers.values():
             worker.load(model)
@@ -177,15 +180,17 @@ def save(comparisons: Sequence[Comparison], path: Path) -> None:
     path.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
-def machine(packages: Sequence[str], threads: int) -> str:
+def machine(packages: Sequence[str], threads: int, r_blas: str) -> str:
     """Say what is measured on what."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        write_data(WARM_UP, Path(folder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        write_data(WARM_UP, folder)
         versions = [
-            stack.enter_context(Worker(package, Path(folder))).describe() for package in packages
+            stack.enter_context(Worker(package, folder, threads, r_blas)).describe()
+            for package in packages
         ]
     cores = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    limit = f"{threads or 'all'} threads for crossnest and Python's BLAS"
+    limit = f"{threads or 'all'} threads for crossnest and OpenBLAS"
     python = f"Python {platform.python_version()}"
     return "; ".join([*versions, python, f"{platform.machine()}, {cores}", limit])
 
@@ -197,7 +202,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--models", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     add("--repeats", type=int, default=30, help="rounds for each small model (default 30)")
     add("--large-repeats", type=int, default=1, help="rounds for each large model (default 1)")
-    add("--threads", type=int, default=0, help="threads crossnest may use (default all)")
+    add(
+        "--threads",
+        type=int,
+        default=0,
+        help="threads crossnest and OpenBLAS may use (default all)",
+    )
+    add("--r-blas", default="", metavar="FILE", help="BLAS and LAPACK for R instead of its own")
     add("--no-r", action="store_true", help="leave out lme4")
     add("--no-statsmodels", action="store_true", help="leave out statsmodels")
     add("--output", type=Path, default=HERE, help="folder for results.png and results.json")
@@ -209,11 +220,12 @@ def main() -> int:
     wanted = {"crossnest": True, "lme4": not arguments.no_r and has_lme4()}
     wanted["statsmodels"] = not arguments.no_statsmodels
     packages = [package for package in PACKAGES if wanted[package]]
-    print(machine(packages, arguments.threads), flush=True)
+    threads, r_blas = arguments.threads, arguments.r_blas
+    print(machine(packages, threads, r_blas), flush=True)
     comparisons = []
     for model in (model for model in MODELS if model.name in arguments.models):
         rounds = arguments.large_repeats if model.large else arguments.repeats
-        comparisons.append(compare(model, packages, rounds, arguments.threads))
+        comparisons.append(compare(model, packages, rounds, threads, r_blas))
         print(f"{model.name} done", file=sys.stderr, flush=True)
     for table in (time_table, memory_table, agreement_table):
         print(f"\n{table(comparisons)}")

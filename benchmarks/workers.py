@@ -58,19 +58,23 @@ class Worker:
     folder : Path
         Where the data are, one CSV file a model.
     threads : int
-        Threads crossnest and the BLAS of the Python packages may use; 0 for all.
+        Threads crossnest and OpenBLAS may use; 0 for all.
+    r_blas : str
+        Library of BLAS and LAPACK for R to use instead of its own; several go with colons between.
     """
 
-    def __init__(self, package: str, folder: Path, threads: int = 0) -> None:
+    def __init__(self, package: str, folder: Path, threads: int = 0, r_blas: str = "") -> None:
         self._package = package
         self._folder = folder
-        limits = {} if threads == 0 else {"OPENBLAS_NUM_THREADS": str(threads)}
+        settings = {} if threads == 0 else {"OPENBLAS_NUM_THREADS": str(threads)}
+        if package == "lme4" and r_blas:
+            settings["LD_PRELOAD"] = r_blas
         self._process = subprocess.Popen(
             _command(package, threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | limits,
+            env=os.environ | settings,
         )
         self.load(WARM_UP)
         self.fit(WARM_UP)

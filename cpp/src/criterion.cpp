@@ -277,101 +277,109 @@ void Criterion::gradient(double* gradient, double* information) {
   }
 }
 
-// With f_a = dLambda_a u + Lambda dLambda_a' g, e_a = L^-1 Lambda'Z'WZ f_a and
-// z_a = F'^-1 ([X y]'WZ f_a - R_Z'e_a):
-//   AI_ab = nu / r2 (f_a'Z'WZ f_b - e_a'e_b - z_a'z_b).
-void Criterion::average_information(double* information) {
+// g / sqrt(r2), where g = Z'W(y - X beta - Z b): Z'W[X y] F^-1 e_y - Z'WZ Lambda u / sqrt(r2).
+std::vector<double> Criterion::scores() {
   const Index q = factor_.q();
-  const int m = parameters();
-  const std::vector<double>& W = factor_.border_solution();
+  const double* u = factor_.border_solution().data() + (border_ - 1) * q;  // over sqrt(r2)
   const std::vector<double>& F = factor_.border();
-  const double root = F.back();
-  const double* u = W.data() + (border_ - 1) * q;  // times root below
-  // g = Z'W[X y] F^-1 e_y - Z'WZ Lambda u, both times root.
-  std::vector<double> b(at(q)), g(at(q), 0.0), column(at(border_), 0.0);
-  column.back() = 1.0 / root;
+  std::vector<double> column(at(border_), 0.0);  // F^-1 e_y = [-beta; 1] / sqrt(r2)
+  column.back() = 1.0 / F.back();
   for (int i = border_ - 2; i >= 0; --i) {
     double sum = 0.0;
     for (int c = i + 1; c < border_; ++c) sum -= F[at(c * border_ + i)] * column[at(c)];
     column[at(i)] = sum / F[at(i * border_ + i)];
   }
-  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
-    const int k = blocks_[at(t)].k;
+  std::vector<double> b(at(q)), g(at(q), 0.0);
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      const int k = blocks_[at(t)].k;
       const Index start = factor_.block_start(t) + l * k;
       multiply(lambda_[at(t)].data(), u + start, k, k, 1, b.data() + start);
     }
-  }
   factor_.multiply(b.data(), 1, g.data());
-  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
-    const int k = blocks_[at(t)].k;
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (Index l = 0; l < blocks_[at(t)].levels; ++l)
-      for (int i = 0; i < k; ++i) {
-        double& value = g[at(factor_.block_start(t) + l * k + i)];
+      for (int i = 0; i < blocks_[at(t)].k; ++i) {
+        const int k = blocks_[at(t)].k;
         double sum = 0.0;
         for (int c = 0; c < border_; ++c)
           sum += A_.z_border(t)[at((l * border_ + c) * k + i)] * column[at(c)];
+        double& value = g[at(factor_.block_start(t) + l * k + i)];
         value = sum - value;
       }
-  }
-  std::vector<double> f(at(q * m), 0.0), v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
-  std::vector<double> direction(inverse_.size());
+  return g;
+}
+
+// f_a / sqrt(r2) of every parameter, f_a = dLambda_a u + Lambda dLambda_a' g: q x m.
+std::vector<double> Criterion::directions(const std::vector<double>& g) {
+  const Index q = factor_.q();
+  const double* u = factor_.border_solution().data() + (border_ - 1) * q;
+  std::vector<double> f(at(q * parameters()), 0.0), derivative(inverse_.size());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const CovarianceStructure& structure = *structures_[at(block.terms[j])];
       const int k = structure.size(), offset = block.offsets[j],
                 first = first_parameter(block.terms[j]);
-      const auto own = [&](int r, int c) {
-        return lambda_[at(t)][at((offset + c) * block.k + offset + r)];
-      };
       for (int a = 0; a < structure.parameters(); ++a) {
-        structure.derivative(theta_.data() + first, a, direction.data());
+        structure.derivative(theta_.data() + first, a, derivative.data());
         if (scale_ == Scale::user) {
-          multiply(coordinates_.random(block.terms[j]).data(), direction.data(), k, k, k,
+          multiply(coordinates_.random(block.terms[j]).data(), derivative.data(), k, k, k,
                    scratch_.data());
-          std::copy_n(scratch_.begin(), k * k, direction.begin());
+          std::copy_n(scratch_.begin(), k * k, derivative.begin());
         }
         for (Index l = 0; l < block.levels; ++l) {
           const Index start = factor_.block_start(t) + l * block.k + offset;
           double* target = f.data() + (first + a) * q + start;
           for (int c = 0; c < k; ++c) {
-            double dg = 0.0;
-            for (int r = 0; r < k; ++r) {
-              target[r] += direction[at(c * k + r)] * u[start + c];
-              dg += direction[at(c * k + r)] * g[at(start + r)];
-            }
-            for (int r = 0; r < k; ++r) target[r] += own(r, c) * dg;
+            const double dg = dot<0>(derivative.data() + c * k, g.data() + start, k);
+            for (int r = 0; r < k; ++r)
+              target[r] += derivative[at(c * k + r)] * u[start + c] +
+                           lambda_[at(t)][at((offset + c) * block.k + offset + r)] * dg;
           }
         }
       }
     }
   }
+  return f;
+}
+
+// [X y]'WZ f of one vector of random effects, added to out (border).
+void Criterion::add_border_product(const double* f, double* out) const {
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l)
+      for (int c = 0; c < border_; ++c)
+        out[c] += dot<0>(A_.z_border(t).data() + (l * border_ + c) * k,
+                         f + factor_.block_start(t) + l * k, k);
+  }
+}
+
+// With e_a = L^-1 Lambda'Z'WZ f_a and z_a = F'^-1 ([X y]'WZ f_a - R_Z'e_a):
+//   AI_ab = nu / r2 (f_a'Z'WZ f_b - e_a'e_b - z_a'z_b).
+void Criterion::average_information(double* information) {
+  const Index q = factor_.q();
+  const int m = parameters();
+  const std::vector<double>& F = factor_.border();
+  const std::vector<double> f = directions(scores());  // over sqrt(r2), so nu / r2 becomes nu
+  std::vector<double> v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
   factor_.multiply(f.data(), m, v.data());
   for (int a = 0; a < m; ++a)
-    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
-      const int k = blocks_[at(t)].k;
+    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
       for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+        const int k = blocks_[at(t)].k;
         const Index start = a * q + factor_.block_start(t) + l * k;
         multiply_transposed(lambda_[at(t)].data(), v.data() + start, k, k, 1, e.data() + start);
       }
-    }
   factor_.solve_lower(e.data(), m);
   factor_.multiply_border_transposed(e.data(), m, z.data());
   for (int a = 0; a < m; ++a) {
     double* own = z.data() + a * border_;
     for (int c = 0; c < border_; ++c) own[c] = -own[c];
-    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
-      const int k = blocks_[at(t)].k;
-      for (Index l = 0; l < blocks_[at(t)].levels; ++l)
-        for (int c = 0; c < border_; ++c)
-          own[c] += dot<0>(A_.z_border(t).data() + (l * border_ + c) * k,
-                           f.data() + a * q + factor_.block_start(t) + l * k, k);
-    }
+    add_border_product(f.data() + a * q, own);
     for (int c = 0; c < border_; ++c)
       own[c] = (own[c] - dot<0>(F.data() + c * border_, own, c)) / F[at(c * border_ + c)];
   }
-  // u and g were taken without the factor root, so nu / r2 becomes nu.
   for (int a = 0; a < m; ++a)
     for (int c = 0; c <= a; ++c) {
       double sum = 0.0;

@@ -25,6 +25,7 @@ constexpr double kSufficient = 1e-4;  // Armijo's constant
 // The average information is no good Hessian when this many steps running gain little.
 constexpr int kSlowSteps = 10;
 constexpr int kHalvings = 40;
+constexpr const char* kNoStart = "the criterion cannot be computed at the start";
 constexpr const char* kConverged = "predicted decrease below tolerance";
 
 // The step -H^-1 g over the free parameters (zero elsewhere); H is made definite on the way.
@@ -142,6 +143,7 @@ Optimum Optimizer::newton(const VectorXd& start) {
   if (!std::isfinite(state.value)) {
     state.x.setZero();
     state.value = evaluate(state.x.array().exp());
+    if (!std::isfinite(state.value)) return finish(state, 0.0, false, kNoStart);
   }
   double predicted = 0.0, before = std::numeric_limits<double>::infinity();
   int slow = 0;
@@ -242,6 +244,24 @@ MatrixXd Optimizer::covariance_gradient(int term, const MatrixXd& lambda) const 
   return 0.5 * (N + N.transpose());
 }
 
+// Shortens the step until the value falls enough (Armijo), by the minimum of the parabola through
+// what is known, within limits. Returns the part of the step taken.
+double Optimizer::search_along(const State& state, const VectorXd& step, State& trial) {
+  const double slope = state.gradient.dot(step);
+  double length = 1.0;
+  for (int tries = 0; tries < kHalvings; ++tries) {
+    trial.x = state.x + length * step;
+    trial.value = evaluate(trial.x);
+    const double rise = trial.value - state.value;
+    if (rise <= kSufficient * length * slope) return length;
+    const double parabola = -0.5 * slope * length * length / (rise - length * slope);
+    length =
+        std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length) : 0.1 * length;
+  }
+  trial.value = std::numeric_limits<double>::infinity();
+  return 0.0;
+}
+
 Optimum Optimizer::quasi_newton(const VectorXd& start) {
   const Index m = start.size();
   for (MatrixXd& N : positive_) N.resize(0, 0);
@@ -251,6 +271,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   if (!std::isfinite(state.value)) {
     for (Index i = 0; i < m; ++i) state.x(i) = std::isfinite(lower_(i)) ? lower_(i) + 1.0 : 0.0;
     state.value = evaluate(state.x);
+    if (!std::isfinite(state.value)) return finish(state, 0.0, false, kNoStart);
   }
   gradient_and_hessian(state);
   double predicted = 0.0, before = std::numeric_limits<double>::infinity();
@@ -268,22 +289,9 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     }
     const double cap = std::max(1.0, state.x.cwiseAbs().maxCoeff());
     step *= std::min(1.0, cap / step.cwiseAbs().maxCoeff());
-    const double slope = state.gradient.dot(step);
     State trial;
-    double length = 1.0;
-    bool found = false;
-    for (int tries = 0; tries < kHalvings && !found; ++tries) {
-      trial.x = state.x + length * step;
-      trial.value = evaluate(trial.x);
-      found = trial.value <= state.value + kSufficient * length * slope;
-      // The minimum of the parabola through what is known, within limits.
-      const double parabola =
-          -0.5 * slope * length * length / (trial.value - state.value - length * slope);
-      if (!found)
-        length = std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length)
-                                         : 0.1 * length;
-    }
-    if (!found || !(trial.value < state.value)) {
+    const double length = search_along(state, step, trial);
+    if (!(trial.value < state.value)) {
       criterion_.objective(state.x.data(), Scale::internal, reml_);
       if (resets++ == 2 || predicted < 1e2 * options_.tolerance)
         return finish(state, predicted, predicted < 1e2 * options_.tolerance,
@@ -299,7 +307,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     }
     // A computed Hessian that twice running predicts the decrease badly, or converges slowly, is
     // worse than an updated one.
-    const double expected = -length * slope * (1.0 - 0.5 * length);
+    const double expected = -length * state.gradient.dot(step) * (1.0 - 0.5 * length);
     const double ratio = (state.value - trial.value) / expected;
     poor = ratio < 0.5 || ratio > 2.0 || predicted > 0.3 * before ? poor + 1 : 0;
     before = predicted;

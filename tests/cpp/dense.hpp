@@ -28,6 +28,7 @@ inline double log_det(const MatrixXd& A) {
 
 // The parts of a Problem, each to be looked at.
 struct Engine {
+  designs::Data data;
   crossnest::Design design;
   crossnest::InterruptCheck interrupt;
   crossnest::ThreadPool pool;
@@ -38,9 +39,10 @@ struct Engine {
   crossnest::Factor factor;
   crossnest::Criterion criterion;
 
-  explicit Engine(const designs::Data& data,
+  explicit Engine(designs::Data source,
                   crossnest::TailKind tail = crossnest::TailKind::automatic, int threads = 1)
-      : design(data.design()),
+      : data(std::move(source)),
+        design(data.design()),
         pool(threads),
         blocks(crossnest::make_blocks(design)),
         coordinates(design, blocks, pool),

@@ -109,6 +109,8 @@ void check_inverse(dense::Engine& engine, const MatrixXd& inverse, bool whole) {
 
 void check_factor(const designs::Data& data, TailKind tail, int threads = 1) {
   dense::Engine engine(data, tail, threads);
+  if (engine.structure.tail().size > 0)
+    CHECK(engine.structure.tail().sparse == (tail == TailKind::sparse));
   const auto lambda = some_lambda(engine.blocks);
   const Expected expected(engine, lambda);
   CHECK(engine.factor.factorize(lambda));
@@ -160,6 +162,9 @@ TEST(three_crossed) {
 }
 
 TEST(full_rows_of_a_dense_tail) {
+  const dense::Engine engine(designs::nested_crossed(60, 12, 40, 1500, 1, 1, 1));
+  for (const auto& head : engine.structure.heads()) CHECK(!head.full_levels.empty());
+  CHECK(engine.structure.heads()[0].full_levels.size() < 60);
   for (int k = 1; k <= 2; ++k) {
     check_factor(designs::nested_crossed(60, 12, 40, 1500, k, k, 1), TailKind::dense);
     check_factor(designs::nested_crossed(60, 12, 40, 1500, k, 2, k), TailKind::dense);

@@ -68,6 +68,9 @@ class Criterion {
   void sum_general();
   void add_cross_products();
   void average_information(double* information);
+  std::vector<double> scores();
+  std::vector<double> directions(const std::vector<double>& g);
+  void add_border_product(const double* f, double* out) const;
 
   const Design& design_;
   const std::vector<Block>& blocks_;

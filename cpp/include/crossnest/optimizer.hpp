@@ -59,6 +59,7 @@ class Optimizer {
   double evaluate(const Eigen::VectorXd& theta);
   Optimum newton(const Eigen::VectorXd& start);
   Optimum quasi_newton(const Eigen::VectorXd& start);
+  double search_along(const State& state, const Eigen::VectorXd& step, State& trial);
   void gradient_in_log(State& state);
   void gradient_and_hessian(State& state);
   Eigen::MatrixXd covariance_gradient(int term, const Eigen::MatrixXd& lambda) const;

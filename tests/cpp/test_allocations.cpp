@@ -1,0 +1,175 @@
+// The optimizer's loop allocates nothing: every allocation of this program is counted here.
+//
+// operator new is replaced everywhere; with glibc malloc and its like too, so that nothing of Eigen's
+// escapes. A sanitizer brings its own malloc, which is left alone.
+#include <atomic>
+#include <crossnest/problem.hpp>
+#include <cstdlib>
+#include <new>
+
+#include "check.hpp"
+#include "designs.hpp"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CROSSNEST_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CROSSNEST_TEST_SANITIZED
+#endif
+#endif
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<long> allocations{0};
+
+void count() noexcept {
+  if (counting.load(std::memory_order_relaxed)) ++allocations;
+}
+
+}  // namespace
+
+#if !defined(CROSSNEST_TEST_SANITIZED)
+
+#if defined(__GLIBC__)
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t size) noexcept {
+  count();
+  return __libc_malloc(size);
+}
+void* calloc(std::size_t items, std::size_t size) noexcept {
+  count();
+  return __libc_calloc(items, size);
+}
+void* realloc(void* old, std::size_t size) noexcept {
+  count();
+  return __libc_realloc(old, size);
+}
+void* memalign(std::size_t alignment, std::size_t size) noexcept {
+  count();
+  return __libc_memalign(alignment, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  count();
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept {
+  count();
+  *out = __libc_memalign(alignment, size);
+  return *out == nullptr ? 12 : 0;  // ENOMEM
+}
+}
+
+#endif
+
+// The array and nothrow forms call these.
+void* operator new(std::size_t size) {
+  count();
+  if (void* place = std::malloc(size > 0 ? size : 1)) return place;
+  throw std::bad_alloc();
+}
+void operator delete(void* place) noexcept { std::free(place); }
+void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+
+namespace {
+
+using crossnest::TailKind;
+
+template <class Body>
+long allocations_in(Body&& body) {
+  allocations = 0;
+  counting = true;
+  body();
+  counting = false;
+  return allocations;
+}
+
+std::vector<double> ones_on_the_diagonal(const crossnest::Problem& problem, double value) {
+  std::vector<double> theta;
+  for (const double bound : problem.criterion().lower_bounds())
+    theta.push_back(bound == 0.0 ? value : 0.1);
+  return theta;
+}
+
+// Objective and gradient at other thetas than before, after two of each.
+void check_allocations(const designs::Data& data, const std::vector<std::string>& kinds,
+                       TailKind tail = TailKind::automatic) {
+  for (const int threads : {1, 2}) {
+    crossnest::ProblemOptions options;
+    options.threads = threads;
+    options.tail = tail;
+    crossnest::Problem problem(data.design(), options);
+    const auto report = problem.structure().report();
+    for (std::size_t i = 0; i < report.size(); ++i) CHECK(report[i].kind == kinds.at(i));
+    const std::vector<double> first = ones_on_the_diagonal(problem, 1.0);
+    const std::vector<double> second = ones_on_the_diagonal(problem, 0.5);
+    std::vector<double> gradient;
+    double value = problem.objective(first, true);
+    CHECK(allocations_in([&] { value += problem.objective(second, true); }) == 0);
+    problem.gradient(first, true, gradient);
+    problem.gradient(first, true, gradient);
+    CHECK(allocations_in([&] { value += problem.gradient(second, true, gradient); }) == 0);
+    CHECK(allocations_in([&] { value += problem.objective(first, false); }) == 0);
+    CHECK(std::isfinite(value));
+  }
+}
+
+}  // namespace
+
+TEST(are_counted) {
+  std::vector<double> numbers;
+  CHECK(allocations_in([&] { numbers.resize(10); }) > 0);
+  CHECK(allocations_in([&] { numbers.resize(5); }) == 0);
+#if defined(__GLIBC__)
+  void* volatile place = nullptr;
+  CHECK(allocations_in([&] { place = std::malloc(10); }) > 0);
+  std::free(place);
+#endif
+}
+
+// Many levels, so that the loops over them are shared by the threads.
+TEST(single_factor) { check_allocations(designs::single(20000, 3, 2), {"block-diagonal"}); }
+
+TEST(wide_terms) { check_allocations(designs::single(500, 12, 6), {"block-diagonal"}); }
+
+TEST(nested) {
+  check_allocations(designs::nested(9000, 900, 30, 20000, 2, 1, 1),
+                    {"block-diagonal", "block-diagonal", "block-diagonal"});
+}
+
+TEST(small_dense_tail) {
+  check_allocations(designs::crossed(500, 30, 6000, 2, 1), {"block-diagonal", "dense"});
+}
+
+TEST(dense_tail) {
+  check_allocations(designs::crossed(2000, 300, 8000, 1, 1), {"block-diagonal", "dense"});
+}
+
+TEST(dense_tail_with_full_rows) {
+  check_allocations(designs::crossed(400, 100, 30000, 1, 1), {"block-diagonal", "dense"});
+}
+
+TEST(large_dense_tail) {
+  check_allocations(designs::crossed(1500, 700, 8000, 1, 1), {"block-diagonal", "dense"});
+}
+
+TEST(sparse_tail) {
+  check_allocations(designs::workers(3000, 1000, 2, 1, 1), {"block-diagonal", "sparse"});
+}
+
+TEST(singular_theta) {
+  const designs::Data data = designs::crossed(500, 30, 6000, 2, 1);
+  crossnest::Problem problem(data.design(), crossnest::ProblemOptions());
+  std::vector<double> gradient;
+  const std::vector<double> theta{1.0, 0.5, 0.0, 1.0};
+  for (int i = 0; i < 2; ++i) problem.gradient(theta, true, gradient);
+  CHECK(allocations_in([&] { problem.gradient(theta, true, gradient); }) == 0);
+}
+
+#endif
