@@ -211,7 +211,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--r-blas", default="", metavar="FILE", help="BLAS and LAPACK for R instead of its own")
     add("--no-r", action="store_true", help="leave out lme4")
     add("--no-statsmodels", action="store_true", help="leave out statsmodels")
-    add("--output", type=Path, default=HERE, help="folder for results.png and results.json")
+    add("--output", type=Path, default=HERE / "results", help="folder for results.png, .json")
     return parser.parse_args()
 
 

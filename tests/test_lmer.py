@@ -35,9 +35,9 @@ def test_weights_and_offset_by_name_or_value(sleepstudy):
 
 
 def test_the_datas_name_is_printed_when_it_has_one(sleepstudy):
+    assert "\n   Data: sleepstudy\n" in str(lmer(FORMULA, sleepstudy).summary())
+    sleepstudy.attrs.clear()
     assert "Data:" not in str(lmer(FORMULA, sleepstudy).summary())
-    sleepstudy.attrs["name"] = "sleep"
-    assert "\n   Data: sleep\n" in str(lmer(FORMULA, sleepstudy).summary())
 
 
 def test_contrasts_change_parameters_but_not_the_fit():

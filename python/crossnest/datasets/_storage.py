@@ -24,9 +24,11 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def read(name: str) -> pd.DataFrame:
-    """Read a data set, each call a data frame of its own."""
+    """Read a data set, each call a data frame of its own; ``attrs["name"]`` is its name."""
     # The copy is cheap (the levels of a factor are shared) and the file is parsed once.
-    return _parse(name).copy()
+    data = _parse(name).copy()
+    data.attrs["name"] = name
+    return data
 
 
 @functools.cache
