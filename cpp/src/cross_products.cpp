@@ -297,15 +297,11 @@ void CrossProducts::merge(const CrossProducts& other) {
   add(border_border_, other.border_border_);
 }
 
-std::size_t CrossProducts::bytes() const {
-  std::size_t numbers = border_border_.size(), pattern = 0;
-  for (const auto& values : diagonal_) numbers += values.size();
-  for (const auto& values : z_border_) numbers += values.size();
-  for (const CrossBlocks& cross : cross_) {
-    numbers += cross.values.size() + cross.row_start.size();
-    pattern += cross.column.size();
-  }
-  return sizeof(double) * numbers + sizeof(Level) * pattern;
+std::size_t CrossProducts::numbers() const {
+  std::size_t count = 0;
+  for (const auto& values : diagonal_) count += values.size();
+  for (const CrossBlocks& cross : cross_) count += 2 * cross.values.size();
+  return count;
 }
 
 }  // namespace crossnest

@@ -567,39 +567,40 @@ void Factor::solve_lower(double* B, int columns) {
 }
 
 void Factor::multiply(const double* V, int columns, double* product) {
-  pool_.for_pieces(columns, 1, [&](Index first, Index last, int) {
-    for (Index c = first; c < last; ++c) {
-      const double* v = V + c * q();
-      double* out = product + c * q();
-      for (int t = 0; t < A_.blocks(); ++t) {
-        const int kt = k(t);
-        for (Index l = 0; l < A_.levels(t); ++l)
-          crossnest::multiply(A_.diagonal(t).data() + l * kt * kt, v + block_start(t) + l * kt, kt,
-                              kt, 1, out + block_start(t) + l * kt);
-      }
-      for (int t = 0; t < A_.blocks(); ++t)
-        for (int s = 0; s < t; ++s) {
-          const CrossBlocks& cross = A_.cross(s, t);
-          const int ks = k(s), kt = k(t);
-          for (Index l = 0; l < A_.levels(s); ++l) {
-            double* out_s = out + block_start(s) + l * ks;
-            const double* v_s = v + block_start(s) + l * ks;
-            for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
-              const double* value = cross.values.data() + e * ks * kt;
-              const Index at_t = block_start(t) + Index{cross.column[at(e)]} * kt;
-              for (int j = 0; j < kt; ++j) {
-                double sum = 0.0;
-                for (int i = 0; i < ks; ++i) {
-                  out_s[i] += value[j * ks + i] * v[at_t + j];
-                  sum += value[j * ks + i] * v_s[i];
+  pool_.for_pieces(
+      columns, grain(static_cast<double>(A_.numbers())), [&](Index first, Index last, int) {
+        for (Index c = first; c < last; ++c) {
+          const double* v = V + c * q();
+          double* out = product + c * q();
+          for (int t = 0; t < A_.blocks(); ++t) {
+            const int kt = k(t);
+            for (Index l = 0; l < A_.levels(t); ++l)
+              crossnest::multiply(A_.diagonal(t).data() + l * kt * kt, v + block_start(t) + l * kt,
+                                  kt, kt, 1, out + block_start(t) + l * kt);
+          }
+          for (int t = 0; t < A_.blocks(); ++t)
+            for (int s = 0; s < t; ++s) {
+              const CrossBlocks& cross = A_.cross(s, t);
+              const int ks = k(s), kt = k(t);
+              for (Index l = 0; l < A_.levels(s); ++l) {
+                double* out_s = out + block_start(s) + l * ks;
+                const double* v_s = v + block_start(s) + l * ks;
+                for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
+                  const double* value = cross.values.data() + e * ks * kt;
+                  const Index at_t = block_start(t) + Index{cross.column[at(e)]} * kt;
+                  for (int j = 0; j < kt; ++j) {
+                    double sum = 0.0;
+                    for (int i = 0; i < ks; ++i) {
+                      out_s[i] += value[j * ks + i] * v[at_t + j];
+                      sum += value[j * ks + i] * v_s[i];
+                    }
+                    out[at_t + j] += sum;
+                  }
                 }
-                out[at_t + j] += sum;
               }
             }
-          }
         }
-    }
-  });
+      });
 }
 
 void Factor::multiply_border_transposed(const double* E, int columns, double* product) const {

@@ -1,11 +1,13 @@
 // The optimizer's loop allocates nothing: every allocation of this program is counted here.
 //
-// operator new is replaced everywhere; with glibc malloc and its like too, so that nothing of Eigen's
-// escapes. A sanitizer brings its own malloc, which is left alone.
+// With glibc malloc and its like are replaced, which operator new and Eigen call; elsewhere operator
+// new alone. A sanitizer brings its own malloc, which is left alone.
 #include <atomic>
 #include <crossnest/problem.hpp>
 #include <cstdlib>
 #include <new>
+#include <string>
+#include <vector>
 
 #include "check.hpp"
 #include "designs.hpp"
@@ -66,7 +68,7 @@ int posix_memalign(void** out, std::size_t alignment, std::size_t size) noexcept
 }
 }
 
-#endif
+#else
 
 // The array and nothrow forms call these.
 void* operator new(std::size_t size) {
@@ -76,6 +78,8 @@ void* operator new(std::size_t size) {
 }
 void operator delete(void* place) noexcept { std::free(place); }
 void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+
+#endif
 
 namespace {
 

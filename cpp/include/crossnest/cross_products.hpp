@@ -62,8 +62,8 @@ class CrossProducts {
   const CrossBlocks& cross(int s, int t) const { return cross_[pair(s, t)]; }
   /// [X y]'W[X y], border() x border(), column-major, full.
   const std::vector<double>& border_border() const { return border_border_; }
-  /// Bytes held.
-  std::size_t bytes() const;
+  /// Numbers in Z'WZ: multiply-adds of a product with it.
+  std::size_t numbers() const;
 
  private:
   std::size_t pair(int s, int t) const { return static_cast<std::size_t>(t * (t - 1) / 2 + s); }

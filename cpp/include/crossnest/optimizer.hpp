@@ -15,7 +15,7 @@ struct OptimizerOptions {
   /// Largest number of evaluations of the criterion.
   int max_evaluations = 10000;
   /// Look for a better optimum from a second start when an evaluation takes fewer multiply-adds.
-  double cheap = 2e5;
+  double cheap = 1e4;
 };
 
 /// Where an optimization stopped. theta is in the engine's coordinates.
