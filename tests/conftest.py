@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from typing import Any
+
+# NumPy's own BLAS threads wait for each other on a busy machine, and the oracle's matrices are small.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 

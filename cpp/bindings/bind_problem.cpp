@@ -71,8 +71,9 @@ PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object&
 
 void PyProblem::set_response(const py::object& y) {
   const auto array = vector_of(y, "y", problem_->design().n);
-  run([&](Problem& problem) { problem.set_response(array.data()); });
+  previous_response_ = response_;  // still looked at if the new one is refused
   response_ = array;
+  run([&](Problem& problem) { problem.set_response(array.data()); });
 }
 
 const double* PyProblem::keep(const py::array_t<double>& array) {

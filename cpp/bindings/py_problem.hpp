@@ -35,6 +35,7 @@ class PyProblem {
   crossnest::DenseKernels kernels_;
   py::list kept_;        // the arrays the design looks at
   py::object response_;  // the response in use, when it was replaced
+  py::object previous_response_;
   std::mutex mutex_;
   std::unique_ptr<crossnest::Problem> problem_;
 };

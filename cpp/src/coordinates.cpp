@@ -124,6 +124,10 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
         means_[static_cast<std::size_t>(j)] = sums[static_cast<std::size_t>(j)] / sums.back();
   }
 
+  double total_weight = 0.0;
+  sum_over_rows(pool, n, 1, &total_weight, [&](Index begin, Index end, double* partial) {
+    for (Index i = begin; i < end; ++i) *partial += weight(design, i);
+  });
   order_.clear();
   if (intercept_ >= 0) order_.push_back(intercept_);
   for (Index j = 0; j < p; ++j)
@@ -134,7 +138,7 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   for (Eigen::Index j = 0; j < p; ++j) {
     const Index column = order_[static_cast<std::size_t>(j)];
     const double mean = means_[static_cast<std::size_t>(column)];
-    const double sd = std::sqrt(G(j, j) / static_cast<double>(n));
+    const double sd = std::sqrt(G(j, j) / total_weight);
     if (sd > kConstant * std::abs(mean) && sd > 0.0) {
       varying.push_back(column);
       kept.push_back(j);

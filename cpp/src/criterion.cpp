@@ -395,6 +395,24 @@ void Criterion::normalize(double* theta) const {
     structures_[t]->normalize(theta + first_parameter_[t]);
 }
 
+std::vector<std::vector<double>> Criterion::other_starts() const {
+  std::vector<std::vector<double>> starts(scales_only() ? 2 : 3,
+                                          std::vector<double>(theta_.size()));
+  for (std::size_t t = 0; t < structures_.size(); ++t) {
+    const int k = structures_[t]->size();
+    const Eigen::MatrixXd unit = Eigen::MatrixXd::Identity(k, k);
+    structures_[t]->from_factor(unit.data(), starts[0].data() + first_parameter_[t]);
+    const Eigen::MatrixXd large = 10.0 * unit;
+    structures_[t]->from_factor(large.data(), starts[1].data() + first_parameter_[t]);
+    if (starts.size() < 3) continue;
+    Eigen::MatrixXd together = 0.1 * unit;
+    together.col(0).setConstant(0.5);
+    together(0, 0) = 1.0;
+    structures_[t]->from_factor(together.data(), starts[2].data() + first_parameter_[t]);
+  }
+  return starts;
+}
+
 std::vector<double> Criterion::to_user(const double* internal) const {
   std::vector<double> theta(theta_.size());
   for (std::size_t t = 0; t < structures_.size(); ++t) {

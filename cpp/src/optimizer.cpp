@@ -143,9 +143,10 @@ Optimum Optimizer::newton(const VectorXd& start) {
   if (!std::isfinite(state.value)) {
     state.x.setZero();
     state.value = evaluate(state.x.array().exp());
-    if (!std::isfinite(state.value)) return finish(state, 0.0, false, kNoStart);
+    if (!std::isfinite(state.value))
+      return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
   }
-  double predicted = 0.0, before = std::numeric_limits<double>::infinity();
+  double predicted = std::numeric_limits<double>::infinity(), before = predicted;
   int slow = 0;
   bool converged = false;
   const char* message = "too many evaluations";
@@ -271,10 +272,11 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   if (!std::isfinite(state.value)) {
     for (Index i = 0; i < m; ++i) state.x(i) = std::isfinite(lower_(i)) ? lower_(i) + 1.0 : 0.0;
     state.value = evaluate(state.x);
-    if (!std::isfinite(state.value)) return finish(state, 0.0, false, kNoStart);
+    if (!std::isfinite(state.value))
+      return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
   }
   gradient_and_hessian(state);
-  double predicted = 0.0, before = std::numeric_limits<double>::infinity();
+  double predicted = std::numeric_limits<double>::infinity(), before = predicted;
   bool fresh = true;   // the Hessian is computed at x, not updated
   bool newton = true;  // compute it again after each step, as long as its steps are good
   int poor = 0, resets = 0;

@@ -44,6 +44,16 @@ std::size_t memory_limit(std::size_t asked) {
 #endif
 }
 
+// Replaces an optimum by another that is better, or as good and sure; counts the work of both.
+void keep_better(Optimum& best, const Optimum& other) {
+  const int evaluations = best.evaluations + other.evaluations;
+  const int gradients = best.gradients + other.gradients;
+  const bool surer = other.converged && !best.converged && other.objective < best.objective + 1e-9;
+  if (other.objective < best.objective - 1e-9 || surer) best = other;
+  best.evaluations = evaluations;
+  best.gradients = gradients;
+}
+
 }  // namespace
 
 Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt)
@@ -60,8 +70,8 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
-  structure_ =
-      std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit(options.memory_limit));
+  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail,
+                                           memory_limit(options.memory_limit), &interrupt_);
   factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
   criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
 }
@@ -251,21 +261,9 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   }
   Optimizer optimizer(*criterion_, blocks_, options, interrupt_);
   Optimum best = optimizer.minimize(from, reml);
-  if (start.empty() && structure_->work() < options.cheap) {
-    // A criterion can have several minima; where evaluations cost next to nothing, look from
-    // another side: unit scales.
-    std::vector<double> unit(from.size(), 0.0);
-    for (std::size_t i = 0; i < unit.size(); ++i)
-      if (std::isfinite(criterion_->lower_bounds()[i])) unit[i] = 1.0;
-    const Optimum other = optimizer.minimize(unit, reml);
-    const int evaluations = best.evaluations + other.evaluations,
-              gradients = best.gradients + other.gradients;
-    const bool verdict_better =
-        other.converged && !best.converged && other.objective < best.objective + 1e-9;
-    if (other.objective < best.objective - 1e-9 || verdict_better) best = other;
-    best.evaluations = evaluations;
-    best.gradients = gradients;
-  }
+  if (start.empty() && structure_->work() < options.cheap)
+    for (const std::vector<double>& other : criterion_->other_starts())
+      keep_better(best, optimizer.minimize(other, reml));
   if (!std::isfinite(best.objective))
     throw FitError("the criterion could not be computed at any trial theta");
   Fit fit;

@@ -13,36 +13,50 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-// Numbers below and on the diagonal of each column of L, for S = LL' with the given upper triangle
-// (rows increasing in each column): row k of L reaches from each entry of column k of S up the
-// elimination tree (Davis, Direct Methods for Sparse Linear Systems, 2006, section 4.3).
-std::vector<double> factor_column_counts(Index size, const std::vector<int>& start,
-                                         const std::vector<int>& row) {
-  std::vector<double> count(at(size), 1.0);
-  std::vector<int> parent(at(size), -1), visited(at(size), -1);
-  for (int k = 0; k < size; ++k) {
-    visited[at(k)] = k;
-    for (int p = start[at(k)]; p < start[at(k) + 1]; ++p)
-      for (int i = row[at(p)]; visited[at(i)] != k; i = parent[at(i)]) {
-        if (parent[at(i)] < 0) parent[at(i)] = k;
-        count[at(i)] += 1.0;
-        visited[at(i)] = k;
-      }
-  }
-  return count;
-}
+// Of a number of the sparse factor and its selected inverse, with row indices.
+constexpr double kSparseBytes = 24.0;
 
-std::string gibibytes(double bytes) {
+std::string readable(double bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", bytes / (1024.0 * 1024.0 * 1024.0));
+  const double mebibytes = bytes / (1024.0 * 1024.0);
+  std::snprintf(text, sizeof text, mebibytes < 1024.0 ? "%.1f MiB" : "%.1f GiB",
+                mebibytes < 1024.0 ? mebibytes : mebibytes / 1024.0);
   return text;
 }
 
 }  // namespace
 
+// Numbers below and on the diagonal of each column of L, for S = LL' with the tail's pattern: row k
+// of L reaches from each entry of column k of S up the elimination tree (Davis, Direct Methods for
+// Sparse Linear Systems, 2006, section 4.3). Gives up once they pass the memory limit.
+std::vector<double> Structure::column_counts(std::size_t memory_limit) const {
+  const Index size = tail_.size;
+  std::vector<double> count(at(size), 1.0);
+  std::vector<int> parent(at(size), -1), visited(at(size), -1);
+  double total = static_cast<double>(size);
+  for (int k = 0; k < size; ++k) {
+    poll();
+    visited[at(k)] = k;
+    for (int p = tail_.column_start[at(k)]; p < tail_.column_start[at(k) + 1]; ++p)
+      for (int i = tail_.row[at(p)]; visited[at(i)] != k; i = parent[at(i)]) {
+        if (parent[at(i)] < 0) parent[at(i)] = k;
+        count[at(i)] += 1.0;
+        total += 1.0;
+        visited[at(i)] = k;
+      }
+    const double bytes = kSparseBytes * total;
+    if (memory_limit > 0 && bytes > static_cast<double>(memory_limit))
+      throw MemoryLimitError("the factor of this model needs more than " + readable(bytes) +
+                             " (sparse tail of " + std::to_string(size) +
+                             " random effects), more than the limit of " +
+                             readable(static_cast<double>(memory_limit)));
+  }
+  return count;
+}
+
 Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
-                     std::size_t memory_limit)
-    : head_of_(blocks.size(), -1), border_(A.border()) {
+                     std::size_t memory_limit, InterruptCheck* interrupt)
+    : interrupt_(interrupt), head_of_(blocks.size(), -1), border_(A.border()) {
   choose_heads(blocks, A);
   link_heads(A);
   Index nodes = 0;
@@ -81,11 +95,13 @@ Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, T
     sparse_pattern();
     // A dense factorization does many times more operations a second than a sparse one.
     constexpr double kDenseSpeed = 15.0;
-    const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
-    double sparse_work = 0.0;
-    for (const double count : counts) sparse_work += 3.0 * count * count;
     const double q2 = static_cast<double>(tail_.size);
     const bool dense_fits = memory_limit == 0 || 8.0 * q2 * q2 < static_cast<double>(memory_limit);
+    for (const double count : column_counts(dense_fits ? 0 : memory_limit)) {
+      tail_.factor_numbers += count;
+      sparse_work_ += count * count;
+    }
+    const double sparse_work = 3.0 * sparse_work_;  // with the selected inverse
     if (kind == TailKind::automatic && dense_fits && kDenseSpeed * sparse_work > q2 * q2 * q2) {
       tail_.sparse = false;
       arrange(natural);
@@ -294,6 +310,7 @@ std::vector<std::vector<Level>> Structure::node_graph() const {
   std::vector<std::vector<Level>> graph(tail_.nodes.size());
   std::vector<Level> seen(tail_.nodes.size(), -1);
   for (Level c = 0; c < static_cast<Level>(tail_.nodes.size()); ++c) {
+    poll();
     std::vector<Level>& rows = graph[at(c)];
     const auto add = [&](Level r) {
       if (r < 0 || seen[at(r)] == c) return;
@@ -356,8 +373,6 @@ void Structure::sparse_pattern() {
       tail_.column_start.push_back(static_cast<int>(tail_.row.size()));
     }
   }
-  const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
-  tail_.factor_numbers = std::accumulate(counts.begin(), counts.end(), 0.0);
 }
 
 void Structure::count_work() {
@@ -372,8 +387,7 @@ void Structure::count_work() {
   }
   const double q2 = static_cast<double>(tail_.size);
   if (tail_.sparse) {
-    const auto counts = factor_column_counts(tail_.size, tail_.column_start, tail_.row);
-    for (const double count : counts) work_ += count * count;
+    work_ += sparse_work_;
   } else {
     work_ += q2 * q2 * q2 / 6.0;
   }
@@ -394,7 +408,7 @@ std::vector<BlockReport> Structure::report() const {
     const double q2 = static_cast<double>(tail_.size);
     const double numbers = tail_.sparse ? tail_.factor_numbers : q2 * q2;
     // The dense inverse takes the place of the factor; the sparse one stands beside it.
-    const double bytes = tail_.sparse ? 2.0 * 12.0 * numbers : 8.0 * numbers;
+    const double bytes = tail_.sparse ? kSparseBytes * numbers : 8.0 * numbers;
     lines.push_back({tail_blocks_, tail_.sparse ? "sparse" : "dense", tail_.size, 1,
                      static_cast<Index>(numbers), static_cast<std::size_t>(bytes)});
   }
@@ -406,9 +420,9 @@ void Structure::check_memory(std::size_t limit) const {
   for (const BlockReport& line : report()) total += static_cast<double>(line.bytes);
   if (limit > 0 && total > static_cast<double>(limit))
     throw MemoryLimitError(
-        "the factor of this model needs about " + gibibytes(total) + " (" +
+        "the factor of this model needs about " + readable(total) + " (" +
         (tail_.sparse ? "sparse" : "dense") + " tail of " + std::to_string(tail_.size) +
-        " random effects), more than the limit of " + gibibytes(static_cast<double>(limit)));
+        " random effects), more than the limit of " + readable(static_cast<double>(limit)));
   if (tail_.sparse && tail_.factor_numbers > 2147483647.0)
     throw MemoryLimitError("the sparse factor of this model has more than 2^31 numbers");
 }

@@ -20,10 +20,11 @@ class Control:
         The fit stops where the decrease of the criterion predicted for one more Newton step,
         1/2 g'H^-1 g, is below this. It is free of the data's scale.
     max_evaluations : int
-        Evaluations of the criterion after which the optimizer gives up.
+        Evaluations of the criterion after which a search from one start gives up.
     memory_limit : int or None
-        Bytes the engine may take; a design that needs more is refused before anything is
-        allocated. None for what the machine has.
+        Bytes the engine's factor may take, by far the largest part of what it needs; a design
+        that needs more is refused before the factor is allocated. None for nine tenths of the
+        machine's memory.
 
     Raises
     ------

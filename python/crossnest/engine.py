@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -71,21 +73,32 @@ class Engine:
         self._control = control
         self._problem: Problem | None = None
         self._y: FloatArray | None = None
+        self._lock = threading.RLock()
 
-    def problem(self, y: FloatArray) -> Problem:
-        """Give the problem with the response y, (n,)."""
+    @contextmanager
+    def using(self, y: FloatArray) -> Iterator[Problem]:
+        """Lend the problem with the response y, (n,).
+
+        Models that differ in their response alone share it, so threads take turns.
+        """
+        with self._lock:
+            yield self._with_response(y)
+
+    def _with_response(self, y: FloatArray) -> Problem:
         offset = self._design.offset
         response = y if offset is None else y - offset
         if self._problem is None:
             self._problem = self._make(response)
         elif y is not self._y:
-            self._problem.set_response(response)
+            self._y = None  # until the new response is in place
+            with self._blaming_the_design():
+                self._problem.set_response(response)
         self._y = y
         return self._problem
 
     def _make(self, response: FloatArray) -> Problem:
         design, control = self._design, self._control
-        try:
+        with self._blaming_the_design():
             return _core.Problem(
                 design.X,
                 response,
@@ -95,12 +108,23 @@ class Engine:
                 threads=control.threads or 0,
                 memory_limit=control.memory_limit or 0,
             )
-        except _core.FitError as error:  # nothing was fitted yet: the design is to blame
-            raise DesignError(f"cannot fit `{design.formula.text}`: {error}") from error
+
+    @contextmanager
+    def _blaming_the_design(self) -> Iterator[None]:
+        """Nothing was fitted yet: what fails is the design's fault."""
+        try:
+            yield
+        except _core.FitError as error:
+            text = self._design.formula.text
+            raise DesignError(f"cannot fit `{text}`: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is not Python's."""
-        return self.__dict__ | {"_problem": None, "_y": None}
+        return {"_design": self._design, "_control": self._control}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start without a problem."""
+        self.__init__(state["_design"], state["_control"])  # type: ignore[misc]
 
 
 def theta_names(design: Design) -> list[str]:

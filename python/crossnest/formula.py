@@ -504,7 +504,12 @@ def _innermost(groupings: list[Grouping]) -> Grouping:
 
 def _bar_text(text: str, spans: list[tuple[int, int]], node: ASTNode[Any]) -> str:
     """Return a bar term as written: the innermost bar brackets around its grouping side."""
-    at = next(t.source_start for t in _leaves(list(node.args)[1]) if t.source_start is not None)
+    leaves = _leaves(list(node.args)[1])
+    at = next((t.source_start for t in leaves if t.source_start is not None), None)
+    if at is None:  # formulaic puts a token of its own in the place of 0
+        raise FormulaError(
+            f"a number is no grouping factor in `{text}`: name a column after the `|`"
+        )
     start, end = min((s for s in spans if s[0] <= at <= s[1]), key=lambda s: s[1] - s[0])
     return text[start : end + 1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -184,16 +185,20 @@ class LinearMixedModel:
         reml : bool, optional
             REML criterion or deviance; as the model was fitted if not given.
         """
-        return float(self._problem.objective(self._checked(theta), self._criterion(reml)))
+        with self._problem() as problem:
+            return problem.objective(self._checked(theta, problem), self._criterion(reml))
 
     def gradient_at(self, theta: ArrayLike, reml: bool | None = None) -> pd.Series[float]:
         """Evaluate the exact gradient of `objective_at` with respect to theta."""
-        _, gradient = self._problem.gradient(self._checked(theta), self._criterion(reml))
+        with self._problem() as problem:
+            _, gradient = problem.gradient(self._checked(theta, problem), self._criterion(reml))
         return pd.Series(gradient, index=self._theta_names)
 
     def evaluate(self, theta: ArrayLike) -> LinearMixedModel:
         """Give the model at covariance parameters of your choice, nothing optimized."""
-        return replace(self, _fit=self._problem.estimates(self._checked(theta), self.reml))
+        with self._problem() as problem:
+            fit = problem.estimates(self._checked(theta, problem), self.reml)
+        return replace(self, _fit=fit)
 
     # ------------------------------------------------------------------ covariance parameters
 
@@ -398,10 +403,12 @@ class LinearMixedModel:
         numbers stored and ``bytes`` their memory.
         """
         names = [factor.name for factor in self.design.factors]
+        with self._problem() as problem:
+            blocks = problem.structure
         rows = [
             {"groups": ", ".join(names[j] for j in block["factors"])}
             | {key: block[key] for key in ("kind", "size", "block", "nonzeros", "bytes")}
-            for block in self._problem.structure
+            for block in blocks
         ]
         return pd.DataFrame(rows)
 
@@ -452,12 +459,12 @@ class LinearMixedModel:
 
     # ------------------------------------------------------------------ numbers behind them
 
-    @property
-    def _problem(self) -> Problem:
-        return self._engine.problem(self.design.y)
+    def _problem(self) -> AbstractContextManager[Problem]:
+        """Borrow the engine's problem with this model's response."""
+        return self._engine.using(self.design.y)
 
-    def _checked(self, theta: ArrayLike) -> FloatArray:
-        return check_theta(theta, self._theta_names, self._problem.lower_bounds)
+    def _checked(self, theta: ArrayLike, problem: Problem) -> FloatArray:
+        return check_theta(theta, self._theta_names, problem.lower_bounds)
 
     def _criterion(self, reml: bool | None) -> bool:
         return self.reml if reml is None else bool(reml) and len(self._fit.beta) > 0
@@ -514,7 +521,8 @@ class LinearMixedModel:
     def _live_fit(self) -> Fit:
         """The engine's own results, made again if the model was pickled."""
         if isinstance(self._fit, Estimates):
-            return self._problem.estimates(self._fit.theta, self.reml)
+            with self._problem() as problem:
+                return problem.estimates(self._fit.theta, self.reml)
         return self._fit
 
     @cached_property
@@ -606,13 +614,13 @@ def _fit_design(
 ) -> LinearMixedModel:
     """Fit a design without a word of warning; `engine` may be that of the same design."""
     engine = engine or Engine(design, control)
-    problem = engine.problem(design.y)
-    if start is not None:
-        start = check_theta(start, theta_names(design), problem.lower_bounds, "start")
-    # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
-    reml = bool(reml) and problem.rank > 0
-    fit = problem.fit(reml, start, control.optimizer_options())
-    return LinearMixedModel(design, control, labels, engine, fit, problem.pivot)
+    with engine.using(design.y) as problem:
+        if start is not None:
+            start = check_theta(start, theta_names(design), problem.lower_bounds, "start")
+        # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
+        reml = bool(reml) and problem.rank > 0
+        fit = problem.fit(reml, start, control.optimizer_options())
+        return LinearMixedModel(design, control, labels, engine, fit, problem.pivot)
 
 
 def warn_about(model: LinearMixedModel, stacklevel: int) -> None:

@@ -39,8 +39,8 @@ struct Engine {
   crossnest::Factor factor;
   crossnest::Criterion criterion;
 
-  explicit Engine(designs::Data source,
-                  crossnest::TailKind tail = crossnest::TailKind::automatic, int threads = 1)
+  explicit Engine(designs::Data source, crossnest::TailKind tail = crossnest::TailKind::automatic,
+                  int threads = 1)
       : data(std::move(source)),
         design(data.design()),
         pool(threads),
@@ -104,8 +104,8 @@ inline MatrixXd block_diagonal(const std::vector<crossnest::Block>& blocks,
 
 // A model on the user's scale, by n x n matrices, at one theta (the terms in the user's order).
 struct Model {
-  MatrixXd X, Z, Lambda;            // n x p, n x q, q x q; Z by term, level, effect
-  MatrixXd V, V_inverse, P;         // n x n: Var(y) / sigma^2, V^-1, V^-1 - V^-1X(X'V^-1X)^-1X'V^-1
+  MatrixXd X, Z, Lambda;     // n x p, n x q, q x q; Z by term, level, effect
+  MatrixXd V, V_inverse, P;  // n x n: Var(y) / sigma^2, V^-1, V^-1 - V^-1X(X'V^-1X)^-1X'V^-1
   VectorXd y, w, beta, u, b, fitted;
   double r2 = 0.0, nu = 0.0, objective = 0.0;
 
@@ -127,8 +127,8 @@ struct Model {
     fitted = X * beta + Z * b;
     r2 = y.dot(P * y);
     nu = static_cast<double>(n - (reml ? design.p : 0));
-    objective = log_det(V) + (reml ? log_det(C) : 0.0) +
-                nu * (1.0 + std::log(6.283185307179586 * r2 / nu));
+    objective =
+        log_det(V) + (reml ? log_det(C) : 0.0) + nu * (1.0 + std::log(6.283185307179586 * r2 / nu));
   }
 
  private:

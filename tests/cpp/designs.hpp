@@ -37,10 +37,10 @@ struct Data {
   };
 
   Index n, p;
-  std::vector<double> X, y, weights;        // n x p; n; n or empty
-  std::vector<std::vector<Level>> codes;    // by factor: n
-  std::vector<Index> levels;                // by factor
-  std::vector<std::vector<double>> columns; // covariates of random effects: n each
+  std::vector<double> X, y, weights;         // n x p; n; n or empty
+  std::vector<std::vector<Level>> codes;     // by factor: n
+  std::vector<Index> levels;                 // by factor
+  std::vector<std::vector<double>> columns;  // covariates of random effects: n each
   std::vector<Term> terms;
   Random random;
 
@@ -93,7 +93,8 @@ struct Data {
     for (Index i = 0; i < n; ++i) weights.push_back(0.5 + 2.0 * random.uniform());
   }
 
-  // y = sum of the columns of X + Z b + e; all effects of each term have standard deviation `scale`.
+  // y = sum of the columns of X + Z b + e; all effects of each term have standard deviation
+  // `scale`.
   Data& simulate(double scale = 1.0) {
     for (Index i = 0; i < n; ++i) {
       double& value = y[static_cast<std::size_t>(i)] = random.normal();
@@ -174,8 +175,8 @@ inline Data nested_crossed(Index inner, Index outer, Index other, Index n, int k
   return data.simulate();
 }
 
-// Workers who work in two neighbouring firms each, `rows` times in every one: partially crossed, and
-// sparse after elimination of the workers.
+// Workers who work in two neighbouring firms each, `rows` times in every one: partially crossed,
+// and sparse after elimination of the workers.
 inline Data workers(Index count, Index firms, Index rows, int k_worker, int k_firm) {
   const Index n = 2 * rows * count;
   Data data(n, 2, 5);

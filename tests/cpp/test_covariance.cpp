@@ -39,8 +39,7 @@ TEST(lambda_is_lme4s) {
   MatrixXd expected(3, 3);
   expected << 1, 0, 0, 2, 4, 0, 3, 5, 6;
   CHECK(lambda(crossnest::Unstructured(3), theta) == expected);
-  CHECK(lambda(crossnest::Diagonal(3), theta.head(3)) ==
-        MatrixXd(theta.head(3).asDiagonal()));
+  CHECK(lambda(crossnest::Diagonal(3), theta.head(3)) == MatrixXd(theta.head(3).asDiagonal()));
 }
 
 TEST(parameters_and_bounds) {

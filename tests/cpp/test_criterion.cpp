@@ -174,8 +174,8 @@ TEST(average_information) {
       VPy.col(a) = (half + half.transpose()) * Py;
     }
     const VectorXd q = VPy.transpose() * Py;
-    const MatrixXd expected =
-        model.nu * (VPy.transpose() * model.P * VPy / model.r2 - q * q.transpose() / model.r2 / model.r2);
+    const MatrixXd expected = model.nu * (VPy.transpose() * model.P * VPy / model.r2 -
+                                          q * q.transpose() / model.r2 / model.r2);
     CHECK_NEAR(dense::difference(information, expected), 0.0, 1e-9);
   }
 }

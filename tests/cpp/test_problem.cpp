@@ -54,7 +54,8 @@ void check_variances(Problem& problem, const Estimates& at, const dense::Model& 
   Index start = 0;
   for (std::size_t t = 0; t < variances.size(); ++t) {
     const Index k = at.effects[t];
-    for (std::size_t l = 0; l * static_cast<std::size_t>(k * k) < variances[t].size(); ++l, start += k)
+    for (std::size_t l = 0; l * static_cast<std::size_t>(k * k) < variances[t].size();
+         ++l, start += k)
       worst = std::fmax(
           worst, difference(Eigen::Map<const MatrixXd>(
                                 variances[t].data() + l * static_cast<std::size_t>(k * k), k, k),
@@ -65,8 +66,7 @@ void check_variances(Problem& problem, const Estimates& at, const dense::Model& 
 
 void check_leverages(Problem& problem, const Estimates& at, const dense::Model& model) {
   // Fitted values are y - W^-1 P y.
-  const VectorXd expected =
-      (1.0 - model.P.diagonal().array() / model.w.array()).matrix();
+  const VectorXd expected = (1.0 - model.P.diagonal().array() / model.w.array()).matrix();
   CHECK_NEAR(difference(vector(problem.leverages(at)), expected), 0.0, 1e-10);
 }
 
@@ -191,7 +191,8 @@ TEST(units_and_origins_do_not_matter) {
   CHECK_NEAR(scaled.estimates.sigma / plain.estimates.sigma, 1e6, 1e-7);
   CHECK_NEAR(scaled.estimates.beta[1] / plain.estimates.beta[1], 1e12, 1e-7);
   CHECK_NEAR(scaled.estimates.objective,
-             plain.estimates.objective + plain.estimates.nu * std::log(1e12) + std::log(1e-12), 1e-8);
+             plain.estimates.objective + plain.estimates.nu * std::log(1e12) + std::log(1e-12),
+             1e-8);
 }
 
 TEST(aliased_columns_are_dropped) {
@@ -211,7 +212,8 @@ TEST(singular_is_said_by_term) {
   Problem problem(data.design(), ProblemOptions());
   CHECK(problem.estimates({1.0, 0.5, 0.0, 1.0}, true).singular == std::vector<bool>({true, false}));
   CHECK(problem.estimates({1.0, 0.5, 0.5, 0.0}, true).singular == std::vector<bool>({false, true}));
-  CHECK(problem.estimates({1.0, 0.5, 0.5, 1.0}, true).singular == std::vector<bool>({false, false}));
+  CHECK(problem.estimates({1.0, 0.5, 0.5, 1.0}, true).singular ==
+        std::vector<bool>({false, false}));
 }
 
 TEST(refuses_bad_theta) {

@@ -40,6 +40,9 @@ class Criterion {
   /// The theta within the bounds that gives the same covariance matrices: columns of lambda change
   /// sign.
   void normalize(double* theta) const;
+  /// Starts (engine's coordinates) from other sides than moments, for a criterion with several
+  /// minima: unit scales, scales of ten, and effects that go together.
+  std::vector<std::vector<double>> other_starts() const;
   /// theta in other coordinates: the same covariance matrices of the random effects.
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;

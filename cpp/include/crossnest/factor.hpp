@@ -23,7 +23,8 @@ namespace crossnest {
 ///
 /// whose last block F = [R_X c_beta; 0 sqrt(r2)] (upper triangular) holds log|C| = 2 sum log diag
 /// R_X, the right-hand side of R_X beta = c_beta, and r2, the penalized weighted residual sum of
-/// squares. All workspace is allocated by the first calls; later ones allocate nothing.
+/// squares. factorize(), border_solution() and invert() allocate their workspace once; later calls
+/// none.
 ///
 /// Vectors over all random effects are stored by block in the order of the blocks, by level, by
 /// effect; several of them as the columns of a column-major matrix with q() rows.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,9 +13,9 @@ namespace crossnest {
 struct OptimizerOptions {
   /// Stop when the predicted decrease 1/2 g'H^-1 g of the criterion is below this.
   double tolerance = 1e-9;
-  /// Largest number of evaluations of the criterion.
+  /// Evaluations of the criterion after which a search from one start gives up.
   int max_evaluations = 10000;
-  /// Look for a better optimum from a second start when an evaluation takes fewer multiply-adds.
+  /// Look for a better optimum from other starts when an evaluation takes fewer multiply-adds.
   double cheap = 1e4;
 };
 
@@ -22,7 +23,8 @@ struct OptimizerOptions {
 struct Optimum {
   std::vector<double> theta;
   double objective = 0.0;
-  double predicted_decrease = 0.0;  ///< 1/2 g'H^-1 g over the parameters not at a bound
+  /// 1/2 g'H^-1 g over the parameters not at a bound; infinite where no gradient was computed.
+  double predicted_decrease = std::numeric_limits<double>::infinity();
   int evaluations = 0;
   int gradients = 0;
   bool converged = false;

@@ -111,7 +111,7 @@ class Structure {
   /// must not change while the structure is in use. Throws MemoryLimitError when the factor would
   /// need more than `memory_limit` bytes.
   Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
-            std::size_t memory_limit);
+            std::size_t memory_limit, InterruptCheck* interrupt = nullptr);
 
   const std::vector<HeadBlock>& heads() const { return heads_; }
   const Tail& tail() const { return tail_; }
@@ -137,12 +137,19 @@ class Structure {
   void check_memory(std::size_t limit) const;
   void count_work();
 
+  std::vector<double> column_counts(std::size_t memory_limit) const;
+  void poll() const {
+    if (interrupt_ != nullptr) interrupt_->poll();
+  }
+
+  InterruptCheck* interrupt_;
   std::vector<HeadBlock> heads_;
   std::vector<int> head_of_;
   std::vector<int> tail_blocks_;
   Tail tail_;
   int border_;
   double work_ = 0.0;
+  double sparse_work_ = 0.0;  // sum of squares of the column counts of a sparse factor
 };
 
 }  // namespace crossnest

@@ -15,7 +15,7 @@ using Index = std::int64_t;
 /// A level of a grouping factor, counted from zero, or a column of the tail.
 using Level = std::int32_t;
 
-/// The design needs more memory than the limit; thrown before anything is allocated.
+/// The factor would need more memory than the limit; thrown before it is allocated.
 class MemoryLimitError : public std::bad_alloc {
  public:
   explicit MemoryLimitError(std::string message) : message_(std::move(message)) {}

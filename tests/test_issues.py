@@ -1,0 +1,63 @@
+"""One test for each fault once found."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crossnest import Control, DesignError, FormulaError, datasets, lmer
+
+FORMULA = "Reaction ~ Days + (Days | Subject)"
+
+
+def test_refits_from_several_threads_do_not_mix_their_responses():
+    """Models that share an engine set its response and computed in two steps."""
+    model = lmer(FORMULA, datasets.sleepstudy())
+    rng = np.random.default_rng(0)
+    responses = [model.design.y + rng.normal(0.0, 20.0, model.nobs) for _ in range(40)]
+    one_by_one = [model.refit(y).objective for y in responses]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda y: model.refit(y).objective, responses))
+    assert together == one_by_one
+
+
+def test_a_number_is_no_grouping_factor():
+    with pytest.raises(FormulaError, match=r"no grouping factor in `Reaction ~ Days \+ \(1\|0\)`"):
+        lmer("Reaction ~ Days + (1|0)", datasets.sleepstudy())
+
+
+def test_the_scale_of_weights_does_not_decide_the_rank():
+    data = datasets.sleepstudy()
+    expected = lmer(FORMULA, data).fixef
+    fitted = lmer(FORMULA, data, weights=np.full(len(data), 1e-50)).fixef
+    np.testing.assert_allclose(fitted, expected, rtol=1e-9)
+
+
+def test_refit_to_a_constant_says_what_lmer_says():
+    model = lmer(FORMULA, datasets.sleepstudy())
+    with pytest.raises(DesignError, match="constant"):
+        model.refit(np.ones(model.nobs))
+
+
+def test_too_large_a_sparse_tail_is_refused_as_soon_as_it_is_known():
+    rng = np.random.default_rng(0)
+    n = 60_000
+    data = pd.DataFrame(
+        {"y": rng.normal(size=n), "a": rng.integers(0, 20_000, n), "b": rng.integers(0, 20_000, n)}
+    )
+    started = perf_counter()
+    with pytest.raises(MemoryError, match="sparse tail"):
+        lmer("y ~ 1 + (1 | a) + (1 | b)", data, control=Control(memory_limit=50_000_000))
+    assert perf_counter() - started < 60.0
+
+
+def test_a_search_that_never_had_a_gradient_claims_no_decrease():
+    model = lmer(FORMULA, datasets.sleepstudy())
+    assert model.opt.predicted_decrease < 1e-8
+    with pytest.warns(match="not converged"):
+        stopped = lmer(FORMULA, datasets.sleepstudy(), control=Control(max_evaluations=1))
+    assert stopped.opt.predicted_decrease > 1e-3
