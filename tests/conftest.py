@@ -7,7 +7,7 @@ import os
 import warnings
 from typing import Any
 
-# NumPy's own BLAS threads wait for each other on a busy machine, and the oracle's matrices are small.
+# BLAS threads wait for each other on a busy machine, and the oracle's matrices are small.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
