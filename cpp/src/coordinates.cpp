@@ -90,6 +90,7 @@ Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vecto
                                           ThreadPool& pool) const {
   const Eigen::Index p = static_cast<Eigen::Index>(columns.size());
   Eigen::MatrixXd G(p, p);
+  if (p == 0) return G;
   sum_over_rows(pool, design.n, p * p, G.data(), [&](Index begin, Index end, double* partial) {
     constexpr Index kPanel = 256;  // rows gathered so that the product is a matrix product
     Eigen::Map<Eigen::MatrixXd> sum(partial, p, p);
