@@ -70,6 +70,9 @@ Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
 }  // namespace
 
 Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool) {
+  sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
+    for (Index i = begin; i < end; ++i) *partial += weight(design, i);
+  });
   random_.resize(design.terms.size());
   for (const Block& block : blocks) {
     random_columns_ += block.k;
@@ -107,29 +110,25 @@ Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vecto
   return G.selfadjointView<Eigen::Upper>();
 }
 
-void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
+// The constant column of X and, where there is one, the weighted means of the others.
+void Coordinates::find_means(const Design& design, ThreadPool& pool) {
   const Index n = design.n, p = design.p;
   means_.assign(static_cast<std::size_t>(p), 0.0);
   for (Index j = 0; j < p && intercept_ < 0; ++j)
     if (is_constant(design.X + j * n, n)) intercept_ = j;
-
-  if (intercept_ >= 0) {
-    std::vector<double> sums(static_cast<std::size_t>(p + 1));
-    sum_over_rows(pool, n, p + 1, sums.data(), [&](Index begin, Index end, double* partial) {
-      for (Index j = 0; j < p; ++j)
-        for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * design.X[j * n + i];
-      for (Index i = begin; i < end; ++i) partial[p] += weight(design, i);
-    });
+  if (intercept_ < 0) return;
+  sum_over_rows(pool, n, p, means_.data(), [&](Index begin, Index end, double* partial) {
     for (Index j = 0; j < p; ++j)
-      if (j != intercept_)
-        means_[static_cast<std::size_t>(j)] = sums[static_cast<std::size_t>(j)] / sums.back();
-  }
-
-  double total_weight = 0.0;
-  sum_over_rows(pool, n, 1, &total_weight, [&](Index begin, Index end, double* partial) {
-    for (Index i = begin; i < end; ++i) *partial += weight(design, i);
+      for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * design.X[j * n + i];
   });
-  order_.clear();
+  for (double& mean : means_) mean /= total_weight_;
+  means_[static_cast<std::size_t>(intercept_)] = 0.0;
+}
+
+// The independent columns of X, the constant first, in order_; returns T with T'T = their centred
+// cross-products divided by n.
+Eigen::MatrixXd Coordinates::independent_columns(const Design& design, ThreadPool& pool) {
+  const Index n = design.n, p = design.p;
   if (intercept_ >= 0) order_.push_back(intercept_);
   for (Index j = 0; j < p; ++j)
     if (j != intercept_) order_.push_back(j);
@@ -139,7 +138,7 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   for (Eigen::Index j = 0; j < p; ++j) {
     const Index column = order_[static_cast<std::size_t>(j)];
     const double mean = means_[static_cast<std::size_t>(column)];
-    const double sd = std::sqrt(G(j, j) / total_weight);
+    const double sd = std::sqrt(G(j, j) / total_weight_);
     if (sd > kConstant * std::abs(mean) && sd > 0.0) {
       varying.push_back(column);
       kept.push_back(j);
@@ -155,14 +154,18 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
             std::sqrt(weight(design, i)) * centred(design, i, order_[static_cast<std::size_t>(j)]);
     T = triangle_dropping_aliased(std::move(A), order_);
   }
-  T /= std::sqrt(static_cast<double>(n));
+  return T / std::sqrt(static_cast<double>(n));
+}
 
+void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
+  find_means(design, pool);
+  Eigen::MatrixXd T = independent_columns(design, pool);
   const Eigen::Index rank = T.rows();
   S_ = T.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(rank, rank));
   log_det_fixed_ = rank > 0 ? T.diagonal().array().abs().log().sum() : 0.0;
   if (intercept_ >= 0 && rank > 0) {
     // Put the means back: X = X~ T + (constant column) means' / constant.
-    const double constant = design.X[intercept_ * n];
+    const double constant = design.X[intercept_ * design.n];
     Eigen::RowVectorXd means(rank);
     for (Eigen::Index j = 0; j < rank; ++j)
       means(j) = means_[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])];
@@ -182,14 +185,10 @@ void Coordinates::set_response(const Design& design, ThreadPool& pool) {
   const Index n = design.n, r = rank();
   mean_y_ = 0.0;
   if (intercept_ >= 0) {
-    double sums[2];
-    sum_over_rows(pool, n, 2, sums, [&](Index begin, Index end, double* partial) {
-      for (Index i = begin; i < end; ++i) {
-        partial[0] += weight(design, i) * design.y[i];
-        partial[1] += weight(design, i);
-      }
+    sum_over_rows(pool, n, 1, &mean_y_, [&](Index begin, Index end, double* partial) {
+      for (Index i = begin; i < end; ++i) *partial += weight(design, i) * design.y[i];
     });
-    mean_y_ = sums[0] / sums[1];
+    mean_y_ /= total_weight_;
   }
   Eigen::VectorXd xy(r + 1);
   sum_over_rows(pool, n, r + 1, xy.data(), [&](Index begin, Index end, double* partial) {

@@ -52,8 +52,7 @@ double invert_small(double* A, int k, double* inverse) {
 
 Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
                      const Coordinates& coordinates, const CrossProducts& A, Factor& factor)
-    : design_(design),
-      blocks_(blocks),
+    : blocks_(blocks),
       coordinates_(coordinates),
       A_(A),
       factor_(factor),

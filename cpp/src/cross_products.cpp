@@ -10,7 +10,7 @@ namespace crossnest {
 
 namespace {
 
-constexpr Index kChunk = 8192;  // rows mapped at a time; a multiple of nothing in particular
+constexpr Index kChunk = 8192;  // rows mapped at a time, so that they stay in cache
 
 // Rows of the data by level: a counting sort.
 struct RowsByLevel {

@@ -63,7 +63,6 @@ void update_bfgs(MatrixXd& B, const VectorXd& s, VectorXd y) {
 Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
                      const OptimizerOptions& options, InterruptCheck& interrupt)
     : criterion_(criterion), blocks_(blocks), options_(options), interrupt_(interrupt) {
-  lower_ = Eigen::Map<const VectorXd>(criterion.lower_bounds().data(), criterion.parameters());
   for (const Block& block : blocks) positive_.resize(positive_.size() + block.terms.size());
 }
 
@@ -100,11 +99,9 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
     if (next.objective <= best.objective) best = next;
   }
   for (int restarts = 0; restarts < 5 && escape(best); ++restarts) {
-    const VectorXd from = Eigen::Map<const VectorXd>(best.theta.data(), x.size());
-    const Optimum next = quasi_newton(from);
-    const bool better = next.objective < best.objective;
-    if (better) best = next;
-    if (!better) break;
+    const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
+    if (!(next.objective < best.objective)) break;
+    best = next;
   }
   snap_zeros(best);
   best.evaluations = evaluations_;
@@ -188,7 +185,7 @@ Optimum Optimizer::newton(const VectorXd& start) {
     }
     state = std::move(trial);
   }
-  // At the floor with the criterion still falling: the variance is zero.
+  // At the floor, where the criterion falls towards still smaller scales: the variance is zero.
   VectorXd theta = state.x.array().exp();
   bool zeroed = false;
   for (Index i = 0; i < theta.size(); ++i)
@@ -270,7 +267,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   state.x = start;
   state.value = evaluate(state.x);
   if (!std::isfinite(state.value)) {
-    for (Index i = 0; i < m; ++i) state.x(i) = std::isfinite(lower_(i)) ? lower_(i) + 1.0 : 0.0;
+    state.x = Eigen::Map<const VectorXd>(criterion_.other_starts().front().data(), m);
     state.value = evaluate(state.x);
     if (!std::isfinite(state.value))
       return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);

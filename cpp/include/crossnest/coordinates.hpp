@@ -61,12 +61,15 @@ class Coordinates {
     Eigen::MatrixXd T;           // k x k, z = z~ T
   };
 
+  void find_means(const Design& design, ThreadPool& pool);
+  Eigen::MatrixXd independent_columns(const Design& design, ThreadPool& pool);
   void find_fixed(const Design& design, ThreadPool& pool);
   void find_random(const Design& design, int term, ThreadPool& pool);
   Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
                                ThreadPool& pool) const;
   double centred(const Design& design, Index row, Index column) const;
 
+  double total_weight_ = 0.0;  // sum of w
   Index random_columns_ = 0;
   std::vector<int> term_order_;    // terms in the order of their columns in a mapped row
   std::vector<RandomMap> random_;  // by term

@@ -75,7 +75,6 @@ class Criterion {
   std::vector<double> directions(const std::vector<double>& g);
   void add_border_product(const double* f, double* out) const;
 
-  const Design& design_;
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
   const CrossProducts& A_;

@@ -34,7 +34,7 @@ struct Optimum {
 /// Minimizes the criterion from `start` (engine's coordinates).
 ///
 /// Scales only: Newton's method with the average-information matrix in log theta, each step capped
-/// and backtracked, theta_a below 1e-4 with the criterion still falling set to zero. Otherwise:
+/// and backtracked, theta_a at 1e-4 with the criterion falling towards zero set to zero. Otherwise:
 /// Newton steps in theta with the average information and the curvature of lambda lambda', and when
 /// those converge slowly (near singular fits) BFGS updates of that Hessian, damped as in Powell
 /// (1978).
@@ -74,7 +74,6 @@ class Optimizer {
   const std::vector<Block>& blocks_;
   OptimizerOptions options_;
   InterruptCheck& interrupt_;
-  Eigen::VectorXd lower_;
   std::vector<Eigen::MatrixXd>
       positive_;  // by term: positive part of dd / d(lambda lambda'), last known
   bool reml_ = true;
