@@ -24,6 +24,8 @@ from .errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
+from .inference.methods import InferenceMethods
+from .methods import ResultMethods
 from .summary import Summary, coefficient_table, correlation_matrix, residual_quantiles
 from .var_corr import VarCorr
 
@@ -82,7 +84,7 @@ class Optimization:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearMixedModel:
+class LinearMixedModel(InferenceMethods, ResultMethods):
     """A fitted linear mixed model; `crossnest.lmer` makes it.
 
     y = X beta + Z b + offset + e with b ~ N(0, sigma^2 Lambda Lambda') and
