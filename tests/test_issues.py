@@ -61,3 +61,23 @@ def test_a_search_that_never_had_a_gradient_claims_no_decrease():
     with pytest.warns(match="not converged"):
         stopped = lmer(FORMULA, datasets.sleepstudy(), control=Control(max_evaluations=1))
     assert stopped.opt.predicted_decrease > 1e-3
+
+
+def test_a_series_goes_by_its_labels():
+    data = datasets.sleepstudy()
+    formula = "Reaction ~ Days + (1 | Subject)"
+    weights = pd.Series(np.linspace(1, 2, 180), index=data.index)
+    model = lmer(formula, data, weights=weights)
+    assert lmer(formula, data, weights=weights[::-1]).objective == model.objective
+    assert model.refit(data["Reaction"][::-1]).objective == model.objective
+    with pytest.raises(DesignError, match="Series given as weights has another index"):
+        lmer(formula, data, weights=weights.set_axis(weights.index + 1))
+    with pytest.raises(DesignError, match="Series given as the new response"):
+        model.refit(data["Reaction"][:100])
+
+
+@pytest.mark.parametrize("name", ["C", "np", "log"])
+def test_a_column_named_like_a_function(name):
+    data = datasets.sleepstudy().rename(columns={"Days": name})
+    with pytest.raises(DesignError, match=f"column '{name}' has the name of a function"):
+        lmer(f"Reaction ~ {name} + (1 | Subject)", data)

@@ -20,7 +20,15 @@ from formulaic import ModelSpec, ModelSpecs
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import Contrasts
 
-from .columns import Column, Columns, FactorColumn, FloatArray, Mask, NumericColumn
+from .columns import (
+    Column,
+    Columns,
+    FactorColumn,
+    FloatArray,
+    Mask,
+    NumericColumn,
+    in_order_of,
+)
 from .errors import DesignError, FormulaError
 from .formula import DotError, ParsedFormula, RandomTerm, parse_formula
 from .grouping import GroupingFactor, GroupingFactors
@@ -182,6 +190,8 @@ def _read_columns(parsed: ParsedFormula, columns: Columns) -> None:
     """Read every column the formula uses; refuse unknown ones."""
     for name in parsed.model_columns:
         columns.require(name, f"used in `{parsed.text}`")
+        if name in TRANSFORMS:
+            raise DesignError(f"column '{name}' has the name of a function of formulas: rename it")
         columns.column(name)
     for name in parsed.expression_names:
         if name in columns:
@@ -203,6 +213,7 @@ def _vector(values: Any, role: str, columns: Columns) -> FloatArray | None:
         if not isinstance(column, NumericColumn):
             raise DesignError(f"the {role} column '{values}' is not numeric")
         return column.values
+    values = in_order_of(values, columns.index, role)
     try:
         vector = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -15,6 +15,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from .columns import in_order_of
 from .control import Control
 from .design import Design
 from .engine import Engine, Estimates, check_theta, theta_names
@@ -420,7 +421,8 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         Parameters
         ----------
         y : array_like
-            (n,) for the rows used, or one value for each row of the data.
+            (n,) for the rows used, or one value for each row of the data; a Series goes by its
+            labels.
 
         Raises
         ------
@@ -649,6 +651,8 @@ def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
 
 def _new_response(design: Design, y: ArrayLike) -> FloatArray:
     """Check a response given to `LinearMixedModel.refit`: (n,) float64, a new array."""
+    every_row = np.shape(y) == design.row_labels.shape
+    y = in_order_of(y, design.row_labels if every_row else design.index, "the new response")
     try:
         values = np.array(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
