@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossnest import Control, DesignError, FormulaError, datasets, lmer
+from crossnest import Control, DesignError, FormulaError, build_design, datasets, lmer
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -81,3 +81,11 @@ def test_a_column_named_like_a_function(name):
     data = datasets.sleepstudy().rename(columns={"Days": name})
     with pytest.raises(DesignError, match=f"column '{name}' has the name of a function"):
         lmer(f"Reaction ~ {name} + (1 | Subject)", data)
+
+
+def test_levels_of_integers_are_named_as_integers():
+    data = datasets.sleepstudy().astype({"Days": int})
+    names = lmer("Reaction ~ C(Days) + (1 | Subject)", data).fixef.index
+    assert list(names[:2]) == ["(Intercept)", "C(Days)[T.1]"]
+    names = build_design("Reaction ~ C(Days) + np.exp(-Days) + (1 | Subject)", data).x_names
+    assert names[1] == "C(Days)[T.1.0]"  # computed with too: a float throughout

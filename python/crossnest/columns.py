@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,15 @@ import pandas as pd
 
 from .errors import DesignError
 
-__all__ = ["Columns", "FactorColumn", "NumericColumn", "OtherColumn", "as_factor"]
+__all__ = [
+    "Columns",
+    "FactorColumn",
+    "NumericColumn",
+    "OtherColumn",
+    "Use",
+    "as_factor",
+    "in_order_of",
+]
 
 FloatArray = npt.NDArray[np.float64]
 CodeArray = npt.NDArray[np.int32]
@@ -26,6 +34,9 @@ Mask = npt.NDArray[np.bool_]
 # A table over the range of integer labels is faster than hashing up to this many entries a row.
 TABLE_ENTRIES_PER_ROW = 8
 SMALL_TABLE = 4096
+
+#: What formulaic does with a column: takes it as it is, computes with it, or codes its levels.
+Use = Literal["column", "numbers", "levels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +47,12 @@ class NumericColumn:
     ----------
     values
         (n,) contiguous float64, missing values NaN.
+    integer
+        Whether they were integers, which matters for the names of levels only.
     """
 
     values: FloatArray
+    integer: bool = False
 
     def missing(self) -> Mask | None:
         """Return the mask of missing values, or None if there are none."""
@@ -49,10 +63,12 @@ class NumericColumn:
 
     def take(self, kept: Mask) -> NumericColumn:
         """Return the rows of a mask."""
-        return NumericColumn(self.values[kept])
+        return NumericColumn(self.values[kept], self.integer)
 
-    def to_pandas(self, computed: bool) -> Any:
-        """Return the values for formulaic, the same whether they are computed with or not."""
+    def to_pandas(self, use: Use) -> Any:
+        """Return the values for formulaic; levels of integers are named as such."""
+        if use == "levels" and self.integer and self.missing() is None:
+            return self.values.astype(np.int64)
         return self.values
 
 
@@ -92,9 +108,9 @@ class FactorColumn:
             return self
         return FactorColumn(_renumber(present)[self.codes], self.levels[present], self.ordered)
 
-    def to_pandas(self, computed: bool) -> Any:
+    def to_pandas(self, use: Use) -> Any:
         """Return a categorical for formulaic; booleans to be computed with stay booleans."""
-        if computed and self.levels.dtype == np.bool_:
+        if use != "column" and self.levels.dtype == np.bool_:
             return np.asarray(self.levels)[self.codes]
         dtype = pd.CategoricalDtype(self.levels, self.ordered)
         return pd.Categorical.from_codes(self.codes, dtype=dtype)
@@ -121,7 +137,7 @@ class OtherColumn:
         """Return the rows of a mask."""
         return OtherColumn(self.values[kept])
 
-    def to_pandas(self, computed: bool) -> Any:
+    def to_pandas(self, use: Use) -> Any:
         """Return the values for formulaic, the same whether they are computed with or not."""
         return self.values
 
@@ -185,18 +201,20 @@ def _read(values: Any, name: str) -> Column:
     dtype = values.dtype
     if isinstance(values, np.ndarray) and dtype.kind in "fiu":
         # A copy, so that a fitted model does not change when the user's data do.
-        return NumericColumn(np.array(values, dtype=np.float64))
+        return NumericColumn(np.array(values, dtype=np.float64), dtype.kind in "iu")
     if isinstance(values, pd.Categorical) or pd.api.types.is_bool_dtype(dtype):
         return as_factor(values, name)
     if dtype.kind == "O" and isinstance(values, np.ndarray):
         kind = pd.api.types.infer_dtype(values, skipna=True)
         if kind in ("floating", "integer", "mixed-integer-float", "decimal"):
-            return NumericColumn(pd.to_numeric(pd.Series(values)).to_numpy(np.float64))
+            numbers = pd.to_numeric(pd.Series(values)).to_numpy(np.float64)
+            return NumericColumn(numbers, kind == "integer")
         return as_factor(values, name)
     if pd.api.types.is_complex_dtype(dtype):
         raise DesignError(f"column '{name}' is complex: use its real part or its modulus")
     if pd.api.types.is_numeric_dtype(dtype):
-        return NumericColumn(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return NumericColumn(numbers, pd.api.types.is_integer_dtype(dtype))
     if pd.api.types.is_string_dtype(dtype):
         return as_factor(values, name)
     return OtherColumn(values)

@@ -19,6 +19,7 @@ __all__ = [
     "check_expression",
     "evaluate_elementwise",
     "is_elementwise",
+    "name_coded_in",
     "names_in",
     "parse_expression",
     "unparse",
@@ -79,6 +80,15 @@ def _check_function(text: str, name: str, call: ast.Call) -> None:
     else:
         hint = "compute it in the data first"
     raise FormulaError(f"`{text}` calls `{name}`, which formulas do not know: {hint}")
+
+
+def name_coded_in(expression: str) -> str | None:
+    """Return the column whose levels an expression ``C(column, ...)`` codes; None of any other."""
+    tree, aliases = parse_expression(expression)
+    match tree.body:
+        case ast.Call(func=ast.Name(id="C"), args=[ast.Name(id=name), *_]):
+            return aliases.get(name, name)
+    return None
 
 
 def unparse(tree: ast.AST, aliases: Mapping[str, str]) -> str:

@@ -34,9 +34,9 @@ from formulaic.transforms.contrasts import (
 from formulaic.utils.stateful_transforms import stateful_eval
 from interface_meta import override
 
-from .columns import Column, FactorColumn, FloatArray, NumericColumn, as_factor
+from .columns import Column, FactorColumn, FloatArray, NumericColumn, Use, as_factor
 from .errors import DesignError
-from .expression import evaluate_elementwise, names_in
+from .expression import evaluate_elementwise, name_coded_in, names_in
 from .formula import Effects, ParsedFormula, factor_names
 
 __all__ = [
@@ -384,8 +384,15 @@ class Evaluated:
 
 def to_frame(parsed: ParsedFormula, columns: Mapping[str, Column]) -> pd.DataFrame:
     """Return columns as the data frame formulaic evaluates a formula in."""
-    computed = {name for expression in parsed.expressions for name in names_in(expression)}
-    return pd.DataFrame({n: column.to_pandas(n in computed) for n, column in columns.items()})
+    uses: dict[str, Use] = {}
+    for expression in parsed.expressions:
+        coded = name_coded_in(expression)
+        for name in names_in(expression):
+            kind: Use = "levels" if name == coded and uses.get(name) != "numbers" else "numbers"
+            uses[name] = kind
+    return pd.DataFrame(
+        {name: column.to_pandas(uses.get(name, "column")) for name, column in columns.items()}
+    )
 
 
 def _structured(parsed: ParsedFormula) -> Formula:
