@@ -175,7 +175,8 @@ py::list structure(const PyProblem& self) {
 }  // namespace
 
 void bind_problem(py::module_& module) {
-  py::class_<PyProblem, std::shared_ptr<PyProblem>>(module, "Problem")
+  py::class_<PyProblem, std::shared_ptr<PyProblem>> problem(module, "Problem");
+  problem
       .def(py::init<const py::object&, const py::object&, const py::object&, const py::list&,
                     const py::list&, int, std::size_t, const std::string&>(),
            py::arg("X"), py::arg("y"), py::arg("weights"), py::arg("factors"), py::arg("terms"),
@@ -209,4 +210,5 @@ void bind_problem(py::module_& module) {
            py::arg("control") = py::dict())
       .def("estimates", &estimates, py::arg("theta"), py::arg("reml"))
       .def("set_response", &PyProblem::set_response, py::arg("y"));
+  bind_information(problem);
 }

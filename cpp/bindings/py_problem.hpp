@@ -45,3 +45,6 @@ struct PyFit {
   crossnest::Fit fit;
   std::shared_ptr<PyProblem> problem;
 };
+
+/// Adds what is computed for tests of the fixed effects to the class Problem.
+void bind_information(py::class_<PyProblem, std::shared_ptr<PyProblem>>& problem);

@@ -37,6 +37,12 @@ void Unstructured::derivative(const double*, int a, double* dlambda) const {
   dlambda[j * size_ + j + a] = 1.0;
 }
 
+void Unstructured::basis(int a, double* E) const {
+  derivative(nullptr, a, E);  // the place of theta_a in the lower triangle
+  for (int j = 0; j < size_; ++j)
+    for (int i = j + 1; i < size_; ++i) E[i * size_ + j] = E[j * size_ + i];
+}
+
 void Unstructured::from_factor(const double* factor, double* theta) const {
   // factor' = QR gives factor factor' = R'R: the lower-triangular factor is R' up to column signs.
   const Eigen::Map<const Eigen::MatrixXd> F(factor, size_, size_);
@@ -67,6 +73,8 @@ void Diagonal::derivative(const double*, int a, double* dlambda) const {
   std::fill_n(dlambda, size_ * size_, 0.0);
   dlambda[a * size_ + a] = 1.0;
 }
+
+void Diagonal::basis(int a, double* E) const { derivative(nullptr, a, E); }
 
 void Diagonal::from_factor(const double* factor, double* theta) const {
   const Eigen::Map<const Eigen::MatrixXd> F(factor, size_, size_);

@@ -276,36 +276,36 @@ void Criterion::gradient(double* gradient, double* information) {
   }
 }
 
-// g / sqrt(r2), where g = Z'W(y - X beta - Z b): Z'W[X y] F^-1 e_y - Z'WZ Lambda u / sqrt(r2).
-std::vector<double> Criterion::scores() {
+// Z'W[X y] F^-1 - Z'WZ Lambda W, W = L'^-1 R_Z F^-1.
+std::vector<double> Criterion::scores(int first) {
   const Index q = factor_.q();
-  const double* u = factor_.border_solution().data() + (border_ - 1) * q;  // over sqrt(r2)
-  const std::vector<double>& F = factor_.border();
-  std::vector<double> column(at(border_), 0.0);  // F^-1 e_y = [-beta; 1] / sqrt(r2)
-  column.back() = 1.0 / F.back();
-  for (int i = border_ - 2; i >= 0; --i) {
-    double sum = 0.0;
-    for (int c = i + 1; c < border_; ++c) sum -= F[at(c * border_ + i)] * column[at(c)];
-    column[at(i)] = sum / F[at(i * border_ + i)];
-  }
-  std::vector<double> b(at(q)), g(at(q), 0.0);
-  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
-    for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-      const int k = blocks_[at(t)].k;
-      const Index start = factor_.block_start(t) + l * k;
-      multiply(lambda_[at(t)].data(), u + start, k, k, 1, b.data() + start);
-    }
-  factor_.multiply(b.data(), 1, g.data());
+  const int columns = border_ - first;
+  const double* W = factor_.border_solution().data() + first * q;
+  const Eigen::Map<const Eigen::MatrixXd> F(factor_.border().data(), border_, border_);
+  const Eigen::MatrixXd inverse = F.triangularView<Eigen::Upper>().solve(
+      Eigen::MatrixXd::Identity(border_, border_).rightCols(columns));
+  std::vector<double> LambdaW(at(q * columns)), g(at(q * columns), 0.0);
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (Index l = 0; l < blocks_[at(t)].levels; ++l)
-      for (int i = 0; i < blocks_[at(t)].k; ++i) {
+      for (int c = 0; c < columns; ++c) {
         const int k = blocks_[at(t)].k;
-        double sum = 0.0;
-        for (int c = 0; c < border_; ++c)
-          sum += A_.z_border(t)[at((l * border_ + c) * k + i)] * column[at(c)];
-        double& value = g[at(factor_.block_start(t) + l * k + i)];
-        value = sum - value;
+        const Index start = c * q + factor_.block_start(t) + l * k;
+        multiply(lambda_[at(t)].data(), W + start, k, k, 1, LambdaW.data() + start);
       }
+  factor_.multiply(LambdaW.data(), columns, g.data());
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      const double* A = A_.z_border(t).data() + l * border_ * k;
+      for (int c = 0; c < columns; ++c)
+        for (int i = 0; i < k; ++i) {
+          double sum = 0.0;
+          for (int b = 0; b <= first + c; ++b) sum += A[b * k + i] * inverse(b, c);
+          double& value = g[at(c * q + factor_.block_start(t) + l * k + i)];
+          value = sum - value;
+        }
+    }
+  }
   return g;
 }
 
@@ -360,7 +360,8 @@ void Criterion::average_information(double* information) {
   const Index q = factor_.q();
   const int m = parameters();
   const std::vector<double>& F = factor_.border();
-  const std::vector<double> f = directions(scores());  // over sqrt(r2), so nu / r2 becomes nu
+  const std::vector<double> f =
+      directions(scores(border_ - 1));  // over sqrt(r2), so nu / r2 becomes nu
   std::vector<double> v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
   factor_.multiply(f.data(), m, v.data());
   for (int a = 0; a < m; ++a)

@@ -60,7 +60,8 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
     : design_(std::move(design)),
       interrupt_(std::move(interrupt)),
       kernels_(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
-      pool_(thread_count(options.threads)) {
+      pool_(thread_count(options.threads)),
+      memory_limit_(memory_limit(options.memory_limit)) {
   design_.validate();
   blocks_ = make_blocks(design_);
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
@@ -70,8 +71,7 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
-  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail,
-                                           memory_limit(options.memory_limit), &interrupt_);
+  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt_);
   factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
   criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
 }
@@ -367,6 +367,26 @@ std::vector<double> Problem::leverages(const Estimates& at_theta) {
     }
   });
   return out;
+}
+
+VarianceDerivatives& Problem::derivatives() {
+  if (!derivatives_)
+    derivatives_ = std::make_unique<VarianceDerivatives>(design_, blocks_, *coordinates_, *A_,
+                                                         *structure_, *criterion_, kernels_, pool_,
+                                                         interrupt_, memory_limit_);
+  return *derivatives_;
+}
+
+Information Problem::information(const std::vector<double>& theta, bool reml) {
+  check(theta);
+  const OneThreadEach kernels(kernels_);
+  return derivatives().information(theta.data(), reml);
+}
+
+Curvature Problem::curvature(const std::vector<double>& theta, bool reml, HessianKind kind) {
+  check(theta);
+  const OneThreadEach kernels(kernels_);
+  return derivatives().curvature(theta.data(), reml, kind);
 }
 
 }  // namespace crossnest

@@ -16,15 +16,15 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 // Of a number of the sparse factor and its selected inverse, with row indices.
 constexpr double kSparseBytes = 24.0;
 
-std::string readable(double bytes) {
+}  // namespace
+
+std::string readable_bytes(double bytes) {
   char text[32];
   const double mebibytes = bytes / (1024.0 * 1024.0);
   std::snprintf(text, sizeof text, mebibytes < 1024.0 ? "%.1f MiB" : "%.1f GiB",
                 mebibytes < 1024.0 ? mebibytes : mebibytes / 1024.0);
   return text;
 }
-
-}  // namespace
 
 // Numbers below and on the diagonal of each column of L, for S = LL' with the tail's pattern: row k
 // of L reaches from each entry of column k of S up the elimination tree (Davis, Direct Methods for
@@ -46,10 +46,10 @@ std::vector<double> Structure::column_counts(std::size_t memory_limit) const {
       }
     const double bytes = kSparseBytes * total;
     if (memory_limit > 0 && bytes > static_cast<double>(memory_limit))
-      throw MemoryLimitError("the factor of this model needs more than " + readable(bytes) +
+      throw MemoryLimitError("the factor of this model needs more than " + readable_bytes(bytes) +
                              " (sparse tail of " + std::to_string(size) +
                              " random effects), more than the limit of " +
-                             readable(static_cast<double>(memory_limit)));
+                             readable_bytes(static_cast<double>(memory_limit)));
   }
   return count;
 }
@@ -420,9 +420,9 @@ void Structure::check_memory(std::size_t limit) const {
   for (const BlockReport& line : report()) total += static_cast<double>(line.bytes);
   if (limit > 0 && total > static_cast<double>(limit))
     throw MemoryLimitError(
-        "the factor of this model needs about " + readable(total) + " (" +
+        "the factor of this model needs about " + readable_bytes(total) + " (" +
         (tail_.sparse ? "sparse" : "dense") + " tail of " + std::to_string(tail_.size) +
-        " random effects), more than the limit of " + readable(static_cast<double>(limit)));
+        " random effects), more than the limit of " + readable_bytes(static_cast<double>(limit)));
   if (tail_.sparse && tail_.factor_numbers > 2147483647.0)
     throw MemoryLimitError("the sparse factor of this model has more than 2^31 numbers");
 }

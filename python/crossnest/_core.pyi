@@ -20,6 +20,17 @@ class _Block(TypedDict):
     nonzeros: int
     bytes: int
 
+class _Information(TypedDict):
+    first: _Array
+    second: _Array
+    traces: _Array
+    quadratics: _Array
+
+class _Curvature(TypedDict):
+    hessian: _Array
+    jacobian: _Array
+    exact: bool
+
 class Fit:
     @property
     def theta(self) -> _Array: ...
@@ -102,6 +113,13 @@ class Problem:
     ) -> Fit: ...
     def estimates(self, theta: ArrayLike, reml: bool) -> Fit: ...
     def set_response(self, y: _Array) -> None: ...
+    def information(self, theta: ArrayLike, reml: bool) -> _Information: ...
+    def curvature(
+        self,
+        theta: ArrayLike,
+        reml: bool,
+        hessian: Literal["auto", "exact", "differences"] = "auto",
+    ) -> _Curvature: ...
 
 def install_kernels(capsules: Mapping[str, object] | None) -> None: ...
 def kernels() -> str: ...

@@ -29,6 +29,9 @@ class CovarianceStructure {
   virtual void lambda(const double* theta, double* lambda) const = 0;
   /// d lambda / d theta_a (k x k, overwritten).
   virtual void derivative(const double* theta, int a, double* dlambda) const = 0;
+  /// E_a, the a-th of parameters() symmetric matrices (k x k, overwritten) that span the
+  /// covariance matrices lambda lambda'; they are orthogonal in the Frobenius product.
+  virtual void basis(int a, double* E) const = 0;
   /// The theta whose lambda lambda' equals, or is nearest to, factor factor' (any k x k factor).
   virtual void from_factor(const double* factor, double* theta) const = 0;
   /// Moves theta within its bounds without changing lambda lambda'. A bound of zero on the diagonal
@@ -54,6 +57,7 @@ class Unstructured final : public CovarianceStructure {
   void lower_bounds(double* bounds) const override;
   void lambda(const double* theta, double* lambda) const override;
   void derivative(const double* theta, int a, double* dlambda) const override;
+  void basis(int a, double* E) const override;
   void from_factor(const double* factor, double* theta) const override;
   void normalize(double* theta) const override;
   ClosedUnder closed_under() const override { return ClosedUnder::any; }
@@ -72,6 +76,7 @@ class Diagonal final : public CovarianceStructure {
   void lower_bounds(double* bounds) const override;
   void lambda(const double* theta, double* lambda) const override;
   void derivative(const double* theta, int a, double* dlambda) const override;
+  void basis(int a, double* E) const override;
   void from_factor(const double* factor, double* theta) const override;
   void normalize(double* theta) const override;
   ClosedUnder closed_under() const override { return ClosedUnder::diagonal; }

@@ -62,6 +62,9 @@ class Criterion {
   }
   /// r2 at the last theta, in the engine's coordinates.
   double pwrss() const;
+  /// The columns of Z'V^-1 [X y - X beta] F^-1 from `first` on, q x (border - first), at the last
+  /// theta. The last one is g / sqrt(r2), g = Z'W(y - X beta - Z b).
+  std::vector<double> scores(int first);
   Factor& factor() { return factor_; }
 
  private:
@@ -71,7 +74,6 @@ class Criterion {
   void sum_general();
   void add_cross_products();
   void average_information(double* information);
-  std::vector<double> scores();
   std::vector<double> directions(const std::vector<double>& g);
   void add_border_product(const double* f, double* out) const;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crossnest/criterion.hpp"
+#include "crossnest/information.hpp"
 #include "crossnest/optimizer.hpp"
 
 namespace crossnest {
@@ -82,6 +83,14 @@ class Problem {
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
 
+  /// The pieces of the information on the variance parameters: what Kenward and Roger's method
+  /// needs. Throws MemoryLimitError, before it starts, when crossed factors have too many levels.
+  Information information(const std::vector<double>& theta, bool reml);
+  /// The Hessian in (theta, sigma) and the derivatives of Var(beta): what Satterthwaite's method
+  /// needs.
+  Curvature curvature(const std::vector<double>& theta, bool reml,
+                      HessianKind kind = HessianKind::automatic);
+
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
   /// stay.
   void set_response(const double* y);
@@ -93,6 +102,7 @@ class Problem {
   void random_estimates(Estimates& out) const;
   void residuals(Estimates& out);
   double leverage_of_random(Index row, const double* mapped) const;
+  VarianceDerivatives& derivatives();
 
   Design design_;
   InterruptCheck interrupt_;
@@ -104,6 +114,8 @@ class Problem {
   std::unique_ptr<Structure> structure_;
   std::unique_ptr<Factor> factor_;
   std::unique_ptr<Criterion> criterion_;
+  std::unique_ptr<VarianceDerivatives> derivatives_;  // made when first asked for
+  std::size_t memory_limit_;
 };
 
 }  // namespace crossnest

@@ -105,6 +105,9 @@ struct BlockReport {
   std::size_t bytes;        ///< memory of this part of the factor and its inverse
 };
 
+/// A number of bytes for people: "12.5 MiB".
+std::string readable_bytes(double bytes);
+
 class Structure {
  public:
   /// Finds the order of elimination from the pattern of A. Keeps references into A: A's pattern

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -72,9 +73,131 @@ class Tester:
         return pd.DataFrame(columns)
 
 
-def tester(model: LinearMixedModel, ddf: Ddf) -> Tester:
-    """Give the tester of a method, made once for each model."""
-    raise NotImplementedError(ddf)
+@dataclass(frozen=True, eq=False)
+class FixedDfTester(Tester):
+    """Wald tests with the same degrees of freedom for every contrast.
+
+    Attributes
+    ----------
+    denominator : float
+        n - p, the residual degrees of freedom; or infinity, and the tests are z and chi-square
+        tests, which take the variances of random effects and errors as known.
+    """
+
+    denominator: float
+
+    def df(self, L: FloatArray) -> FloatArray:
+        """Give the same degrees of freedom for each row of L (m, p): (m,)."""
+        return np.full(len(L), self.denominator)
+
+    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
+        """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
+        _, squares = independent_contrasts(self.beta, self.vcov, L, rhs)
+        num_df = len(squares)
+        statistic = float(np.mean(squares)) if num_df else np.nan
+        if np.isinf(self.denominator):
+            pvalue = scipy.stats.chi2.sf(num_df * statistic, num_df)
+        else:
+            pvalue = scipy.stats.f.sf(statistic, num_df, self.denominator)
+        return FTest(statistic, num_df, self.denominator, float(pvalue))
+
+    def t_table(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> pd.DataFrame:
+        """Test each row of L beta = rhs; with infinite df the columns are z value, Pr(>|z|)."""
+        table = super().t_table(L, rhs)
+        if np.isinf(self.denominator):
+            table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})
+        return table
+
+
+def independent_contrasts(
+    beta: FloatArray, vcov: FloatArray, L: FloatArray, rhs: FloatArray | float
+) -> tuple[FloatArray, FloatArray]:
+    """Turn L beta = rhs into uncorrelated contrasts, by the eigenvectors of L vcov L'.
+
+    Eigenvalues below 1.5e-8 of the largest count as zero, as in lmerTest.
+
+    Returns
+    -------
+    contrasts : (q, p) array
+        q is the rank of L.
+    squares : (q,) array
+        Their estimates' squared differences from the hypothesis over their variances: the mean
+        is the F value.
+    """
+    if len(L) == 0:
+        return L, np.zeros(0)
+    values, vectors = np.linalg.eigh(L @ vcov @ L.T)
+    positive = values > max(np.sqrt(np.finfo(float).eps) * values[-1], 0.0)
+    rotated = vectors[:, positive].T
+    difference = rotated @ (L @ beta - rhs)
+    return rotated @ L, difference**2 / values[positive]
+
+
+def tester(
+    model: LinearMixedModel, ddf: Ddf, information: Literal["expected", "observed"] = "expected"
+) -> Tester:
+    """Give the tester of a method, made once for each model.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model.
+    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        The method.
+    information : {"expected", "observed"}
+        For Kenward and Roger's method: which information on the variance parameters.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown or is "none", or Kenward and Roger's is asked for a model fitted by
+        maximum likelihood.
+    MemoryError
+        If Kenward and Roger's method needs more memory than `Control.memory_limit`.
+    """
+    if ddf == "none":
+        raise ValueError("ddf='none' asks for no tests; use another method to test")
+    if ddf not in _MAKERS:
+        known = ", ".join(repr(name) for name in _MAKERS)
+        raise ValueError(f"ddf must be one of {known}, not {ddf!r}")
+    if information not in ("expected", "observed"):
+        raise ValueError(f"information must be 'expected' or 'observed', not {information!r}")
+    if information == "observed" and ddf != "kenward-roger":
+        raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")
+    made: dict[tuple[str, str], Tester] = model.__dict__.setdefault("_testers", {})
+    key = (ddf, information)
+    if key not in made:
+        made[key] = _MAKERS[ddf](model, information)
+    return made[key]
+
+
+def _satterthwaite(model: LinearMixedModel, information: str) -> Tester:
+    from .satterthwaite import satterthwaite_tester
+
+    return satterthwaite_tester(model)
+
+
+def _kenward_roger(model: LinearMixedModel, information: str) -> Tester:
+    from .kenward_roger import kenward_roger_tester
+
+    return kenward_roger_tester(model, information)
+
+
+def _residual(model: LinearMixedModel, information: str) -> Tester:
+    beta = model.fixef.to_numpy()
+    return FixedDfTester(beta, model._covariance, float(model.nobs - len(beta)))
+
+
+def _normal(model: LinearMixedModel, information: str) -> Tester:
+    return FixedDfTester(model.fixef.to_numpy(), model._covariance, np.inf)
+
+
+_MAKERS: dict[str, Callable[[LinearMixedModel, str], Tester]] = {
+    "satterthwaite": _satterthwaite,
+    "kenward-roger": _kenward_roger,
+    "residual": _residual,
+    "normal": _normal,
+}
 
 
 def coefficient_tests(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:

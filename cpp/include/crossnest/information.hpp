@@ -1,0 +1,111 @@
+// Derivatives with respect to the variance parameters: what Satterthwaite's and Kenward and Roger's
+// degrees of freedom are made of.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+#include "crossnest/traces.hpp"
+
+namespace crossnest {
+
+/// The pieces of the expected and the observed information on the variance parameters of
+/// Var(y) = sum_r gamma_r G_r, at one theta.
+///
+/// G_r = sigma^2 Z E_r Z' for the entries of each term's covariance matrix (the terms in the user's
+/// order, theta's order within a term, the engine's coordinates of the random effects), and
+/// last G_m = Var(y) = sigma^2 V itself: it takes the place of sigma^2 W^-1, a linear combination
+/// of all of them, so that nothing is lost by cancellation and no sum runs over rows. What follows
+/// from the information does not depend on the choice.
+///
+/// Fixed effects are those of RX beta, whose covariance matrix is sigma^2 I (see Estimates::RX).
+/// Write Sinv for Var(y)^-1 and Xr = sigma X RX^-1, so that Xr'Sinv Xr = I.
+struct Information {
+  int parameters = 0;              ///< m + 1, the directions G_r
+  int rank = 0;                    ///< p
+  std::vector<double> first;       ///< Xr'Sinv G_r Sinv Xr: p x p for each r
+  std::vector<double> second;      ///< Xr'Sinv G_r Sinv G_s Sinv Xr: p x p for each r, for each s
+  std::vector<double> traces;      ///< tr(Sinv G_r Sinv G_s), (m + 1) x (m + 1)
+  std::vector<double> quadratics;  ///< y'P G_r P G_s P y, (m + 1) x (m + 1);
+                                   ///< P = Sinv - Sinv Xr Xr'Sinv
+};
+
+/// Second derivatives of the criterion that is not profiled,
+///
+///     D(theta, sigma) = log|Omega| + [REML] log|C| + nu log(2 pi sigma^2) + r2 / sigma^2,
+///
+/// and first derivatives of Var(beta) = sigma^2 (RX'RX)^-1. The parameters are linear in theta:
+/// phi, in which the lambda_t of the engine's coordinates change along orthonormal directions; and
+/// last tau, sigma over its estimate. Satterthwaite's degrees of freedom are the same in phi and
+/// tau as in theta and sigma.
+struct Curvature {
+  int parameters = 0;            ///< m + 1
+  int rank = 0;                  ///< p
+  std::vector<double> hessian;   ///< (m + 1) x (m + 1)
+  std::vector<double> jacobian;  ///< RX (d Var(beta)) RX' / sigma^2: p x p for each parameter
+  bool exact = true;             ///< whether in closed form, and not by differences of gradients
+};
+
+/// How a Hessian is found: as is cheaper, or as told.
+enum class HessianKind { automatic, exact, differences };
+
+/// Makes them for one problem.
+class VarianceDerivatives {
+ public:
+  /// Keeps references. `memory_limit` in bytes, 0 for none.
+  VarianceDerivatives(const Design& design, const std::vector<Block>& blocks,
+                      const Coordinates& coordinates, const CrossProducts& A,
+                      const Structure& structure, Criterion& criterion, const DenseKernels& kernels,
+                      ThreadPool& pool, InterruptCheck& interrupt, std::size_t memory_limit);
+
+  /// At a theta on the user's scale, where the criterion is finite. Throws MemoryLimitError before
+  /// it starts when the dense matrices would need more than the limit.
+  Information information(const double* theta, bool reml);
+  /// The Hessian is in closed form, or where 4 m gradients are cheaper by central differences of
+  /// fourth order of the profiled criterion's exact gradient.
+  Curvature curvature(const double* theta, bool reml, HessianKind kind = HessianKind::automatic);
+
+ private:
+  /// One direction of phi: lambda_t changes by D.
+  struct Direction {
+    int term;
+    Eigen::MatrixXd D;  // k x k
+  };
+
+  void evaluate(const double* theta, bool reml);
+  void find_scores();
+  void find_directions(const double* theta);
+  Eigen::MatrixXd products() const;
+  Information pieces();
+  void check_memory() const;
+  bool exact_is_cheaper() const;
+  Eigen::MatrixXd covariance_jacobian() const;
+  Eigen::MatrixXd exact_hessian();
+  Eigen::MatrixXd difference_hessian(const double* theta);
+  Eigen::VectorXd gradient_at(const Eigen::VectorXd& theta);
+  double step(const Direction& direction) const;
+  Eigen::MatrixXd lambda_of(int term) const;
+  Eigen::VectorXd quadratic_forms() const;
+
+  const std::vector<Block>& blocks_;
+  const Coordinates& coordinates_;
+  const CrossProducts& A_;
+  const Structure& structure_;
+  Criterion& criterion_;
+  std::size_t memory_limit_;
+  int rank_;
+  std::vector<int> block_of_, offset_of_;      // by term: its block, and where its effects begin
+  std::vector<VarianceParameter> parameters_;  // in theta's order
+  std::vector<Eigen::MatrixXd> basis_;         // E_r, k x k of the term
+  std::vector<int> term_of_;                   // by parameter
+  std::unique_ptr<VarianceTraces> traces_;
+
+  // At the theta of the last evaluate():
+  bool reml_ = true;
+  Eigen::MatrixXd scores_;             // q x (p + 1): Z'V^-1 X RX^-1, and g / sqrt(r2)
+  std::vector<Direction> directions_;  // phi
+  Eigen::MatrixXd theta_of_phi_;       // d theta / d phi, m x m
+};
+
+}  // namespace crossnest

@@ -1,0 +1,363 @@
+#include "crossnest/information.hpp"
+
+#include <Eigen/LU>
+#include <Eigen/QR>
+#include <algorithm>
+#include <cmath>
+
+#include "crossnest/small_dense.hpp"
+
+namespace crossnest {
+
+namespace {
+
+using Eigen::Map;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// The step of the differences, relative to the scale on which the criterion changes.
+constexpr double kStep = 0.01;
+
+// What is not zero of E, placed among the effects of its block.
+std::vector<VarianceParameter::Entry> entries_of(const MatrixXd& E, int offset) {
+  std::vector<VarianceParameter::Entry> entries;
+  for (int j = 0; j < E.cols(); ++j)
+    for (int i = 0; i < E.rows(); ++i)
+      if (E(i, j) != 0.0) entries.push_back({offset + i, offset + j, E(i, j)});
+  return entries;
+}
+
+}  // namespace
+
+VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector<Block>& blocks,
+                                         const Coordinates& coordinates, const CrossProducts& A,
+                                         const Structure& structure, Criterion& criterion,
+                                         const DenseKernels& kernels, ThreadPool& pool,
+                                         InterruptCheck& interrupt, std::size_t memory_limit)
+    : blocks_(blocks),
+      coordinates_(coordinates),
+      A_(A),
+      structure_(structure),
+      criterion_(criterion),
+      memory_limit_(memory_limit),
+      rank_(static_cast<int>(coordinates.rank())),
+      block_of_(design.terms.size()),
+      offset_of_(design.terms.size()) {
+  for (std::size_t b = 0; b < blocks.size(); ++b)
+    for (std::size_t j = 0; j < blocks[b].terms.size(); ++j) {
+      block_of_[at(blocks[b].terms[j])] = static_cast<int>(b);
+      offset_of_[at(blocks[b].terms[j])] = blocks[b].offsets[j];
+    }
+  for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
+    const CovarianceStructure& own = criterion.structure(term);
+    for (int a = 0; a < own.parameters(); ++a) {
+      MatrixXd E(own.size(), own.size());
+      own.basis(a, E.data());
+      parameters_.push_back({block_of_[at(term)], entries_of(E, offset_of_[at(term)])});
+      basis_.push_back(std::move(E));
+      term_of_.push_back(term);
+    }
+  }
+  traces_ = std::make_unique<VarianceTraces>(blocks, A, parameters_, kernels, pool, interrupt);
+}
+
+void VarianceDerivatives::evaluate(const double* theta, bool reml) {
+  reml_ = reml;
+  if (!std::isfinite(criterion_.objective(theta, Scale::user, reml)))
+    throw FitError("the criterion cannot be computed at this theta");
+}
+
+// RX is the triangle of R_X T, so R_X T = Q RX and columns of R_X^-1 become those of T RX^-1 by Q.
+void VarianceDerivatives::find_scores() {
+  const std::vector<double> scores = criterion_.scores(0);
+  scores_ = Map<const MatrixXd>(scores.data(), criterion_.factor().q(), rank_ + 1);
+  if (rank_ == 0) return;
+  const Map<const MatrixXd> F(criterion_.factor().border().data(), rank_ + 1, rank_ + 1);
+  const Eigen::HouseholderQR<MatrixXd> qr(
+      F.topLeftCorner(rank_, rank_).triangularView<Eigen::Upper>() * coordinates_.fixed());
+  MatrixXd Q = qr.householderQ();
+  for (int i = 0; i < rank_; ++i)
+    if (qr.matrixQR()(i, i) < 0.0) Q.col(i) = -Q.col(i);
+  scores_.leftCols(rank_) = (scores_.leftCols(rank_) * Q).eval();
+}
+
+// E_r B for every r, B the scores: q x m (p + 1).
+MatrixXd VarianceDerivatives::products() const {
+  const Index q = scores_.rows(), width = rank_ + 1;
+  MatrixXd product = MatrixXd::Zero(q, static_cast<Index>(parameters_.size()) * width);
+  for (std::size_t r = 0; r < parameters_.size(); ++r) {
+    const Block& block = blocks_[at(parameters_[r].block)];
+    const Index start = criterion_.factor().block_start(parameters_[r].block);
+    for (Index c = 0; c < width; ++c)
+      for (Index l = 0; l < block.levels; ++l)
+        for (const auto& a : parameters_[r].entries)
+          product(start + l * block.k + a.row, static_cast<Index>(r) * width + c) +=
+              a.value * scores_(start + l * block.k + a.column, c);
+  }
+  return product;
+}
+
+// With v = E_r B, the products of T = Z'V^-1 Z are v'T v = v'a - e'e, a = Z'WZ v,
+// e = L^-1 Lambda'a; those of P instead of V^-1 take the fixed effects off.
+Information VarianceDerivatives::pieces() {
+  const Index q = scores_.rows(), m = static_cast<Index>(parameters_.size()), width = rank_ + 1;
+  const MatrixXd v = products();
+  MatrixXd e = MatrixXd::Zero(q, v.cols());
+  Factor& factor = criterion_.factor();
+  factor.multiply(v.data(), static_cast<int>(v.cols()), e.data());
+  MatrixXd gram = v.transpose() * e;
+  for (Index c = 0; c < v.cols(); ++c)
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const int k = blocks_[b].k;
+      Map<MatrixXd> own(e.col(c).data() + factor.block_start(static_cast<int>(b)), k,
+                        blocks_[b].levels);
+      own = Map<const MatrixXd>(criterion_.lambda(static_cast<int>(b)).data(), k, k).transpose() *
+            own.eval();
+    }
+  factor.solve_lower(e.data(), static_cast<int>(e.cols()));
+  gram.noalias() -= e.transpose() * e;
+  const MatrixXd first = scores_.transpose() * v;  // B'E_r B side by side, (p + 1) x m (p + 1)
+
+  Information out;
+  out.parameters = static_cast<int>(m) + 1;
+  out.rank = rank_;
+  const double nu = criterion_.nu(reml_);
+  const Index size = rank_ * rank_;
+  out.first.resize(at((m + 1) * size));
+  out.second.resize(at((m + 1) * (m + 1) * size));
+  out.traces.assign(at((m + 1) * (m + 1)), 0.0);
+  out.quadratics.resize(out.traces.size());
+  const auto P = [&](Index r) { return Map<MatrixXd>(out.first.data() + r * size, rank_, rank_); };
+  const auto Q = [&](Index r, Index s) {
+    return Map<MatrixXd>(out.second.data() + (s * (m + 1) + r) * size, rank_, rank_);
+  };
+  Map<MatrixXd> quadratics(out.quadratics.data(), m + 1, m + 1);
+  for (Index r = 0; r < m; ++r) {
+    P(r) = first.block(0, r * width, rank_, rank_);
+    const auto h = first.block(0, r * width + rank_, rank_, 1);  // X'V^-1 G_r P y
+    quadratics(r, m) = quadratics(m, r) = nu * first(rank_, r * width + rank_);
+    Q(r, m) = Q(m, r) = P(r);
+    for (Index s = 0; s < m; ++s) {
+      Q(r, s) = gram.block(r * width, s * width, rank_, rank_);
+      quadratics(r, s) = nu * (gram(r * width + rank_, s * width + rank_) -
+                               first.block(0, s * width + rank_, rank_, 1).cwiseProduct(h).sum());
+    }
+  }
+  P(m).setIdentity();
+  Q(m, m).setIdentity();
+  quadratics(m, m) = nu;
+  return out;
+}
+
+void VarianceDerivatives::check_memory() const {
+  const double n = static_cast<double>(traces_->widest()), bytes = traces_->bytes();
+  if (memory_limit_ > 0 && bytes > static_cast<double>(memory_limit_))
+    throw MemoryLimitError(
+        "the information on the variance parameters needs about " + readable_bytes(bytes) +
+        " (dense matrices of " + std::to_string(static_cast<Index>(n)) +
+        " columns), more than the limit of " + readable_bytes(static_cast<double>(memory_limit_)));
+}
+
+Information VarianceDerivatives::information(const double* theta, bool reml) {
+  check_memory();
+  evaluate(theta, reml);
+  find_scores();
+  Information out = pieces();
+  const Index m = static_cast<Index>(parameters_.size());
+  VectorXd trace(m);
+  MatrixXd traces(m, m);
+  std::vector<std::vector<double>> lambda;
+  for (std::size_t b = 0; b < blocks_.size(); ++b)
+    lambda.push_back(criterion_.lambda(static_cast<int>(b)));
+  if (!traces_->compute(lambda, trace.data(), traces.data()))
+    throw FitError("the information cannot be computed at this theta: it is too large");
+  Map<MatrixXd> all(out.traces.data(), m + 1, m + 1);
+  all.topLeftCorner(m, m) = traces;
+  all.col(m).head(m) = trace;
+  all.row(m).head(m) = trace.transpose();
+  all(m, m) = static_cast<double>(A_.n());
+  return out;
+}
+
+MatrixXd VarianceDerivatives::lambda_of(int term) const {
+  const int k = criterion_.structure(term).size(), offset = offset_of_[at(term)];
+  const int block = block_of_[at(term)];
+  return Map<const MatrixXd>(criterion_.lambda(block).data(), blocks_[at(block)].k,
+                             blocks_[at(block)].k)
+      .block(offset, offset, k, k);
+}
+
+// phi = R theta, with QR the factors of the matrix whose columns are T_t dlambda_t / dtheta_a.
+void VarianceDerivatives::find_directions(const double* theta) {
+  const Index m = criterion_.parameters();
+  directions_.clear();
+  theta_of_phi_ = MatrixXd::Zero(m, m);
+  for (int term = 0; term < static_cast<int>(block_of_.size()); ++term) {
+    const CovarianceStructure& own = criterion_.structure(term);
+    const int k = own.size(), count = own.parameters(), first = criterion_.first_parameter(term);
+    MatrixXd columns(k * k, count), derivative(k, k);
+    for (int a = 0; a < count; ++a) {
+      own.derivative(theta + first, a, derivative.data());
+      const MatrixXd internal = coordinates_.random(term) * derivative;
+      columns.col(a) = Map<const VectorXd>(internal.data(), k * k);
+    }
+    const Eigen::HouseholderQR<MatrixXd> qr(columns);
+    const MatrixXd Q = qr.householderQ() * MatrixXd::Identity(k * k, count);
+    theta_of_phi_.block(first, first, count, count) =
+        qr.matrixQR().topRows(count).triangularView<Eigen::Upper>().solve(
+            MatrixXd::Identity(count, count));
+    for (int a = 0; a < count; ++a)
+      directions_.push_back({term, Map<const MatrixXd>(Q.col(a).data(), k, k)});
+  }
+}
+
+// d gamma_r / d phi_a, m x m, for gamma the coordinates of lambda lambda' in the basis E.
+MatrixXd VarianceDerivatives::covariance_jacobian() const {
+  const Index m = criterion_.parameters();
+  MatrixXd J = MatrixXd::Zero(m, m);
+  for (Index a = 0; a < m; ++a) {
+    const Direction& direction = directions_[at(a)];
+    const MatrixXd half = direction.D * lambda_of(direction.term).transpose();
+    for (Index r = 0; r < m; ++r)
+      if (term_of_[at(r)] == direction.term)
+        J(r, a) = 2.0 * basis_[at(r)].cwiseProduct(half).sum() / basis_[at(r)].squaredNorm();
+  }
+  return J;
+}
+
+// g'E_r g / r2 = y'P G_r P y / r2.
+VectorXd VarianceDerivatives::quadratic_forms() const {
+  VectorXd forms = VectorXd::Zero(criterion_.parameters());
+  for (std::size_t r = 0; r < parameters_.size(); ++r) {
+    const Block& block = blocks_[at(parameters_[r].block)];
+    const double* g =
+        scores_.col(rank_).data() + criterion_.factor().block_start(parameters_[r].block);
+    for (Index l = 0; l < block.levels; ++l, g += block.k)
+      for (const auto& a : parameters_[r].entries)
+        forms(static_cast<Index>(r)) += a.value * g[a.row] * g[a.column];
+  }
+  return forms;
+}
+
+bool VarianceDerivatives::exact_is_cheaper() const {
+  if (memory_limit_ > 0 && traces_->bytes() > static_cast<double>(memory_limit_)) return false;
+  const double m = criterion_.parameters(), columns = m * (rank_ + 1.0);
+  const double q = static_cast<double>(criterion_.factor().q());
+  const double solves = columns * (2.0 * static_cast<double>(A_.numbers()) + q * columns);
+  return traces_->work() + solves < 4.0 * m * 3.0 * structure_.work();
+}
+
+// D = f + r2 / sigma^2 + ..., with f = log|V| + [REML] log|X'V^-1X|:
+//   d2f = -tr(P G_r P G_s) (REML) or -tr(V^-1 G_r V^-1 G_s) (ML),   d2r2 = 2 y'P G_r P G_s P y,
+// and gamma is quadratic in phi.
+MatrixXd VarianceDerivatives::exact_hessian() {
+  Information pieces = this->pieces();
+  const Index m = criterion_.parameters(), size = rank_ * rank_;
+  VectorXd slope(m);
+  MatrixXd traces(m, m);
+  std::vector<std::vector<double>> lambda;
+  for (std::size_t b = 0; b < blocks_.size(); ++b)
+    lambda.push_back(criterion_.lambda(static_cast<int>(b)));
+  if (!traces_->compute(lambda, slope.data(), traces.data()))
+    throw FitError("the Hessian cannot be computed at this theta: it is too large");
+  if (reml_)
+    for (Index s = 0; s < m; ++s) {
+      const Map<const MatrixXd> P_s(pieces.first.data() + s * size, rank_, rank_);
+      slope(s) -= P_s.trace();
+      for (Index r = 0; r < m; ++r) {
+        const Map<const MatrixXd> P_r(pieces.first.data() + r * size, rank_, rank_);
+        const Map<const MatrixXd> Q(pieces.second.data() + (s * (m + 1) + r) * size, rank_, rank_);
+        traces(r, s) += P_r.cwiseProduct(P_s).sum() - 2.0 * Q.trace();
+      }
+    }
+  const Map<const MatrixXd> quadratics(pieces.quadratics.data(), m + 1, m + 1);
+  slope -= quadratics.col(m).head(m);
+  const MatrixXd J = covariance_jacobian();
+  MatrixXd H = J.transpose() * (2.0 * quadratics.topLeftCorner(m, m) - traces) * J;
+  for (Index a = 0; a < m; ++a)
+    for (Index b = 0; b < m; ++b) {
+      if (directions_[at(a)].term != directions_[at(b)].term) continue;
+      const MatrixXd half = directions_[at(a)].D * directions_[at(b)].D.transpose();
+      for (Index r = 0; r < m; ++r)
+        if (term_of_[at(r)] == directions_[at(a)].term)
+          H(a, b) +=
+              slope(r) * 2.0 * basis_[at(r)].cwiseProduct(half).sum() / basis_[at(r)].squaredNorm();
+    }
+  return H;
+}
+
+// The gradient of the profiled criterion in phi.
+VectorXd VarianceDerivatives::gradient_at(const VectorXd& theta) {
+  evaluate(theta.data(), reml_);
+  VectorXd gradient(theta.size());
+  criterion_.gradient(gradient.data());
+  return theta_of_phi_.transpose() * gradient;
+}
+
+// A hundredth of the scale on which d changes along a direction: of the standard deviation the
+// direction meets, and of that whose variance equals that of an estimate from one level's rows.
+double VarianceDerivatives::step(const Direction& direction) const {
+  const double levels = static_cast<double>(blocks_[at(block_of_[at(direction.term)])].levels);
+  const double met = (direction.D.transpose() * lambda_of(direction.term)).squaredNorm();
+  return kStep * std::sqrt(met + levels / static_cast<double>(A_.n()));
+}
+
+// Of the profiled criterion d.
+MatrixXd VarianceDerivatives::difference_hessian(const double* theta) {
+  const Index m = criterion_.parameters();
+  const VectorXd centre = Map<const VectorXd>(theta, m);
+  VectorXd steps(m);
+  for (Index a = 0; a < m; ++a) steps(a) = step(directions_[at(a)]);
+  MatrixXd H(m, m);
+  for (Index a = 0; a < m; ++a) {
+    const VectorXd move = steps(a) * theta_of_phi_.col(a);
+    H.col(a) = (8.0 * (gradient_at(centre + move) - gradient_at(centre - move)) -
+                (gradient_at(centre + 2.0 * move) - gradient_at(centre - 2.0 * move))) /
+               (12.0 * steps(a));
+  }
+  return 0.5 * (H + H.transpose());
+}
+
+Curvature VarianceDerivatives::curvature(const double* theta, bool reml, HessianKind kind) {
+  evaluate(theta, reml);
+  find_directions(theta);
+  find_scores();
+  const Index m = criterion_.parameters(), size = rank_ * rank_;
+  Curvature out;
+  out.parameters = static_cast<int>(m) + 1;
+  out.rank = rank_;
+  out.exact = kind == HessianKind::exact || (kind == HessianKind::automatic && exact_is_cheaper());
+  if (kind == HessianKind::exact) check_memory();
+
+  // Var(beta) changes with V by C^-1 X'V^-1 G_r V^-1 X C^-1, and with sigma^2 in proportion.
+  const MatrixXd J = covariance_jacobian();
+  out.jacobian.resize(at((m + 1) * size));
+  Map<MatrixXd> jacobian(out.jacobian.data(), size, m + 1);
+  MatrixXd first(size, m);
+  const MatrixXd v = products();
+  for (Index r = 0; r < m; ++r)
+    Map<MatrixXd>(first.col(r).data(), rank_, rank_) =
+        scores_.leftCols(rank_).transpose() * v.middleCols(r * (rank_ + 1), rank_);
+  jacobian.leftCols(m) = first * J;
+  Map<MatrixXd>(jacobian.col(m).data(), rank_, rank_) = 2.0 * MatrixXd::Identity(rank_, rank_);
+
+  // With tau: D_tau,tau = 4 nu, D_phi,tau = -2 dr2 / sigma^2; the profiled criterion's Hessian is
+  // D_phi,phi - D_phi,tau D_tau,phi / D_tau,tau.
+  const double nu = criterion_.nu(reml);
+  const VectorXd mixed = 2.0 * nu * J.transpose() * quadratic_forms();
+  out.hessian.resize(at((m + 1) * (m + 1)));
+  Map<MatrixXd> hessian(out.hessian.data(), m + 1, m + 1);
+  if (out.exact)
+    hessian.topLeftCorner(m, m) = exact_hessian();
+  else
+    hessian.topLeftCorner(m, m) =
+        difference_hessian(theta) + mixed * mixed.transpose() / (4.0 * nu);
+  hessian.col(m).head(m) = mixed;
+  hessian.row(m).head(m) = mixed.transpose();
+  hessian(m, m) = 4.0 * nu;
+  return out;
+}
+
+}  // namespace crossnest

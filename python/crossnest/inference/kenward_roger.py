@@ -1,0 +1,180 @@
+"""Kenward and Roger's tests: an adjusted covariance matrix, a scaled F and its degrees of freedom.
+
+Everything is computed for the fixed effects RX beta, whose covariance matrix is sigma^2 I, and for
+the directions of `crossnest._core`'s information: Var(y) = Sigma changes by G_r. There
+
+    P_r = X'Sigma^-1 G_r Sigma^-1 X,   Q_rs = X'Sigma^-1 G_r Sigma^-1 G_s Sigma^-1 X.
+
+References
+----------
+Kenward and Roger (1997). Small sample inference for fixed effects from restricted maximum
+likelihood. Biometrics 53, 983-997.
+Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods for
+tests in linear mixed models - the R package pbkrtest. Journal of Statistical Software 59(9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import scipy.linalg
+import scipy.stats
+from numpy.typing import NDArray
+
+from .ddf import FTest, Tester
+
+if TYPE_CHECKING:
+    from ..model import LinearMixedModel
+
+FloatArray = NDArray[np.float64]
+
+
+class KenwardRogerTest(NamedTuple):
+    """A joint test of the rows of L beta = rhs; the names in pbkrtest in parentheses.
+
+    Attributes
+    ----------
+    num_df, den_df : float
+        Degrees of freedom (ndf, ddf).
+    statistic, pvalue : float
+        The scaled F value and its upper tail probability (Fstat, p.value).
+    scaling : float
+        What F is multiplied by (F.scaling).
+    unscaled, unscaled_pvalue : float
+        F before scaling, and its tail probability (FstatU, p.valueU).
+    """
+
+    num_df: int
+    den_df: float
+    statistic: float
+    pvalue: float
+    scaling: float
+    unscaled: float
+    unscaled_pvalue: float
+
+
+@dataclass(frozen=True, eq=False)
+class KenwardRogerTester(Tester):
+    """Tests by Kenward and Roger (1997), with pbkrtest's formulas.
+
+    Attributes
+    ----------
+    RX : (p, p) array
+        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
+    sigma : float
+        Residual standard deviation.
+    adjusted : (p, p) array
+        Covariance matrix of RX beta / sigma, adjusted for the bias and the uncertainty of the
+        estimated variances; `vcov` is the same for beta.
+    first : (m, p, p) array
+        P_r.
+    varpar_vcov : (m, m) array
+        W, covariance matrix of the variance parameters: the inverse of the information.
+    """
+
+    RX: FloatArray
+    sigma: float
+    adjusted: FloatArray
+    first: FloatArray
+    varpar_vcov: FloatArray
+
+    def df(self, L: FloatArray) -> FloatArray:
+        """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
+        return np.array([self._scaling(self._directions(row[None, :]))[1] for row in L])
+
+    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
+        """Test L beta = rhs jointly by the scaled F, L (m, p); redundant rows count once."""
+        test = self.modified_f_test(L, rhs)
+        return FTest(test.statistic, test.num_df, test.den_df, test.pvalue)
+
+    def modified_f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> KenwardRogerTest:
+        """Test L beta = rhs jointly, L (m, p), and give all numbers of the test."""
+        directions = self._directions(L)
+        num_df = len(directions)
+        if num_df == 0:
+            return KenwardRogerTest(0, *[np.nan] * 6)
+        solution = np.linalg.lstsq(L, np.broadcast_to(rhs, len(L)), rcond=None)[0]
+        difference = directions @ (self.RX @ (self.beta - solution)) / self.sigma
+        adjusted = directions @ self.adjusted @ directions.T
+        unscaled = float(difference @ np.linalg.solve(adjusted, difference)) / num_df
+        scaling, den_df = self._scaling(directions)
+        tail = scipy.stats.f.sf([scaling * unscaled, unscaled], num_df, den_df)
+        return KenwardRogerTest(
+            num_df, den_df, scaling * unscaled, float(tail[0]), scaling, unscaled, float(tail[1])
+        )
+
+    def _directions(self, L: FloatArray) -> FloatArray:
+        """Give orthonormal rows (q, p) that span those of L in the coordinates RX beta."""
+        if L.size == 0:
+            return np.zeros((0, len(self.beta)))
+        Z = scipy.linalg.solve_triangular(self.RX, L.T, trans="T")
+        vectors, values, _ = np.linalg.svd(Z / max(np.abs(Z).max(), 1e-300), full_matrices=False)
+        return vectors[:, values > 1e-8 * max(values[0], 1e-300)].T
+
+    def _scaling(self, directions: FloatArray) -> tuple[float, float]:
+        """Give the scaling of F and its denominator degrees of freedom (pbkrtest's .KR_adjust)."""
+        q = len(directions)
+        if q == 0:
+            return np.nan, np.nan
+        parts = directions @ self.first @ directions.T
+        traces = np.trace(parts, axis1=1, axis2=2)
+        A1 = traces @ self.varpar_vcov @ traces
+        A2 = np.einsum("rs,rij,sji->", self.varpar_vcov, parts, parts)
+        B = (A1 + 6 * A2) / (2 * q)
+        g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
+        c = np.array([g, q - g, q + 2 - g]) / (3 * q + 2 * (1 - g))
+        V0, V1, V2 = 1 + c[0] * B, 1 - c[1] * B, 1 - c[2] * B
+        V0 = 0.0 if abs(V0) < 1e-10 else V0
+        E = 1 - A2 / q
+        ratio = 1.0 if abs(E) < 1e-14 and abs(V1) < 1e-14 else E / V1
+        rho = ratio**2 * V0 / V2 / q
+        den_df = 4 + (q + 2) / (q * rho - 1)
+        scaling = 1.0 if abs(den_df - 2) < 0.01 else den_df * E / (den_df - 2)
+        return float(scaling), float(den_df)
+
+
+def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRogerTester:
+    """Find what Kenward and Roger's tests need of a fitted model.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        Fitted by REML.
+    information : {"expected", "observed"}
+        W is the inverse of the expected information of the REML criterion on the variance
+        parameters (Kenward and Roger 1997; pbkrtest), or of the observed one (SAS, JMP).
+    """
+    if not model.reml and len(model.fixef) > 0:
+        raise ValueError(
+            "Kenward and Roger's method is for fits by REML only: this model was fitted by maximum "
+            "likelihood; fit it with reml=True"
+        )
+    with model._problem() as problem:
+        pieces = problem.information(model._fit.theta, model.reml)
+    P, Q = pieces["first"], pieces["second"]
+    squares = np.einsum("rij,sjk->rsik", P, P, optimize=True)
+    # tr(P G_r P G_s), P = Sigma^-1 less its part in X
+    traces = pieces["traces"] + np.trace(squares - 2 * Q, axis1=2, axis2=3)
+    expected = traces / 2
+    W = _inverse(expected if information == "expected" else pieces["quadratics"] - expected)
+    adjusted = np.eye(P.shape[1]) + 2 * np.einsum("rs,rsij->ij", W, Q - squares)
+    RX, sigma = model._fit.RX, model.sigma
+    root = np.linalg.inv(RX) * sigma
+    return KenwardRogerTester(
+        beta=model.fixef.to_numpy(),
+        vcov=root @ adjusted @ root.T,
+        RX=RX,
+        sigma=sigma,
+        adjusted=adjusted,
+        first=P,
+        varpar_vcov=W,
+    )
+
+
+def _inverse(information: FloatArray) -> FloatArray:
+    """Invert a symmetric matrix, leaving out directions it is zero in (redundant parameters)."""
+    scale = 1 / np.sqrt(np.abs(np.diag(information)))
+    inverse = scipy.linalg.pinvh(information * np.outer(scale, scale), rtol=1e-12)
+    return np.asarray(inverse * np.outer(scale, scale))

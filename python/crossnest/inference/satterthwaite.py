@@ -1,0 +1,104 @@
+"""Satterthwaite's degrees of freedom, as lmerTest computes them, by exact derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.linalg
+import scipy.stats
+from numpy.typing import NDArray
+
+from .ddf import FTest, Tester, independent_contrasts
+
+if TYPE_CHECKING:
+    from ..model import LinearMixedModel
+
+FloatArray = NDArray[np.float64]
+
+#: Eigenvalues of the Hessian up to this are taken for zero, as in lmerTest.
+ZERO_CURVATURE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class SatterthwaiteTester(Tester):
+    """t tests whose degrees of freedom match two moments of the estimated variance.
+
+    For a contrast l with variance v = l'Var(beta) l, a function of the m + 1 variance parameters
+    with gradient g,
+
+        df = 2 v^2 / (g'A g),   A = 2 H^-1,
+
+    H the Hessian of the criterion in these parameters (Satterthwaite 1946; Fai and Cornelius 1996
+    for several rows; Kuznetsova, Brockhoff and Christensen 2017).
+
+    Attributes
+    ----------
+    RX : (p, p) array
+        vcov = sigma^2 (RX'RX)^-1.
+    jacobian : (m + 1, p, p) array
+        RX dVar(beta) RX' / sigma^2 for each parameter.
+    varpar_vcov : (m + 1, m + 1) array
+        A, the covariance matrix of the variance parameters.
+    """
+
+    RX: FloatArray
+    jacobian: FloatArray
+    varpar_vcov: FloatArray
+
+    def df(self, L: FloatArray) -> FloatArray:
+        """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
+        Z = scipy.linalg.solve_triangular(self.RX, L.T, trans="T") if L.size else L.T
+        gradient = np.einsum("ji,ajk,ki->ia", Z, self.jacobian, Z, optimize=True)
+        spread = np.einsum("ia,ab,ib->i", gradient, self.varpar_vcov, gradient)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(2 * np.sum(Z**2, axis=0) ** 2 / spread, dtype=np.float64)
+
+    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
+        """Test L beta = rhs jointly, L (m, p); redundant rows count once.
+
+        L beta is turned into q uncorrelated contrasts, and the degrees of freedom of the F value
+        are those of the mean of their squared t values.
+        """
+        contrasts, squares = independent_contrasts(self.beta, self.vcov, L, rhs)
+        num_df = len(squares)
+        if num_df == 0:
+            return FTest(np.nan, 0, np.nan, np.nan)
+        statistic = float(np.mean(squares))
+        den_df = f_denominator(self.df(contrasts))
+        return FTest(statistic, num_df, den_df, float(scipy.stats.f.sf(statistic, num_df, den_df)))
+
+
+def f_denominator(df: FloatArray) -> float:
+    """Give the degrees of freedom nu of F from those of q independent t's (Fai and Cornelius).
+
+    The mean of an F with q and nu degrees of freedom, nu / (nu - 2), is set equal to that of the
+    mean of the squared t's: with E = sum of df_m / (df_m - 2), nu = 2 E / (E - q).
+    """
+    if np.all(np.abs(np.diff(df)) < 1e-8):
+        return float(np.mean(df))
+    if np.any(df <= 2):
+        return 2.0
+    expected = np.sum(df / (df - 2))
+    return float(2 * expected / (expected - len(df)))
+
+
+def satterthwaite_tester(model: LinearMixedModel) -> SatterthwaiteTester:
+    """Find what Satterthwaite's degrees of freedom need of a fitted model."""
+    with model._problem() as problem:
+        curvature = problem.curvature(model._fit.theta, model.reml)
+    return SatterthwaiteTester(
+        beta=model.fixef.to_numpy(),
+        vcov=model._covariance,
+        RX=model._fit.RX,
+        jacobian=curvature["jacobian"],
+        varpar_vcov=_twice_inverse(curvature["hessian"]),
+    )
+
+
+def _twice_inverse(hessian: FloatArray) -> FloatArray:
+    """Give 2 H^-1, directions without curvature left out."""
+    values, vectors = np.linalg.eigh(hessian)
+    curved = values > ZERO_CURVATURE
+    return np.asarray((vectors[:, curved] * (2 / values[curved])) @ vectors[:, curved].T)
