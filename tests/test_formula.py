@@ -147,7 +147,7 @@ def test_terms_are_found_wherever_they_stand(
 
 
 REFUSED = {
-    "y ~ x": "no random-effects term.*statsmodels",
+    "y ~ x": "no random-effects term.*crossnest.lm",
     "y ~ 1 | g": "needs brackets",
     "y ~ x + 1|g": "needs brackets",
     "y ~ (1 | )": "no grouping factor right of the bar",

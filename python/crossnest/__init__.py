@@ -21,6 +21,7 @@ from .errors import (
     FormulaError,
     RankDeficiencyWarning,
     SingularFitWarning,
+    SmallGroupWarning,
 )
 from .formula import parse_formula
 from .lmer import lmer
@@ -30,6 +31,11 @@ from .var_corr import VarCorr
 
 if TYPE_CHECKING:
     from . import datasets
+    from .classical.ivw import ivw
+    from .classical.lm import lm
+    from .classical.lm_list import lm_list
+    from .classical.pooling import compare_pooling
+    from .inference.comparison import anova, kr_modcomp, sat_modcomp
 
 _kernels.install()
 
@@ -43,20 +49,43 @@ __all__ = [
     "LinearMixedModel",
     "RankDeficiencyWarning",
     "SingularFitWarning",
+    "SmallGroupWarning",
     "Summary",
     "VarCorr",
     "__version__",
+    "anova",
     "build_design",
+    "compare_pooling",
     "datasets",
+    "ivw",
+    "kr_modcomp",
+    "lm",
+    "lm_list",
     "lmer",
     "parse_formula",
+    "sat_modcomp",
 ]
 
 
+#: Functions imported when first used, and their modules.
+_LAZY = {
+    "anova": ".inference.comparison",
+    "compare_pooling": ".classical.pooling",
+    "ivw": ".classical.ivw",
+    "kr_modcomp": ".inference.comparison",
+    "lm": ".classical.lm",
+    "lm_list": ".classical.lm_list",
+    "pb_modcomp": ".inference.pb_modcomp",
+    "sat_modcomp": ".inference.comparison",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import `crossnest.datasets` when it is first used."""
+    """Import `crossnest.datasets`, and the functions not needed for a fit, when first used."""
     if name == "datasets":
         return importlib.import_module(".datasets", __name__)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -24,6 +24,12 @@ LINE_WIDTH = 80
 DIGITS = 7
 #: No more decimals than these, ever (R's ``R_dec_min_exponent`` guard for fixed notation).
 MAX_DECIMALS = 22
+_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"), (0.1, "."))
+#: What the stars mean, in R's words.
+STARS_LEGEND = (
+    "Signif. codes:  0 \u2018***\u2019 0.001 \u2018**\u2019 0.01 \u2018*\u2019 0.05 "
+    "\u2018.\u2019 0.1 \u2018 \u2019 1"
+)
 #: ``deparse`` starts a new line at the first operator past this column.
 DEPARSE_CUTOFF = 60
 
@@ -139,51 +145,129 @@ def zapsmall(x: Sequence[float], digits: int = DIGITS) -> list[float]:
 
 
 def format_coefficients(
-    table: NDArray[np.float64], digits: int = 4, statistics: int = 1
+    table: NDArray[np.float64],
+    digits: int = 4,
+    coefficients: Sequence[int] | None = None,
+    tests: Sequence[int] | None = None,
+    pvalues: bool = False,
+    zapped: Sequence[int] = (),
+    missing: str = "NaN",
 ) -> list[list[str]]:
-    """Format a coefficient table as R's ``printCoefmat``.
+    """Format a table of coefficients or tests as R's ``printCoefmat``.
 
-    Estimates and standard errors share one format, so that their points line up; a cell that
-    this format would show as zero is formatted by itself. Test statistics have a format of their
-    own, with one digit less.
+    Estimates and standard errors share one format, so that their points line up. Test statistics
+    share another, with one digit less; p-values have that of ``format.pval``; every other column
+    has its own. A cell, not of a test, that its format would show as zero is formatted by itself.
 
     Parameters
     ----------
     table : (p, m) array
-        Estimates, standard errors, ..., then the test statistics.
+        Estimates, standard errors, ..., test statistics, perhaps p-values.
     digits : int
         Significant digits.
-    statistics : int
-        How many of the last columns are test statistics.
+    coefficients, tests : sequence of int, optional
+        Columns of estimates and standard errors, and of test statistics. If not given, the last
+        column before the p-values is the test statistic and all before it are the former.
+    pvalues : bool
+        Whether the last column holds p-values.
+    zapped : sequence of int
+        Columns whose values are first rounded to `digits` digits of their largest.
+    missing : str
+        What to show for a value that is missing.
 
     Returns
     -------
     list of p lists of m str
     """
-    n_coef = table.shape[1] - statistics
-    coef, tests = table[:, :n_coef], table[:, n_coef:]
-    left = np.column_stack([_coefficient_block(coef, digits), _test_block(tests, digits)])
-    left[np.isnan(table)] = "NaN"
-    return [list(row) for row in left]
+    table = table.copy()
+    m = table.shape[1]
+    tests = [m - 1 - pvalues] if tests is None else list(tests)
+    coefficients = list(range(tests[0]) if coefficients is None else coefficients)
+    for j in zapped:
+        table[:, j] = zapsmall(table[:, j].tolist(), digits)
+    others = [j for j in range(m - pvalues) if j not in {*coefficients, *tests}]
+    cells = np.full(table.shape, "", dtype=object)
+    cells[:, coefficients] = _coefficient_block(table[:, coefficients], digits)
+    cells[:, tests] = _test_block(table[:, tests], digits)
+    for j in others:
+        given = ~np.isnan(table[:, j])
+        cells[given, j] = format_numbers(table[given, j], digits)
+    _show_alone(cells, table, [*coefficients, *others], digits)
+    cells[np.isnan(table)] = missing
+    if pvalues:
+        known = ~np.isnan(table[:, -1])
+        cells[known, -1] = format_pvalues(table[known, -1], _test_digits(digits))
+    return [list(row) for row in cells]
 
 
 def _coefficient_block(coef: NDArray[np.float64], digits: int) -> NDArray[np.object_]:
     sizes = np.abs(coef[np.isfinite(coef) & (coef != 0)])
     smallest = math.floor(math.log10(sizes.min())) if sizes.size else -1
     decimals = max(1, digits - (1 + smallest))
-    rounded = [round_digits(v, decimals) for v in coef.ravel()]
-    cells = format_numbers(rounded, digits)
-    lost = [i for i, v in enumerate(coef.ravel()) if v != 0 and float(cells[i]) == 0]
-    alone = format_numbers([coef.ravel()[i] for i in lost], max(1, digits - 1))
-    for i, cell in zip(lost, alone, strict=True):
-        cells[i] = cell
-    return np.array(cells, dtype=object).reshape(coef.shape)
+    return _common_format(coef, decimals, digits)
 
 
 def _test_block(tests: NDArray[np.float64], digits: int) -> NDArray[np.object_]:
-    decimals = max(1, min(5, digits - 1))
-    cells = format_numbers([round_digits(v, decimals) for v in tests.ravel()], digits)
-    return np.array(cells, dtype=object).reshape(tests.shape)
+    return _common_format(tests, _test_digits(digits), digits)
+
+
+def _common_format(x: NDArray[np.float64], decimals: int, digits: int) -> NDArray[np.object_]:
+    cells = format_numbers([round_digits(v, decimals) for v in x.ravel()], digits)
+    return np.array(cells, dtype=object).reshape(x.shape)
+
+
+def _test_digits(digits: int) -> int:
+    """Give the digits of test statistics (decimals) and p-values (significant digits)."""
+    return max(1, min(5, digits - 1))
+
+
+def _show_alone(
+    cells: NDArray[np.object_], table: NDArray[np.float64], columns: Sequence[int], digits: int
+) -> None:
+    """Format again, with a digit less, what the common format made zero."""
+    lost = [
+        (i, j)
+        for j in columns
+        for i in range(len(table))
+        if np.isfinite(table[i, j]) and table[i, j] != 0 and float(cells[i, j]) == 0
+    ]
+    alone = format_numbers([table[at] for at in lost], max(1, digits - 1))
+    for at, cell in zip(lost, alone, strict=True):
+        cells[at] = cell
+
+
+def format_pvalues(p: Iterable[float], digits: int) -> list[str]:
+    """Format p-values as R's ``format.pval``: ``< 2e-16`` for what is below machine precision."""
+    values = [float(v) for v in p]
+    eps = float(np.finfo(np.float64).eps)
+    exponents = [math.floor(math.log10(v)) if v >= eps else None for v in values]
+    cells = [""] * len(values)
+    for wanted in (True, False):  # those in fixed notation, then those with exponents
+        at = [
+            i
+            for i, e in enumerate(exponents)
+            if e is not None and (e >= -3 or (e == -4 and digits > 1)) == wanted
+        ]
+        for i, cell in zip(at, format_numbers([values[i] for i in at], digits), strict=True):
+            cells[i] = cell
+    below = _below_precision(eps, digits, max(map(len, cells), default=0))
+    return [cell or below for cell in cells]
+
+
+def _below_precision(eps: float, digits: int, width: int) -> str:
+    """Write "less than eps" about as wide as the other p-values (0: there are none)."""
+    digits = max(1, digits - 2)
+    if width and digits > 1 and digits + 6 > width:
+        digits = max(1, width - 7)
+    close = digits == 1 and width <= 6
+    return f"<{'' if close else ' '}{format_numbers([eps], digits)[0]}"
+
+
+def significance_stars(p: Iterable[float]) -> list[str]:
+    """Give the stars of p-values, padded to a common width; none where one is missing."""
+    stars = [next((s for bound, s in _STARS if value <= bound), "") for value in p]
+    width = max(map(len, stars), default=0)
+    return [symbols.ljust(width) for symbols in stars]
 
 
 def display_width(text: str) -> int:
@@ -252,17 +336,17 @@ def vector_lines(names: Sequence[str], cells: Sequence[str], gap: int = 1) -> li
     return lines
 
 
-def fill_lines(pieces: Sequence[str]) -> list[str]:
-    """Join pieces by blanks, a new line where one would pass the width (``cat(fill = TRUE)``)."""
+def fill_lines(pieces: Sequence[str], separator: str = " ") -> list[str]:
+    """Join pieces, a new line where one would pass the width (R's ``cat(fill = TRUE)``)."""
     lines = [""]
     used = 0
     for i, piece in enumerate(pieces):
         width = display_width(piece)
-        if i and used + width + 1 > LINE_WIDTH:
+        if i and used + width + len(separator) > LINE_WIDTH:
             lines.append("")
             used = 0
-        lines[-1] += piece + (" " if i < len(pieces) - 1 else "")
-        used += width + 1
+        lines[-1] += piece + (separator if i < len(pieces) - 1 else "")
+        used += width + len(separator)
     return lines
 
 

@@ -104,6 +104,9 @@ class Design:
         Rows left out because their weight is zero.
     kept
         (n_rows,) which rows are used; None for all of them.
+    variables
+        The columns the response, effects and offsets are made of, by name: (n,) each, the rows
+        used (R's model frame).
     """
 
     formula: ParsedFormula
@@ -120,6 +123,7 @@ class Design:
     n_missing: int
     n_zero_weight: int
     kept: Mask | None = field(repr=False)
+    variables: Mapping[str, Column] = field(repr=False)
     _term_order: tuple[int, ...] = field(repr=False)
     _specs: ModelSpecs | Prototype = field(repr=False)
 
@@ -174,16 +178,16 @@ class Design:
 # ------------------------------------------------------------------------- columns to be used
 
 
-def _parse(formula: str | ParsedFormula, columns: Columns) -> ParsedFormula:
+def _parse(formula: str | ParsedFormula, columns: Columns, mixed: bool) -> ParsedFormula:
     """Parse a formula; its ``.``, if it has one, stands for columns of these data."""
     if isinstance(formula, ParsedFormula):
-        return formula
+        return parse_formula(formula.text, formula.columns, mixed)
     if not isinstance(formula, str):
         raise FormulaError(f"the formula must be a string, not {type(formula).__name__}")
     try:
-        return parse_formula(formula)
+        return parse_formula(formula, mixed=mixed)
     except DotError:
-        return parse_formula(formula, tuple(str(name) for name in columns.names))
+        return parse_formula(formula, tuple(str(name) for name in columns.names), mixed)
 
 
 def _read_columns(parsed: ParsedFormula, columns: Columns) -> None:
@@ -507,8 +511,9 @@ def build_design(
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
     na_action: NaAction = "drop",
+    mixed: bool = True,
 ) -> Design:
-    """Build the design of a linear mixed model.
+    """Build the design of a linear mixed model, or of a linear model.
 
     Parameters
     ----------
@@ -529,6 +534,8 @@ def build_design(
     na_action
         ``"drop"`` leaves out the rows that miss a value in any column used (NaN weights are an
         error); ``"raise"`` refuses them.
+    mixed
+        Whether the formula must have random-effects terms, or must have none.
 
     Returns
     -------
@@ -545,7 +552,7 @@ def build_design(
     if na_action not in ("drop", "raise"):
         raise DesignError(f"na_action must be 'drop' or 'raise', not {na_action!r}")
     columns = Columns(data)
-    parsed = _parse(formula, columns)
+    parsed = _parse(formula, columns, mixed)
     if not columns.n_rows:
         raise DesignError("the data have no rows")
     _read_columns(parsed, columns)
@@ -560,6 +567,12 @@ def build_design(
     if parts is None:
         parts = _evaluated_parts(parsed, given, chosen, na_action)
     return _assemble(parsed, given, parts)
+
+
+def _model_frame(parsed: ParsedFormula, columns: Columns) -> dict[str, Column]:
+    """Return the columns of response, effects and offsets, by name."""
+    names = parsed.model_columns + parsed.expression_names
+    return {name: columns.column(name) for name in names if name in columns}
 
 
 def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts) -> Design:
@@ -592,6 +605,7 @@ def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts) -> Design:
         n_missing=rows.n_missing,
         n_zero_weight=rows.n_zero_weight,
         kept=rows.kept,
+        variables=_model_frame(parsed, given.columns),
         _term_order=order,
         _specs=parts.specs,
     )

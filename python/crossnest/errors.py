@@ -23,3 +23,11 @@ class ConvergenceWarning(CrossnestWarning):
 
 class RankDeficiencyWarning(CrossnestWarning):
     """Columns of the fixed-effects model matrix are aliased and were dropped."""
+
+
+class SmallGroupWarning(CrossnestWarning):
+    """Groups are too small for a fit of their own."""
+
+
+class InferenceWarning(CrossnestWarning):
+    """A test or an interval could not be had as asked for."""

@@ -30,7 +30,7 @@ from formulaic.parser.utils import merge_operator_tokens, replace_tokens
 from .errors import FormulaError
 from .expression import check_expression, is_elementwise, names_in, parse_expression, unparse
 
-__all__ = ["Effects", "ParsedFormula", "RandomTerm", "parse_formula"]
+__all__ = ["Effects", "ParsedFormula", "RandomTerm", "parse_formula", "split_groups"]
 
 
 Node: TypeAlias = ASTNode[Any] | Token
@@ -218,7 +218,7 @@ class ParsedFormula:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the text; parsing it again gives the rest."""
-        return parse_formula, (self.text, self.columns)
+        return parse_formula, (self.text, self.columns, bool(self.random))
 
 
 # --------------------------------------------------------------------------- text to syntax tree
@@ -587,21 +587,27 @@ def _split(operands: Iterable[tuple[str, Node]]) -> _Split:
     return split
 
 
-def _check_parsed(parsed: ParsedFormula) -> ParsedFormula:
-    """Check every expression of a formula, and that it has a random-effects term."""
+def _check_parsed(parsed: ParsedFormula, mixed: bool) -> ParsedFormula:
+    """Check every expression of a formula, and that it has random-effects terms or has none."""
     for expression in parsed.expressions:
         check_expression(parsed.text, expression)
-    if not parsed.random:
+    if mixed and not parsed.random:
         raise FormulaError(
-            f"`{parsed.text}` has no random-effects term: crossnest needs at least one "
-            "`(... | group)` term; for a model without random effects use a linear model, such as "
-            "statsmodels' `smf.ols(formula, data).fit()`"
+            f"`{parsed.text}` has no random-effects term: a mixed model needs at least one "
+            "`(... | group)` term; for a model without random effects use `crossnest.lm`"
+        )
+    if parsed.random and not mixed:
+        raise FormulaError(
+            f"`{parsed.text}` has a random-effects term, `{parsed.random[0].text}`, which a linear "
+            "model has not: use `crossnest.lmer`"
         )
     return parsed
 
 
 @lru_cache(maxsize=512)
-def parse_formula(text: str, columns: tuple[str, ...] | None = None) -> ParsedFormula:
+def parse_formula(
+    text: str, columns: tuple[str, ...] | None = None, mixed: bool = True
+) -> ParsedFormula:
     """Take a model formula apart.
 
     Parameters
@@ -610,6 +616,9 @@ def parse_formula(text: str, columns: tuple[str, ...] | None = None) -> ParsedFo
         The formula, for example ``"Reaction ~ Days + (Days | Subject)"``.
     columns
         Names of the data's columns, needed only where the formula has a ``.`` (all other columns).
+    mixed
+        Whether the formula is that of a mixed model, which has random-effects terms, or that of a
+        linear model, which has none.
 
     Returns
     -------
@@ -619,7 +628,8 @@ def parse_formula(text: str, columns: tuple[str, ...] | None = None) -> ParsedFo
     Raises
     ------
     FormulaError
-        If the text is malformed or has no random-effects term; the message names the culprit.
+        If the text is malformed, or has no random-effects term, or one too many; the message names
+        the culprit.
     """
     if not isinstance(text, str):
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
@@ -644,4 +654,42 @@ def parse_formula(text: str, columns: tuple[str, ...] | None = None) -> ParsedFo
         group_calls=frozenset(calls.intersection(name for term in random for name in term.factors)),
         columns=columns if has_dot else None,
     )
-    return _check_parsed(parsed)
+    return _check_parsed(parsed, mixed)
+
+
+def split_groups(text: str) -> tuple[str, str]:
+    """Split ``"y ~ x | group"``, a formula of separate fits a group, at its bar.
+
+    Returns
+    -------
+    (str, str)
+        The linear model's formula and the grouping factor.
+
+    Raises
+    ------
+    FormulaError
+        If there is not one bar outside of brackets, with something on both of its sides.
+    """
+    if not isinstance(text, str):
+        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+    depth, bars = 0, []
+    for token in _tokenize(text):
+        if token.kind is Token.Kind.CONTEXT:
+            depth += 1 if token.token in "([" else -1
+        elif _has_bar(token):
+            bars.append((depth, token.token, token.source_start))
+    if any(inside for inside, _, _ in bars):
+        raise FormulaError(
+            f"`{text}` has a random-effects term: for separate fits write the grouping factor "
+            "without brackets, for example `y ~ x | group`; for a mixed model use `crossnest.lmer`"
+        )
+    if [bar for _, bar, _ in bars] != ["|"]:
+        raise FormulaError(
+            f"`{text}` must name one grouping factor after one bar, for example `y ~ x | group`"
+        )
+    at = bars[0][2]
+    assert at is not None
+    model, group = text[:at].strip(), text[at + 1 :].strip()
+    if not group:
+        raise FormulaError(f"`{text}` has no grouping factor right of the bar")
+    return model, group

@@ -1,0 +1,121 @@
+"""Tables of tests: data frames that print as R's anova tables do."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._rformat import (
+    STARS_LEGEND,
+    format_coefficients,
+    matrix_lines,
+    significance_stars,
+)
+from ..var_corr import html_table
+
+if TYPE_CHECKING:
+    from .ddf import Ddf
+
+#: How headings name the methods of the degrees of freedom; the first two are lmerTest's words.
+METHODS: Mapping[Ddf, str] = {
+    "satterthwaite": "Satterthwaite's method",
+    "kenward-roger": "Kenward-Roger's method",
+    "residual": "residual degrees of freedom",
+    "normal": "the normal approximation",
+}
+#: Columns of test statistics other than those called "... value".
+_STATISTICS = ("F", "Chisq")
+
+
+class TestTable(pd.DataFrame):
+    """A data frame of tests, one a row, that prints as R's ``print.anova``.
+
+    Test statistics (``F value``, ``t value``, ``Chisq``) share a format, p-values (``Pr(...)``, the
+    last column) have stars, what is missing is left blank. What is computed from it is a table too,
+    and prints as pandas does where it holds other things than numbers.
+
+    Parameters
+    ----------
+    data : mapping or DataFrame
+        The columns.
+    heading : str
+        What is printed above the table, perhaps of several lines.
+    **arguments
+        Other arguments of `pandas.DataFrame`.
+
+    Attributes
+    ----------
+    heading : str
+        What is printed above the table.
+    """
+
+    __test__ = False  # not for pytest to collect
+    _metadata = ["heading"]  # noqa: RUF012  (pandas reads it from the class)
+    heading: str
+
+    def __init__(self, data: Any = None, heading: str = "", **arguments: Any) -> None:
+        super().__init__(data, **arguments)
+        self.heading = heading
+
+    @property
+    def _constructor(self) -> type[TestTable]:
+        return TestTable
+
+    def to_text(self, digits: int = 5) -> str:
+        """Give the table as R prints it, with so many significant digits."""
+        cells, columns, has_stars = self._cells(digits)
+        lines = self.heading.split("\n") if self.heading else []
+        lines += matrix_lines(cells, [str(label) for label in self.index], columns, right=True)
+        lines += ["---", STARS_LEGEND] if has_stars else []
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Give `to_text`."""
+        return self.to_text() if self._is_numeric() else super().__repr__()
+
+    def _repr_html_(self) -> str | None:
+        if not self._is_numeric():
+            html_text: str | None = super()._repr_html_()  # type: ignore[operator]
+            return html_text
+        cells, columns, has_stars = self._cells(5)
+        rows = [[str(label), *row] for label, row in zip(self.index, cells, strict=True)]
+        heading = "<br>".join(html.escape(line) for line in self.heading.split("\n"))
+        legend = html.escape(STARS_LEGEND) if has_stars else ""
+        parts = [heading, html_table(rows, ["", *columns]), legend]
+        return "".join(f"<div>{part}</div>" for part in parts if part)
+
+    def _is_numeric(self) -> bool:
+        return all(kind.kind in "iuf" for kind in self.dtypes)
+
+    def _cells(self, digits: int) -> tuple[list[list[str]], list[str], bool]:
+        """Format the table: cells, names of columns, and whether the last one has stars."""
+        names = [str(name) for name in self.columns]
+        values = self.to_numpy(dtype=np.float64)
+        has_p = bool(names) and names[-1].startswith(("P(", "Pr("))
+        tests = [j for j, name in enumerate(names) if name[1:] == " value" or name in _STATISTICS]
+        last = len(names) - has_p
+        zapped = [j for j in range(last) if j not in tests and not names[j].endswith("Df")]
+        cells = format_coefficients(values, digits, (), tests, has_p, zapped, missing="")
+        return with_stars(cells, names, values[:, -1] if has_p else None)
+
+
+def with_stars(
+    cells: Sequence[Sequence[str]], columns: Sequence[str], pvalues: NDArray[np.float64] | None
+) -> tuple[list[list[str]], list[str], bool]:
+    """Add a column of stars if any p-value deserves one.
+
+    Returns
+    -------
+    tuple
+        Cells, names of columns, and whether there are stars.
+    """
+    rows, names = [list(row) for row in cells], list(columns)
+    if pvalues is None or not (pvalues < 0.1).any():
+        return rows, names, False
+    stars = significance_stars(pvalues)
+    return [[*row, star] for row, star in zip(rows, stars, strict=True)], [*names, ""], True
