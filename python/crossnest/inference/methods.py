@@ -63,8 +63,8 @@ class InferenceMethods:
         return anova(self._model, type, ddf)
 
     def ranova(self, reduce_terms: bool = True) -> TestTable:
-        """Test the random-effects terms; see `crossnest.inference.selection.ranova`."""
-        from .selection import ranova
+        """Test the random-effects terms; see `crossnest.inference.deletion.ranova`."""
+        from .deletion import ranova
 
         return ranova(self._model, reduce_terms)
 
@@ -74,8 +74,8 @@ class InferenceMethods:
         test: Literal["chisq", "F"] = "chisq",
         ddf: Ddf = "satterthwaite",
     ) -> TestTable:
-        """Test what leaving out each term does; see `crossnest.inference.selection.drop1`."""
-        from .selection import drop1
+        """Test what leaving out each term does; see `crossnest.inference.deletion.drop1`."""
+        from .deletion import drop1
 
         return drop1(self._model, scope, test, ddf)
 

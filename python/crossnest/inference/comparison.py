@@ -1,0 +1,369 @@
+"""Comparing fitted models: likelihood-ratio tests, and F tests of a model within a larger one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import scipy.linalg
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+from ..classical.lm import LinearModel
+from ..design import Design
+from ..formula import ParsedFormula, RandomTerm, parse_formula
+from ..model import LinearMixedModel
+from .ddf import tester
+from .kenward_roger import KenwardRogerTester
+from .restriction import is_within, restriction_matrix
+from .submodel import effects_text, random_parts, refitted, subdesign
+from .tables import TestTable
+
+__all__ = ["anova", "kr_modcomp", "sat_modcomp"]
+
+FloatArray = NDArray[np.float64]
+
+
+# ------------------------------------------------------------------------ likelihood ratios
+
+
+def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTable:
+    """Compare models fitted to the same data by likelihood-ratio tests.
+
+    Parameters
+    ----------
+    *models : LinearMixedModel or LinearModel
+        Two or more models, in any order, at least one of them mixed: each is tested against the
+        one with next fewer parameters, which is taken to lie within it. For one model alone its
+        `anova` method.
+    refit : bool
+        Whether to fit those fitted by REML again by maximum likelihood, which the heading then
+        says. Without it models fitted by REML can be compared if their fixed effects span the
+        same expectations.
+
+    Returns
+    -------
+    TestTable
+        One row a model, labelled by the caller's name of it where it has one, else ``m0``, ``m1``,
+        ...: ``npar``, ``AIC``, ``BIC``, ``logLik``, ``deviance`` (-2 logLik), ``Chisq`` with
+        ``Df`` degrees of freedom and ``Pr(>Chisq)``.
+
+    Raises
+    ------
+    ValueError
+        If the models were fitted to different data, or by REML with different fixed effects, or
+        some by REML and some by maximum likelihood, and `refit` is false.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
+    Journal of Statistical Software 67(1), section 5.2.
+    """
+    if not models:
+        raise TypeError("anova needs at least one model")
+    for model in models:
+        if not isinstance(model, LinearMixedModel | LinearModel):
+            raise TypeError(f"anova compares models fitted by lmer, not {type(model).__name__}")
+    if len(models) == 1:
+        return models[0].anova()
+    if not any(isinstance(model, LinearMixedModel) for model in models):
+        raise TypeError("anova compares mixed models: none of these has a random effect")
+    names = _names(models, sys._getframe(1).f_locals)
+    for name, model in zip(names[1:], models[1:], strict=True):
+        _check_same_data(models[0].design, model.design, names[0], name)
+    by_reml = any(map(_is_reml, models))
+    if refit:
+        models = tuple(_by_ml(model) for model in models)
+    else:
+        _check_comparable(models)
+    order = np.argsort([model.npar for model in models], kind="stable")
+    heading = ["refitting model(s) with ML (instead of REML)"] if by_reml and refit else []
+    return _likelihood_ratios([models[i] for i in order], [names[i] for i in order], heading)
+
+
+def _is_reml(model: LinearMixedModel | LinearModel) -> bool:
+    return isinstance(model, LinearMixedModel) and model.reml
+
+
+def _by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel:
+    return refitted(model, reml=False) if isinstance(model, LinearMixedModel) else model
+
+
+def _likelihood_ratios(
+    models: Sequence[LinearMixedModel | LinearModel], names: Sequence[str], heading: list[str]
+) -> TestTable:
+    """Test each model against the one before it."""
+    npar = np.array([model.npar for model in models])
+    loglik = np.array([model.llf for model in models])
+    chisq = np.r_[np.nan, 2 * np.maximum(np.diff(loglik), 0)]
+    df = np.r_[np.nan, np.diff(npar)]
+    columns = {
+        "npar": npar,
+        "AIC": [model.aic for model in models],
+        "BIC": [model.bic for model in models],
+        "logLik": loglik,
+        "deviance": -2 * loglik,
+        "Chisq": chisq,
+        "Df": df,
+        "Pr(>Chisq)": upper_tail(chisq, df),
+    }
+    data = models[0].labels.data
+    heading = [*heading, *([f"Data: {data}"] if data else []), "Models:"]
+    heading += [f"{name}: {model.formula}" for name, model in zip(names, models, strict=True)]
+    return TestTable(columns, "\n".join(heading), index=list(names))
+
+
+def upper_tail(chisq: FloatArray, df: FloatArray) -> FloatArray:
+    """Give the p-values of likelihood ratios; NaN where there is no degree of freedom."""
+    p = scipy.stats.chi2.sf(chisq, np.where(df > 0, df, np.nan))
+    return np.asarray(p, dtype=np.float64)
+
+
+def _names(
+    models: Sequence[LinearMixedModel | LinearModel], variables: Mapping[str, Any]
+) -> list[str]:
+    """Name models by the caller's variables that hold them; all by number if one has none."""
+    own = {name: v for name, v in variables.items() if name.isidentifier() and name[0] != "_"}
+    found = [next((name for name, v in own.items() if v is model), None) for model in models]
+    names = [name for name in found if name is not None]
+    if len(set(names)) == len(models):
+        return names
+    return [f"m{i}" for i in range(len(models))]
+
+
+def _check_comparable(models: Sequence[LinearMixedModel | LinearModel]) -> None:
+    """Refuse criteria that are not likelihoods of the same thing."""
+    if len({_is_reml(model) for model in models}) > 1:
+        raise ValueError(
+            "some of the models were fitted by REML and some by maximum likelihood, so their "
+            "criteria cannot be compared: let anova refit them (refit=True)"
+        )
+    X = models[0].design.X
+    if _is_reml(models[0]) and not all(
+        is_within(model.design.X, X) and is_within(X, model.design.X) for model in models[1:]
+    ):
+        raise ValueError(
+            "restricted likelihoods of models with different fixed effects cannot be compared: "
+            "let anova refit them by maximum likelihood (refit=True)"
+        )
+
+
+def _check_same_data(first: Design, second: Design, name: str, other: str) -> None:
+    """Refuse models that were not fitted to the same rows of the same data."""
+    if first.n != second.n:
+        raise ValueError(
+            f"the models were not fitted to the same data: `{name}` has {first.n} observations, "
+            f"`{other}` {second.n} (rows with missing values are left out model by model)"
+        )
+    one, zero = np.ones(first.n), np.zeros(first.n)
+    same = {
+        "response": np.array_equal(first.y, second.y),
+        "weights": np.array_equal(_given(first.weights, one), _given(second.weights, one)),
+        "offset": np.array_equal(_given(first.offset, zero), _given(second.offset, zero)),
+        "rows used": first.index.equals(second.index),
+    }
+    different = [what for what, is_same in same.items() if not is_same]
+    if different:
+        raise ValueError(
+            f"the models were not fitted to the same data: `{name}` and `{other}` differ in their "
+            f"{' and '.join(different)}"
+        )
+
+
+def _given(values: FloatArray | None, default: FloatArray) -> FloatArray:
+    return default if values is None else values
+
+
+# ------------------------------------------------------------- a model within a larger one
+
+
+def restrictions(
+    large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike
+) -> tuple[FloatArray, str]:
+    """Give the restrictions L beta = 0 that make a small model of a large one.
+
+    Parameters
+    ----------
+    large : LinearMixedModel
+        The large model.
+    small : LinearMixedModel, str or array_like
+        A model with the same random effects fitted to the same data; or a formula of terms of the
+        large model, ``"~ recipe"``, in which ``.`` stands for all of them, ``"~ . - recipe"``; or
+        L itself, (m, p) or (p,).
+
+    Returns
+    -------
+    (m, p) array
+        L, of full row rank.
+    str
+        What to call the small model.
+
+    Raises
+    ------
+    ValueError
+        If the small model does not lie within the large one or is as large, has other random
+        effects or other data, or L has another number of columns.
+    """
+    if isinstance(small, str):
+        formula = _small_formula(large.design, small)
+        small_X, text = subdesign(large.design, formula.fixed).X, formula.text
+    elif isinstance(small, LinearMixedModel):
+        _check_same_data(large.design, small.design, "large", "small")
+        _check_same_random(large.design.formula, small.design.formula)
+        small_X, text = small.design.X, small.formula
+    else:
+        return _given_restrictions(large, small), "L beta = 0"
+    X = large.design.X[:, large._kept]
+    if not is_within(small_X, X):
+        raise ValueError(
+            f"the fixed effects of `{text}` do not lie within those of `{large.formula}`: models "
+            "must be nested, and the larger one comes first"
+        )
+    L = restriction_matrix(X, small_X)
+    if not len(L):
+        raise ValueError(f"`{text}` and `{large.formula}` have the same fixed effects")
+    return L, text
+
+
+def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
+    """Check a restriction matrix; leave out rows that follow from the others."""
+    try:
+        matrix = np.atleast_2d(np.array(L, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "the small model must be a model, a formula or a matrix of restrictions"
+        ) from error
+    p = len(large.fixef)
+    if matrix.ndim != 2 or matrix.shape[1] != p:
+        raise ValueError(f"L has shape {matrix.shape}, expected {p} columns, one a fixed effect")
+    if not np.isfinite(matrix).all() or not matrix.any():
+        raise ValueError("L must hold finite numbers, not all of them zero")
+    rank = np.linalg.matrix_rank(matrix)
+    if rank == len(matrix):
+        return matrix
+    _, _, pivot = scipy.linalg.qr(matrix.T, mode="economic", pivoting=True)
+    return np.asarray(matrix[np.sort(pivot[:rank])], dtype=np.float64)
+
+
+def _small_formula(design: Design, text: str) -> ParsedFormula:
+    """Parse the formula of a small model; ``.`` stands for the fixed effects of the design."""
+    right = text.rpartition("~")[2].strip()
+    dot = f"({effects_text(design.formula.fixed)})"
+    right = re.sub(r"(?<![\w.)\]`])\.(?![\w(`])", lambda _: dot, right)
+    has_random = "|" in right
+    if not has_random:
+        right = " + ".join([right, *(str(part.label) for part in random_parts(design))])
+    response = design.formula.text.partition("~")[0].strip()
+    parsed = parse_formula(f"{response} ~ {right}")
+    if has_random:
+        _check_same_random(design.formula, parsed)
+    return parsed
+
+
+def _check_same_random(large: ParsedFormula, small: ParsedFormula) -> None:
+    """Refuse models whose random effects differ."""
+    first, second = (
+        sorted((term.factors, term.effects.text, _independent(term)) for term in formula.random)
+        for formula in (large, small)
+    )
+    if first != second:
+        raise ValueError(
+            f"the random effects of `{small.text}` and `{large.text}` differ: this test compares "
+            "fixed effects; use anova to compare random effects"
+        )
+
+
+def _independent(term: RandomTerm) -> bool:
+    """Whether a term has no covariances though it may have several effects."""
+    return term.structure == "diagonal" and term.effects.text != "1"
+
+
+# ------------------------------------------------------------------------------------ F tests
+
+
+def kr_modcomp(
+    large: LinearMixedModel,
+    small: LinearMixedModel | str | ArrayLike,
+    information: Literal["expected", "observed"] = "expected",
+) -> TestTable:
+    """Test a model within a larger one by Kenward and Roger's F test.
+
+    Parameters
+    ----------
+    large : LinearMixedModel
+        The large model; fitted again by REML if it was not.
+    small : LinearMixedModel, str or array_like
+        A model with the same random effects; or a formula of some of the large model's terms, such
+        as ``"~ recipe"``, or ``"~ . - recipe"`` where ``.`` stands for all of them; or a matrix L,
+        (m, p) or (p,), of restrictions L beta = 0.
+    information : {"expected", "observed"}
+        Which information on the variance parameters: pbkrtest's or SAS's.
+
+    Returns
+    -------
+    TestTable
+        ``NumDF``, ``DenDF``, ``F.scaling``, ``F value`` and ``Pr(>F)``; row ``Ftest`` is the test,
+        row ``FtestU`` the same without the scaling of F. ``attrs["L"]`` has the restrictions.
+
+    Raises
+    ------
+    ValueError
+        If the small model does not lie within the large one, is as large, or has other random
+        effects or other data.
+
+    References
+    ----------
+    Kenward and Roger (1997). Small sample inference for fixed effects from restricted maximum
+    likelihood. Biometrics 53, 983-997.
+    Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods
+    for tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software
+    59(9).
+    """
+    L, text = restrictions(large, small)
+    method = tester(refitted(large, reml=True), "kenward-roger", information)
+    assert isinstance(method, KenwardRogerTester)
+    test = method.modified_f_test(L)
+    columns = {
+        "NumDF": [test.num_df] * 2,
+        "DenDF": [test.den_df] * 2,
+        "F.scaling": [test.scaling, np.nan],
+        "F value": [test.statistic, test.unscaled],
+        "Pr(>F)": [test.pvalue, test.unscaled_pvalue],
+    }
+    heading = f"F test with Kenward-Roger's method\nlarge: {large.formula}\nsmall: {text}"
+    table = TestTable(columns, heading, index=["Ftest", "FtestU"])
+    table.attrs["L"] = L.tolist()
+    return table
+
+
+def sat_modcomp(large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike) -> TestTable:
+    """Test a model within a larger one by an F test with Satterthwaite's degrees of freedom.
+
+    Parameters and errors are those of `kr_modcomp`.
+
+    Returns
+    -------
+    TestTable
+        One row, ``Ftest``: ``NumDF``, ``DenDF``, ``F value`` and ``Pr(>F)``. ``attrs["L"]`` has the
+        restrictions.
+
+    References
+    ----------
+    Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
+    models. Journal of Statistical Software 82(13), section 2.
+    """
+    L, text = restrictions(large, small)
+    test = tester(refitted(large, reml=True), "satterthwaite").f_test(L)
+    columns = {
+        "NumDF": [test.num_df],
+        "DenDF": [test.den_df],
+        "F value": [test.statistic],
+        "Pr(>F)": [test.pvalue],
+    }
+    heading = f"F test with Satterthwaite's method\nlarge: {large.formula}\nsmall: {text}"
+    table = TestTable(columns, heading, index=["Ftest"])
+    table.attrs["L"] = L.tolist()
+    return table

@@ -1,0 +1,238 @@
+"""Single term deletions: a test of every term that may be left out of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from formulaic.parser.types import Term
+
+from ..formula import _term_text
+from ..model import LinearMixedModel
+from .comparison import upper_tail
+from .ddf import Ddf, tester
+from .restriction import restriction_matrix
+from .submodel import (
+    RandomPart,
+    droppable,
+    fit_submodel,
+    fixed_columns,
+    fixed_terms,
+    random_parts,
+    refitted,
+    without,
+)
+from .tables import TestTable
+
+__all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
+
+#: Degrees of freedom as headings name them.
+METHODS = {"satterthwaite": "Satterthwaite's", "kenward-roger": "Kenward-Roger's"}
+
+# ----------------------------------------------------------------------------- random effects
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """A model with simpler random effects.
+
+    Attributes
+    ----------
+    label : str
+        What was left out, in lmerTest's words.
+    parts : list of RandomPart
+        The random-effects terms that are left; none for a linear model.
+    """
+
+    label: str
+    parts: list[RandomPart]
+
+
+def ranova(model: LinearMixedModel, reduce_terms: bool = True) -> TestTable:
+    """Test each random-effects term by a likelihood-ratio test.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The model; the likelihoods are restricted if it was fitted by REML.
+    reduce_terms : bool
+        Whether a term with several effects, ``(Days | Subject)``, loses one of them at a time, as
+        ``Days in (Days | Subject)``, and not all of them at once. Where the last effect but the
+        intercept goes, ``(1 | Subject)`` is left.
+
+    Returns
+    -------
+    TestTable
+        A row for the model, ``<none>``, and one for each model with less: ``npar``, ``logLik``,
+        ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``. The chi-squared distribution is conservative
+        where a variance of zero lies on the boundary (Self and Liang, 1987).
+
+    References
+    ----------
+    Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
+    models. Journal of Statistical Software 82(13).
+    """
+    return ratio_tests(model, reductions(model, reduce_terms))
+
+
+def ratio_tests(model: LinearMixedModel, simpler: Sequence[Reduction]) -> TestTable:
+    """Test a model against those with simpler random effects: the table of `ranova`."""
+    fits = [(model.npar, model.llf), *(_likelihood(model, each.parts) for each in simpler)]
+    title = "ANOVA-like table for random-effects: Single term deletions"
+    labels = ["<none>", *(each.label for each in simpler)]
+    return _ratio_table(fits, labels, f"{title}\n\nModel:\n{model.formula}")
+
+
+def _ratio_table(
+    fits: Sequence[tuple[int, float]], labels: Sequence[str], heading: str
+) -> TestTable:
+    """Test fits, (npar, log-likelihood), against the first of them."""
+    npar, loglik = (np.array(values, dtype=np.float64) for values in zip(*fits, strict=True))
+    ratio, df = 2 * (loglik[0] - loglik), npar[0] - npar
+    ratio[np.abs(ratio) < 1e-8] = 0  # rounding
+    ratio[0] = df[0] = np.nan
+    columns = {
+        "npar": npar.astype(np.int64),
+        "logLik": loglik,
+        "AIC": 2 * (npar - loglik),
+        "LRT": ratio,
+        "Df": df,
+        "Pr(>Chisq)": upper_tail(ratio, df),
+    }
+    return TestTable(columns, heading, index=list(labels))
+
+
+def _likelihood(model: LinearMixedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
+    """Give the parameters and log-likelihood of the model with simpler random effects."""
+    if parts:
+        fit = fit_submodel(model, parts=parts)
+        return fit.npar, fit.llf
+    # Without random effects the criterion is that at theta = 0.
+    objective = model.objective_at(np.zeros(len(model.theta)))
+    return len(model.fixef) + 1, -objective / 2
+
+
+def reductions(model: LinearMixedModel, reduce_terms: bool = True) -> list[Reduction]:
+    """Give every model with one random-effects term less, or with a simpler one."""
+    parts = random_parts(model.design)
+    out = []
+    for i, part in enumerate(parts):
+        others = parts[:i] + parts[i + 1 :]
+        scope = droppable(part.term.effects) if reduce_terms else []
+        if not scope:
+            out.append(Reduction(part.label, others))
+        for term in scope:
+            simpler = part.without(term)
+            known = any(simpler.same_as(other) for other in others)
+            label = f"{_term_text(term)} in {part.label}"
+            out.append(Reduction(label, others if known else [*others, simpler]))
+    return out
+
+
+# ------------------------------------------------------------------------------ fixed effects
+
+
+def drop1(
+    model: LinearMixedModel,
+    scope: Sequence[str] | None = None,
+    test: Literal["chisq", "F"] = "chisq",
+    ddf: Ddf = "satterthwaite",
+) -> TestTable:
+    """Test each term of the fixed effects that no other term contains.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The model.
+    scope : sequence of str, optional
+        The terms to test; all that may be left out if not given. A main effect may not where its
+        interaction stays.
+    test : {"chisq", "F"}
+        Likelihood-ratio tests of fits by maximum likelihood, as lme4 does; or F tests in the model
+        as it is, as lmerTest does.
+    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        Denominator degrees of freedom of the F tests.
+
+    Returns
+    -------
+    TestTable
+        One row a term. Likelihood ratios: ``npar`` (parameters lost), ``AIC``, ``LRT``,
+        ``Pr(>Chisq)``, with a first row ``<none>`` for the model itself. F tests: ``Sum Sq``,
+        ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``, ``Pr(>F)``.
+
+    Raises
+    ------
+    ValueError
+        If `scope` names what is not a term, or a term another one contains, or `test` is unknown.
+
+    References
+    ----------
+    Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
+    models. Journal of Statistical Software 82(13).
+    """
+    terms = _scope(model, scope)
+    if test == "chisq":
+        return _drop1_chisq(model, terms)
+    if test == "F":
+        return f_tests(model, terms, ddf)
+    raise ValueError(f"test must be 'chisq' or 'F', not {test!r}")
+
+
+def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Term]:
+    """Give the terms to be left out, by name."""
+    allowed = {_term_text(term): term for term in droppable(model.design.formula.fixed)}
+    if names is None:
+        return allowed
+    names = [names] if isinstance(names, str) else list(names)
+    check_terms(model, names)
+    for name in names:
+        if name not in allowed:
+            raise ValueError(f"'{name}' cannot be left out while a term that contains it stays")
+    return {name: allowed[name] for name in names}
+
+
+def check_terms(model: LinearMixedModel, names: Sequence[str]) -> None:
+    """Refuse names that are not those of fixed terms."""
+    known = fixed_terms(model.design)
+    for name in names:
+        if name not in known:
+            terms = ", ".join(known) or "none"
+            raise ValueError(f"'{name}' is not a term of the fixed effects, which are: {terms}")
+
+
+def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
+    """Compare the model with those without each of the terms, by maximum likelihood."""
+    full, fixed = refitted(model, reml=False), model.design.formula.fixed
+    fits = [full] + [fit_submodel(full, without(fixed, term)) for term in terms.values()]
+    pairs = [(fit.npar, fit.llf) for fit in fits]
+    heading = f"Single term deletions\n\nModel:\n{model.formula}"
+    table = _ratio_table(pairs, ["<none>", *terms], heading)
+    table["npar"] = table["Df"]
+    return TestTable(table[["npar", "AIC", "LRT", "Pr(>Chisq)"]], heading)
+
+
+def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
+    """Test the restrictions that make the model one without each of the terms."""
+    rows = [_f_row(model, term, ddf) for term in terms.values()]
+    names = ["Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)"]
+    title = f"Single term deletions using {METHODS.get(ddf, ddf)} method:"
+    data = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    return TestTable(
+        pd.DataFrame(data, columns=names, index=list(terms)), f"{title}\n\nModel:\n{model.formula}"
+    )
+
+
+def _f_row(model: LinearMixedModel, term: Term, ddf: Ddf) -> list[float]:
+    """Give Sum Sq, Mean Sq, NumDF, DenDF, F and p; NaN where nothing else than aliasing is lost."""
+    design = model.design
+    others = [other for other in design.formula.fixed.terms if other != term]
+    X0 = design.X[:, fixed_columns(design, others)]
+    L = restriction_matrix(design.X[:, model._kept], X0)
+    if not len(L):
+        return [np.nan] * 6
+    test = tester(model, ddf).f_test(L)
+    mean = test.statistic * model.sigma**2
+    return [mean * test.num_df, mean, test.num_df, test.den_df, test.statistic, test.pvalue]

@@ -1,0 +1,315 @@
+"""Submodels: designs from which terms were left out, on the same rows.
+
+Their matrices are columns of the model's own, so that no data frame is needed and transformations
+such as ``center(x)`` stay what they were.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from formulaic import ModelSpec, ModelSpecs
+from formulaic.parser.types import Factor, Term
+
+from ..design import Design, RandomEffects, _lme4_order
+from ..errors import ConvergenceWarning
+from ..formula import (
+    INTERCEPT,
+    Effects,
+    ParsedFormula,
+    RandomTerm,
+    _factor_text,
+    _term_text,
+    parse_formula,
+)
+from ..model import LinearMixedModel, _fit_design
+from ..model_matrix import INTERCEPT_NAME, DesignMaterializer, Prototype, _structure
+
+__all__ = [
+    "RandomPart",
+    "droppable",
+    "effects_text",
+    "fit_submodel",
+    "fixed_columns",
+    "fixed_terms",
+    "random_parts",
+    "refitted",
+    "subdesign",
+    "without",
+]
+
+# ----------------------------------------------------------------------------- fixed effects
+
+
+def fixed_terms(design: Design) -> dict[str, Term]:
+    """Give the terms of the fixed effects by name, the intercept left out."""
+    terms = (term for term in design.formula.fixed.terms if term != INTERCEPT)
+    return {_term_text(term): term for term in terms}
+
+
+def droppable(effects: Effects) -> list[Term]:
+    """Give the terms no other term contains, which may be left out (R's ``drop.scope``)."""
+    terms = [term for term in effects.terms if term != INTERCEPT]
+    return [
+        term
+        for term in terms
+        if not any(term != other and set(term.factors) <= set(other.factors) for other in terms)
+    ]
+
+
+def fixed_columns(design: Design, terms: Iterable[Term]) -> list[int]:
+    """Give the columns of X that belong to some terms."""
+    slices = design.fixed_spec.term_indices
+    return sorted(j for term in terms for j in slices[term])
+
+
+def without(effects: Effects, term: Term) -> Effects:
+    """Leave out a term."""
+    return Effects.from_terms(other for other in effects.terms if other != term)
+
+
+# ---------------------------------------------------------------------------- random effects
+
+
+@dataclass(frozen=True, eq=False)
+class RandomPart:
+    """One random-effects term with what formulaic remembers of its matrix.
+
+    Attributes
+    ----------
+    effects : RandomEffects
+        The term and its columns.
+    spec : ModelSpec
+        Formulaic's model spec of them.
+    """
+
+    effects: RandomEffects
+    spec: ModelSpec
+
+    @property
+    def term(self) -> RandomTerm:
+        """The term of the formula."""
+        return self.effects.term
+
+    @property
+    def label(self) -> str:
+        """The term as lme4 writes it: ``(Days | Subject)``, or ``(1 + Days | ...)`` if so given."""
+        explicit = re.match(r"\(\s*1\s*\+", self.term.text) is not None
+        bar = "||" if self.is_diagonal else "|"
+        return f"({effects_text(self.term.effects, explicit)} {bar} {self.term.group})"
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether it has several effects that are independent of each other."""
+        return self.term.structure == "diagonal" and len(self.effects.names) > 1
+
+    def same_as(self, other: RandomPart) -> bool:
+        """Whether two terms give the same random effects with the same covariance matrices."""
+        return (
+            self.effects.factor == other.effects.factor
+            and self.term.effects == other.term.effects
+            and self.is_diagonal == other.is_diagonal
+        )
+
+    def without(self, term: Term) -> RandomPart:
+        """Leave out one of the effects; a random intercept stands in for the last of them."""
+        old, effects = self.term.effects, without(self.term.effects, term)
+        if set(effects.terms) - {INTERCEPT}:
+            kept = _kept_columns(old, effects, self.spec)
+            spec = self.spec.subset(list(effects.terms))
+            names = tuple(self.effects.names[j] for j in kept)
+            columns = tuple(self.effects.columns[j] for j in kept)
+        else:
+            effects, spec = Effects.from_terms([INTERCEPT]), _intercept_spec()
+            names, columns = (INTERCEPT_NAME,), (None,)
+        text = f"({effects_text(effects)} | {self.term.group})"
+        reduced = replace(self.term, effects=effects, text=text)
+        return RandomPart(RandomEffects(reduced, self.effects.factor, names, columns), spec)
+
+
+def random_parts(design: Design) -> list[RandomPart]:
+    """Give the random-effects terms in the order of the formula."""
+    parts = list(map(RandomPart, design.random, design.random_specs))
+    return [parts[i] for i in np.argsort(design._term_order)]
+
+
+def _intercept_spec() -> ModelSpec:
+    """Give formulaic's model spec of a constant."""
+    materializer = DesignMaterializer(pd.DataFrame(index=[0]))
+    formula = Effects.from_terms([INTERCEPT]).formula
+    return materializer.get_model_matrix(formula, output="numpy").model_spec
+
+
+# ----------------------------------------------------------------------------- columns kept
+
+
+def _coding(effects: Effects, categorical: set[str]) -> set[object]:
+    """Give the products of coded variables that make up the matrix of `effects`.
+
+    Variables stand in for expressions: the coding depends on which of them are factors alone.
+    """
+    stand_in = {f: Factor(str(f.expr), eval_method="lookup") for f in effects.factors}
+    terms = [Term([stand_in.get(f, f) for f in term.factors]) for term in effects.terms]
+    factors = categorical & {str(factor.expr) for factor in effects.factors}
+    return set(_structure(Effects.from_terms(terms), frozenset(factors)))
+
+
+def _kept_columns(old: Effects, new: Effects, spec: ModelSpec) -> list[int]:
+    """Give the columns of the matrix of `old` that are the matrix of `new`.
+
+    Raises
+    ------
+    NotImplementedError
+        If the terms that are left would be coded anew, as where ``f`` is left out of
+        ``0 + f + g``.
+    """
+    missing = [term for term in new.terms if term not in old.terms]
+    if missing:
+        raise ValueError(f"`{_term_text(missing[0])}` is not among the terms of `{old.text}`")
+    kinds = {name: kind.value for name, (kind, _) in spec.encoder_state.items()}
+    categorical = {name for name, kind in kinds.items() if kind == "categorical"}
+    if not _coding(new, categorical) <= _coding(old, categorical):
+        raise NotImplementedError(
+            f"without some of the terms of `{old.text}` the factors of `{new.text}` are coded "
+            "anew, which takes the data: fit that formula with crossnest.lmer and compare the two "
+            "models"
+        )
+    return [j for term in new.terms for j in spec.term_indices[term]]
+
+
+# ------------------------------------------------------------------------------- the formula
+
+
+def effects_text(effects: Effects, explicit: bool = False) -> str:
+    """Write effects without the intercept that is implied, unless it is to be explicit."""
+    text = effects.text
+    return text if explicit else text.removeprefix("1 + ")
+
+
+def _group_text(term: RandomTerm, calls: frozenset[str]) -> str:
+    """Write a grouping factor so that parsing it gives the same variables."""
+    names = (
+        name if name in calls else _factor_text(Factor(name, eval_method="lookup"))
+        for name in term.factors
+    )
+    return ":".join(names)
+
+
+def _offset_text(factor: Factor) -> str:
+    is_column = factor.eval_method is Factor.EvalMethod.LOOKUP
+    return _factor_text(factor) if is_column else str(factor.expr)
+
+
+def _formula(old: ParsedFormula, fixed: Effects, parts: Sequence[RandomPart]) -> ParsedFormula:
+    """Write and parse the formula of effects and random-effects terms."""
+    operands = [effects_text(fixed)]
+    operands += [f"offset({_offset_text(factor)})" for factor in old.offsets]
+    for part in parts:
+        bar, group = "||" if part.is_diagonal else "|", _group_text(part.term, old.group_calls)
+        operands.append(f"({effects_text(part.term.effects)} {bar} {group})")
+    text = f"{_factor_text(old.response)} ~ {' + '.join(operands)}"
+    parsed = parse_formula(text, mixed=bool(parts))
+    random = (
+        replace(term, group=part.term.group)  # lme4's `c:(b:a)` is known from `a/b/c` alone
+        for term, part in zip(parsed.random, parts, strict=True)
+    )
+    return replace(parsed, random=tuple(random))
+
+
+# -------------------------------------------------------------------------------- the design
+
+
+def subdesign(
+    design: Design, fixed: Effects | None = None, parts: Sequence[RandomPart] | None = None
+) -> Design:
+    """Give the design of a model with fewer terms, on the same rows.
+
+    Parameters
+    ----------
+    design : Design
+        The design of the model.
+    fixed : Effects, optional
+        The fixed effects to keep; all of them if not given.
+    parts : sequence of RandomPart, optional
+        The random-effects terms, from `random_parts` or reduced; all of them if not given.
+
+    Raises
+    ------
+    NotImplementedError
+        If the fixed effects that are left would be coded anew.
+    """
+    parts = random_parts(design) if parts is None else parts
+    fixed = design.formula.fixed if fixed is None else fixed
+    kept = _kept_columns(design.formula.fixed, fixed, design.fixed_spec)
+    formula = _formula(design.formula, fixed, parts)
+    order = _lme4_order([design.factors[part.effects.factor].n_levels for part in parts])
+    used = list(dict.fromkeys(parts[i].effects.factor for i in order))
+    random = [
+        replace(part.effects, term=term, factor=used.index(part.effects.factor))
+        for part, term in zip(parts, formula.random, strict=True)
+    ]
+    return replace(
+        design,
+        formula=formula,
+        X=np.asfortranarray(design.X[:, kept]),
+        x_names=tuple(design.x_names[j] for j in kept),
+        factors=tuple(design.factors[j] for j in used),
+        random=tuple(random[i] for i in order),
+        _term_order=tuple(order),
+        _specs=_specs(design, formula, parts),
+    )
+
+
+def _specs(
+    design: Design, formula: ParsedFormula, parts: Sequence[RandomPart]
+) -> ModelSpecs | Prototype:
+    """Give the specs of a subdesign."""
+    if isinstance(design._specs, Prototype):
+        return replace(design._specs, formula=formula)
+    return ModelSpecs(
+        response=design.specs.response,
+        fixed=design.fixed_spec.subset(list(formula.fixed.terms)),
+        random=tuple(part.spec for part in parts),
+        offset=design.specs.offset,
+    )
+
+
+# ----------------------------------------------------------------------------------- the fit
+
+
+def fit_submodel(
+    model: LinearMixedModel,
+    fixed: Effects | None = None,
+    parts: Sequence[RandomPart] | None = None,
+    reml: bool | None = None,
+) -> LinearMixedModel:
+    """Fit a model with fewer terms to the same rows, by the same criterion unless told otherwise.
+
+    Parameters and errors are those of `subdesign`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The optimizer stopped before the minimum.
+    """
+    return _fitted(model, subdesign(model.design, fixed, parts), reml)
+
+
+def refitted(model: LinearMixedModel, reml: bool) -> LinearMixedModel:
+    """Give the model fitted by REML, or by maximum likelihood; itself if it is."""
+    return model if model.reml == reml else _fitted(model, model.design, reml)
+
+
+def _fitted(model: LinearMixedModel, design: Design, reml: bool | None) -> LinearMixedModel:
+    engine = model._engine if design is model.design else None
+    reml = model.reml if reml is None else reml
+    fit = _fit_design(design, reml, None, model.control, model.labels, engine)
+    if not fit.converged:
+        text = f"the fit of `{design.formula.text}` has not converged ({fit.opt.message})"
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+    return fit
