@@ -1,0 +1,74 @@
+"""Estimability: which linear functions of the fixed effects the data determine.
+
+Where X (n, p) lacks full column rank, beta is not unique, and l'beta is the same for every solution
+if and only if l lies in the row space of X, that is if l is orthogonal to its null space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ..model import LinearMixedModel
+
+FloatArray = NDArray[np.float64]
+
+#: l is estimable if |N'l|^2 is below this part of |l|^2 (the tolerance of R's estimability).
+TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpace:
+    """The row space of X, aliased columns included.
+
+    Attributes
+    ----------
+    null_basis : (p_all, d) array
+        Orthonormal basis N of the null space of X; d is the number of aliased columns.
+    kept : (p,) array of int
+        Columns of X that are not aliased.
+
+    References
+    ----------
+    Lenth (2015). estimability: Estimability tools for linear models. R package.
+    """
+
+    null_basis: FloatArray
+    kept: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, model: LinearMixedModel) -> RowSpace:
+        """Find the null space of a model's X: with X_a = X_k C it is that of [-C; I]."""
+        X, kept = model.design.X, np.sort(model._kept)
+        aliased = np.setdiff1d(np.arange(X.shape[1]), kept)
+        null = np.zeros((X.shape[1], len(aliased)))
+        if len(aliased):
+            null[kept] = -scipy.linalg.lstsq(X[:, kept], X[:, aliased])[0]
+            null[aliased] = np.eye(len(aliased))
+        basis = np.asarray(scipy.linalg.qr(null, mode="economic")[0], dtype=np.float64)
+        return cls(basis, model._kept)
+
+    def contains(self, L: FloatArray) -> NDArray[np.bool_]:
+        """Tell which rows of L (m, p_all) are estimable; one with NaN is not."""
+        outside = np.sum((L @ self.null_basis) ** 2, axis=1)
+        size = np.sum(L**2, axis=1)
+        inside = outside <= TOLERANCE * size
+        return np.asarray(inside & ~np.isnan(size))
+
+    def reduce(self, L: FloatArray) -> FloatArray:
+        """Give L on the columns kept, (m, p): rows that are not estimable are NaN."""
+        reduced = L[:, self.kept]
+        reduced[~self.contains(L)] = np.nan
+        return reduced
+
+    def estimable_part(self, L: FloatArray) -> FloatArray:
+        """Give combinations (r, p_all) of the rows of L that span what is estimable of them."""
+        outside = L @ self.null_basis
+        if np.sum(outside**2) <= TOLERANCE * np.sum(L**2):
+            return L
+        return np.asarray(scipy.linalg.null_space(outside.T, rcond=TOLERANCE).T @ L)

@@ -1,0 +1,17 @@
+"""Families: the rows of a table that are compared with each other, one family a stratum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def families(table: pd.DataFrame, by: Sequence[str]) -> list[NDArray[np.intp]]:
+    """Give the positions of the rows of each combination of the columns `by`, as they appear."""
+    if not by:
+        return [np.arange(len(table))]
+    number = table.groupby(list(by), sort=False, observed=True).ngroup().to_numpy()
+    return [np.flatnonzero(number == g) for g in range(int(number.max()) + 1)]
