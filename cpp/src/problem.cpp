@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "crossnest/prediction.hpp"
 #include "crossnest/row_sums.hpp"
 #include "crossnest/small_dense.hpp"
 #include "crossnest/start.hpp"
@@ -366,6 +367,18 @@ std::vector<double> Problem::leverages(const Estimates& at_theta) {
       out[at(i)] = x[r + 1] * (leverage_of_random(i, row.data()) + fixed.squaredNorm());
     }
   });
+  return out;
+}
+
+std::vector<double> Problem::prediction_variances(const Estimates& at_theta, const Design& rows,
+                                                  const std::vector<bool>& included) {
+  check_new_rows(design_, rows, included);
+  const OneThreadEach kernels(kernels_);
+  require_finite(at_theta.theta, at_theta.reml);
+  PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, *factor_,
+                                pool_);
+  std::vector<double> out = variances.compute(interrupt_);
+  for (double& variance : out) variance *= at_theta.sigma * at_theta.sigma;
   return out;
 }
 

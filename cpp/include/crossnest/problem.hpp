@@ -81,6 +81,9 @@ class Problem {
   std::vector<std::vector<double>> conditional_variances(const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
+  /// Variance of x beta^ + z b^ about x beta + z b for other rows (rows.n); see prediction.hpp.
+  std::vector<double> prediction_variances(const Estimates& at, const Design& rows,
+                                           const std::vector<bool>& included);
 
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
   /// stay.
