@@ -21,7 +21,7 @@ from formulaic import Formula, ModelSpec, ModelSpecs
 from formulaic.errors import FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.materializers.types import FactorValues
-from formulaic.parser.types import Term
+from formulaic.parser.types import Factor, Term
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import (
     Contrasts,
@@ -168,14 +168,14 @@ def _encode_factor(
     return {field: column[codes] for field, column in zip(fields, columns, strict=True)}
 
 
-def _with_levels(values: pd.Series[Any], levels: Sequence[Any]) -> pd.Categorical:
+def _with_levels(values: pd.Series[Any], levels: Sequence[Any]) -> Any:
     """Code values by given levels, -1 where they have another or none."""
     own = pd.Categorical(values)
     places = np.append(pd.Index(levels).get_indexer(own.categories), -1)
-    return pd.Categorical.from_codes(places[own.codes], categories=levels)
+    return pd.Categorical.from_codes(places[own.codes], categories=pd.Index(levels))
 
 
-def _check_levels(values: pd.Series[Any], factor: pd.Categorical) -> None:
+def _check_levels(name: str, values: pd.Series[Any], factor: Any) -> None:
     """Refuse values that are not among the levels a factor was coded with."""
     unknown = values[np.asarray(factor.codes < 0) & values.notna().to_numpy()]
     if unknown.empty:
@@ -184,7 +184,7 @@ def _check_levels(values: pd.Series[Any], factor: pd.Categorical) -> None:
     known = ", ".join(repr(label) for label in factor.categories[:12].tolist())
     known += ", ..." if len(factor.categories) > 12 else ""
     raise DesignError(
-        f"'{values.name}' has levels the model was not fitted to: {labels} in {len(unknown)} rows; "
+        f"'{name}' has levels the model was not fitted to: {labels} in {len(unknown)} rows; "
         f"a fixed effect cannot be predicted for them (it has {known})"
     )
 
@@ -226,7 +226,7 @@ class DesignMaterializer(PandasMaterializer):  # type: ignore[misc]
             series = series.drop(series.index[list(drop_rows)])
             if "categories" not in encoder_state:
                 factor = factor.remove_unused_categories()
-        _check_levels(series, factor)
+        _check_levels(str(series.name), series, factor)
         levels = factor.categories.tolist()
         if "contrasts" in encoder_state:
             contrasts = encoder_state["contrasts"].contrasts
@@ -518,6 +518,17 @@ def evaluate(
     )
 
 
+def _check_called_levels(parsed: ParsedFormula, spec: ModelSpec, frame: pd.DataFrame) -> None:
+    """Refuse levels of factors that are expressions, as ``C(g)``, that were not fitted."""
+    context = DesignMaterializer(frame).layered_context
+    for name, (kind, state) in spec.encoder_state.items():
+        if kind is not Factor.Kind.CATEGORICAL or name not in parsed.expressions:
+            continue
+        values = stateful_eval(name, context, None, spec.transform_state, spec)
+        values = pd.Series(values.__wrapped__ if isinstance(values, FactorValues) else values)
+        _check_levels(name, values, _with_levels(values, state["categories"]))
+
+
 def evaluate_spec(parsed: ParsedFormula, spec: ModelSpec, frame: pd.DataFrame) -> Matrix:
     """Evaluate one part of a fitted formula on other data, its transforms as they were fitted.
 
@@ -537,6 +548,7 @@ def evaluate_spec(parsed: ParsedFormula, spec: ModelSpec, frame: pd.DataFrame) -
     """
     try:
         with np.errstate(all="ignore"):
+            _check_called_levels(parsed, spec, frame)
             return _matrix(spec.get_model_matrix(frame, output="numpy", na_action="ignore"))
     except DesignError:
         raise
