@@ -1,3 +1,5 @@
+#include <optional>
+
 #include "py_problem.hpp"
 
 namespace {
@@ -57,6 +59,58 @@ py::array_t<double> leverages(const PyFit& self) {
   return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
 }
 
+using Column = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Matrix = py::array_t<double, py::array::f_style | py::array::forcecast>;
+using Codes = py::array_t<crossnest::Level, py::array::c_style | py::array::forcecast>;
+
+// Rows to predict at, as a design that looks at arrays it keeps.
+class NewRows {
+ public:
+  NewRows(const Matrix& X, const std::vector<Codes>& codes,
+          const std::vector<std::vector<std::optional<Column>>>& columns,
+          const crossnest::Design& fitted)
+      : X_(X), codes_(codes), columns_(columns) {
+    if (X_.ndim() != 2) throw py::value_error("X must have two dimensions");
+    design_.n = X_.shape(0);
+    design_.p = X_.shape(1);
+    design_.X = X_.data();
+    for (std::size_t f = 0; f < codes_.size(); ++f)
+      design_.factors.push_back({checked(codes_[f]), fitted.factors.at(f).levels});
+    for (std::size_t t = 0; t < columns_.size(); ++t) {
+      crossnest::Term term = fitted.terms.at(t);
+      term.columns.clear();
+      for (const auto& column : columns_[t])
+        term.columns.push_back(column ? checked(*column) : nullptr);
+      design_.terms.push_back(std::move(term));
+    }
+  }
+  const crossnest::Design& design() const { return design_; }
+
+ private:
+  template <class T, int flags>
+  const T* checked(const py::array_t<T, flags>& array) const {
+    if (array.ndim() != 1 || array.shape(0) != design_.n)
+      throw py::value_error("every array must have one value for each row of X");
+    return array.data();
+  }
+
+  Matrix X_;
+  std::vector<Codes> codes_;
+  std::vector<std::vector<std::optional<Column>>> columns_;
+  crossnest::Design design_;
+};
+
+py::array_t<double> prediction_variances(
+    const PyFit& self, const Matrix& X, const std::vector<Codes>& codes,
+    const std::vector<std::vector<std::optional<Column>>>& columns,
+    const std::vector<bool>& included) {
+  const NewRows rows(X, codes, columns, self.problem->problem().design());
+  const auto values = self.problem->run([&](Problem& problem) {
+    return problem.prediction_variances(self.fit.estimates, rows.design(), included);
+  });
+  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
 }  // namespace
 
 void bind_fit(py::module_& module) {
@@ -106,5 +160,7 @@ void bind_fit(py::module_& module) {
       .def_property_readonly("message", found(&Fit::message))
       .def_property_readonly("seconds", found(&Fit::seconds))
       .def("cond_var", &cond_var)
-      .def("leverages", &leverages);
+      .def("leverages", &leverages)
+      .def("prediction_variances", &prediction_variances, py::arg("X"), py::arg("codes"),
+           py::arg("columns"), py::arg("included"));
 }

@@ -33,6 +33,7 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
       dense_tail_(structure.tail().sparse ? 0 : structure.tail().size, kernels, pool, interrupt),
       border_(A.border()),
       block_start_{0},
+      reached_start_{0},
       heads_(structure.heads().size()),
       F_(at(A.border()) * at(A.border())) {
   Index widest = 1;
@@ -44,6 +45,7 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
   }
   for (std::size_t h = 0; h < heads_.size(); ++h) {
     const HeadBlock& head = structure.heads()[h];
+    reached_start_.push_back(reached_start_.back() + static_cast<Index>(h + 1) * head.k);
     heads_[h].D.resize(at(head.levels * head.k * head.k));
     heads_[h].R.resize(at(head.numbers()));
     heads_[h].partial.resize(at(pieces(head) * (1 + border_ * border_)));
@@ -564,6 +566,72 @@ void Factor::solve_lower(double* B, int columns) {
       std::copy_n(rest.data() + c * tail.size + node.start, kc,
                   B + c * q() + block_start(node.block) + Index{node.level} * kc);
   }
+}
+
+// A level of a later head is reached from its own entry of V and from those of the levels nested in
+// it, so of head h at most h + 1 levels count.
+void Factor::solve_head_at(const Level* level, const double* V, int columns, double* head,
+                           double* tail) const {
+  const Index rows = head_rows(), q2 = tail_rows();
+  std::fill_n(head, rows * columns, 0.0);
+  std::fill_n(tail, q2 * columns, 0.0);
+  std::vector<std::vector<Level>> reached(heads_.size());
+  const auto place = [&](int h, Level l) {
+    std::vector<Level>& levels = reached[at(h)];
+    const auto found = std::find(levels.begin(), levels.end(), l);
+    const Index slot = found - levels.begin();
+    if (found == levels.end()) levels.push_back(l);
+    return head + reached_start_[at(h)] + slot * structure_.heads()[at(h)].k;
+  };
+  Index width = 0;
+  for (const Block& block : blocks_) width += block.k;
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    if (level[t] < 0) continue;
+    const int h = structure_.head_of(t);
+    const Tail& pattern = structure_.tail();
+    double* target = h >= 0 ? place(h, level[t])
+                            : tail + pattern.nodes[at(pattern.node_of[at(t)][at(level[t])])].start;
+    const Index stride = h >= 0 ? rows : q2;
+    for (int c = 0; c < columns; ++c)
+      std::copy_n(V + c * width + blocks_[at(t)].first_column, k(t), target + c * stride);
+  }
+  for (int h = 0; h < static_cast<int>(heads_.size()); ++h)
+    for (std::size_t slot = 0; slot < reached[at(h)].size(); ++slot) {
+      const HeadBlock& block = structure_.heads()[at(h)];
+      const HeadNumbers& numbers = heads_[at(h)];
+      const int k = block.k;
+      const Index l = reached[at(h)][slot];
+      const double* R = numbers.R.data() + block.row(l);
+      double* own = head + reached_start_[at(h)] + static_cast<Index>(slot) * k;
+      for (int c = 0; c < columns; ++c)
+        crossnest::solve_lower<0>(numbers.D.data() + l * k * k, k, own + c * rows, 1);
+      for (const HeadBlock::Ancestor& ancestor : block.ancestors) {
+        double* target = place(ancestor.head, (*ancestor.parent)[at(l)]);
+        for (int c = 0; c < columns; ++c)
+          for (int e = 0; e < ancestor.k; ++e)
+            target[c * rows + e] -= dot<0>(R + (ancestor.offset + e) * k, own + c * rows, k);
+      }
+      for (Index e = block.tail_start[at(l)]; e < block.tail_start[at(l) + 1]; ++e)
+        for (int c = 0; c < columns; ++c)
+          tail[c * q2 + block.tail_column[at(e)]] -=
+              dot<0>(numbers.R.data() + block.tail_value(l, e), own + c * rows, k);
+    }
+}
+
+void Factor::solve_tail(double* tail, Index columns) const {
+  constexpr Index kColumns = 64;  // solved together, whatever the number of threads
+  const Index q2 = tail_rows();
+  if (q2 == 0) return;
+  pool_.for_pieces((columns + kColumns - 1) / kColumns, 1, [&](Index begin, Index end, int) {
+    for (Index piece = begin; piece < end; ++piece) {
+      double* first = tail + piece * kColumns * q2;
+      const int count = static_cast<int>(std::min(kColumns, columns - piece * kColumns));
+      if (sparse_)
+        sparse_->solve_lower(first, count);
+      else
+        dense_tail_.solve(dense_.data(), true, first, count);
+    }
+  });
 }
 
 void Factor::multiply(const double* V, int columns, double* product) {

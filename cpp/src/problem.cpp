@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "crossnest/prediction.hpp"
 #include "crossnest/row_sums.hpp"
 #include "crossnest/small_dense.hpp"
 #include "crossnest/start.hpp"
@@ -387,6 +388,18 @@ Curvature Problem::curvature(const std::vector<double>& theta, bool reml, Hessia
   check(theta);
   const OneThreadEach kernels(kernels_);
   return derivatives().curvature(theta.data(), reml, kind);
+}
+
+std::vector<double> Problem::prediction_variances(const Estimates& at_theta, const Design& rows,
+                                                  const std::vector<bool>& included) {
+  check_new_rows(design_, rows, included);
+  const OneThreadEach kernels(kernels_);
+  require_finite(at_theta.theta, at_theta.reml);
+  PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, *factor_,
+                                pool_);
+  std::vector<double> out = variances.compute(interrupt_);
+  for (double& variance : out) variance *= at_theta.sigma * at_theta.sigma;
+  return out;
 }
 
 }  // namespace crossnest

@@ -76,6 +76,13 @@ class Fit:
     def seconds(self) -> float: ...
     def cond_var(self) -> list[_Array]: ...
     def leverages(self) -> _Array: ...
+    def prediction_variances(
+        self,
+        X: _Array,
+        codes: Sequence[NDArray[np.int32]],
+        columns: Sequence[Sequence[_Array | None]],
+        included: Sequence[bool],
+    ) -> _Array: ...
 
 class Problem:
     def __init__(

@@ -107,6 +107,8 @@ class Design:
     variables
         The columns the response, effects and offsets are made of, by name: (n,) each, the rows
         used (R's model frame).
+    offset_source
+        What the argument ``offset`` was: a column's name, ``"(array)"`` for values, or None.
     """
 
     formula: ParsedFormula
@@ -124,6 +126,7 @@ class Design:
     n_zero_weight: int
     kept: Mask | None = field(repr=False)
     variables: Mapping[str, Column] = field(repr=False)
+    offset_source: str | None = field(repr=False)
     _term_order: tuple[int, ...] = field(repr=False)
     _specs: ModelSpecs | Prototype = field(repr=False)
 
@@ -496,6 +499,11 @@ def _random_effects(
     return tuple(factors.values()), tuple(random), tuple(order)
 
 
+def _source(argument: Any) -> str | None:
+    """Say where the argument ``offset`` came from: a column, values, or nowhere."""
+    return argument if argument is None or isinstance(argument, str) else "(array)"
+
+
 def _total_offset(parts: _Parts, given: _Given) -> FloatArray | None:
     """Return the sum of the ``offset(...)`` terms and the argument ``offset``."""
     if parts.offset is None or given.offset is None:
@@ -566,7 +574,7 @@ def build_design(
     parts = _plain_parts(parsed, used, chosen) if parsed.is_plain else None
     if parts is None:
         parts = _evaluated_parts(parsed, given, chosen, na_action)
-    return _assemble(parsed, given, parts)
+    return _assemble(parsed, given, parts, offset)
 
 
 def _model_frame(parsed: ParsedFormula, columns: Columns) -> dict[str, Column]:
@@ -575,7 +583,7 @@ def _model_frame(parsed: ParsedFormula, columns: Columns) -> dict[str, Column]:
     return {name: columns.column(name) for name in names if name in columns}
 
 
-def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts) -> Design:
+def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts, offset_given: Any) -> Design:
     """Check the parts of a design and put them together."""
     y, name = parts.response, parsed.response_name
     offset = _total_offset(parts, given)
@@ -606,6 +614,7 @@ def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts) -> Design:
         n_zero_weight=rows.n_zero_weight,
         kept=rows.kept,
         variables=_model_frame(parsed, given.columns),
+        offset_source=_source(offset_given),
         _term_order=order,
         _specs=parts.specs,
     )

@@ -21,7 +21,7 @@ from formulaic import Formula, ModelSpec, ModelSpecs
 from formulaic.errors import FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.materializers.types import FactorValues
-from formulaic.parser.types import Term
+from formulaic.parser.types import Factor, Term
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import (
     Contrasts,
@@ -45,6 +45,8 @@ __all__ = [
     "PlainMatrices",
     "Prototype",
     "evaluate",
+    "evaluate_groups",
+    "evaluate_spec",
     "resolve_contrasts",
     "to_frame",
 ]
@@ -166,6 +168,27 @@ def _encode_factor(
     return {field: column[codes] for field, column in zip(fields, columns, strict=True)}
 
 
+def _with_levels(values: pd.Series[Any], levels: Sequence[Any]) -> Any:
+    """Code values by given levels, -1 where they have another or none."""
+    own = pd.Categorical(values)
+    places = np.append(pd.Index(levels).get_indexer(own.categories), -1)
+    return pd.Categorical.from_codes(places[own.codes], categories=pd.Index(levels))
+
+
+def _check_levels(name: str, values: pd.Series[Any], factor: Any) -> None:
+    """Refuse values that are not among the levels a factor was coded with."""
+    unknown = values[np.asarray(factor.codes < 0) & values.notna().to_numpy()]
+    if unknown.empty:
+        return
+    labels = ", ".join(repr(label) for label in unknown.unique()[:5].tolist())
+    known = ", ".join(repr(label) for label in factor.categories[:12].tolist())
+    known += ", ..." if len(factor.categories) > 12 else ""
+    raise DesignError(
+        f"'{name}' has levels the model was not fitted to: {labels} in {len(unknown)} rows; "
+        f"a fixed effect cannot be predicted for them (it has {known})"
+    )
+
+
 # --------------------------------------------------------------------- formulaic's materializer
 
 
@@ -196,11 +219,14 @@ class DesignMaterializer(PandasMaterializer):  # type: ignore[misc]
         reduced_rank: bool = False,
     ) -> Any:
         series = pd.Series(values.__wrapped__ if isinstance(values, FactorValues) else values)
-        factor = pd.Categorical(series, categories=encoder_state.get("categories"))
+        known = encoder_state.get("categories")
+        factor = pd.Categorical(series) if known is None else _with_levels(series, known)
         if drop_rows:
             factor = factor[np.delete(np.arange(len(factor)), drop_rows)]
+            series = series.drop(series.index[list(drop_rows)])
             if "categories" not in encoder_state:
                 factor = factor.remove_unused_categories()
+        _check_levels(str(series.name), series, factor)
         levels = factor.categories.tolist()
         if "contrasts" in encoder_state:
             contrasts = encoder_state["contrasts"].contrasts
@@ -448,6 +474,11 @@ def _response_values(parsed: ParsedFormula, model_matrix: Any) -> FloatArray:
     return response
 
 
+def _first_line(error: Exception) -> str:
+    """Return a message without formulaic's coloured source line under it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def evaluate(
     parsed: ParsedFormula, columns: Mapping[str, Column], contrasts: Mapping[str, Contrasts]
 ) -> Evaluated:
@@ -480,8 +511,8 @@ def evaluate(
     except DesignError:
         raise
     except (FormulaicError, TypeError, ValueError, NameError, AttributeError, KeyError) as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DesignError(f"cannot evaluate `{parsed.text}` on the data: {message}") from error
+        message = f"cannot evaluate `{parsed.text}` on the data: {_first_line(error)}"
+        raise DesignError(message) from error
     offsets = [matrix.__wrapped__[:, 0] for matrix in matrices.offset]
     return Evaluated(
         _response_values(parsed, matrices.response),
@@ -492,6 +523,50 @@ def evaluate(
         np.array(sorted(dropped), dtype=np.intp),
         matrices.model_spec,
     )
+
+
+def _check_called_levels(parsed: ParsedFormula, spec: ModelSpec, frame: pd.DataFrame) -> None:
+    """Refuse levels of factors that are expressions, as ``C(g)``, that were not fitted."""
+    context = DesignMaterializer(frame).layered_context
+    for name, (kind, state) in spec.encoder_state.items():
+        if kind is not Factor.Kind.CATEGORICAL or name not in parsed.expressions:
+            continue
+        values = stateful_eval(name, context, None, spec.transform_state, spec)
+        values = pd.Series(values.__wrapped__ if isinstance(values, FactorValues) else values)
+        _check_levels(name, values, _with_levels(values, state["categories"]))
+
+
+def evaluate_spec(parsed: ParsedFormula, spec: ModelSpec, frame: pd.DataFrame) -> Matrix:
+    """Evaluate one part of a fitted formula on other data, its transforms as they were fitted.
+
+    Parameters
+    ----------
+    parsed
+        The formula, for messages.
+    spec
+        Formulaic's model spec of the part.
+    frame
+        Complete data, as `to_frame` gives them. An expression may still give NaN.
+
+    Raises
+    ------
+    DesignError
+        If a factor has a level it was not fitted with, or the part cannot be evaluated.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            _check_called_levels(parsed, spec, frame)
+            return _matrix(spec.get_model_matrix(frame, output="numpy", na_action="ignore"))
+    except DesignError:
+        raise
+    except (FormulaicError, TypeError, ValueError, NameError, AttributeError, KeyError) as error:
+        message = f"cannot evaluate `{parsed.text}` on the new data: {_first_line(error)}"
+        raise DesignError(message) from error
+
+
+def evaluate_groups(parsed: ParsedFormula, frame: pd.DataFrame) -> dict[str, FactorColumn]:
+    """Evaluate the grouping variables that are expressions on other data."""
+    return _group_factors(parsed, DesignMaterializer(frame))
 
 
 def _one_row(column: Column) -> Column:

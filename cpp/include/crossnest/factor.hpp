@@ -51,6 +51,20 @@ class Factor {
   const std::vector<double>& border_solution();
   /// B := L^-1 B for `columns` columns of length q().
   void solve_lower(double* B, int columns);
+  /// Numbers of L^-1 v, for a v that is zero but at one level of each block, before the tail's:
+  /// see solve_head_at().
+  Index head_rows() const { return reached_start_.back(); }
+  /// q2, the rows of the tail.
+  Index tail_rows() const { return structure_.tail().size; }
+  /// The head's part of L^-1 V for sparse columns V that share their levels. `level[t]` is the one
+  /// level of block t where V is not zero, -1 if there is none. V stacks the k values of every
+  /// block (sum of k x columns); those of a block without a level are not read. All of L^-1 V that
+  /// is not zero goes to `head` (head_rows() x columns, padded with zeros); `tail` (tail_rows() x
+  /// columns) becomes the right-hand side of solve_tail(). May be called from several threads.
+  void solve_head_at(const Level* level, const double* V, int columns, double* head,
+                     double* tail) const;
+  /// tail := the tail's part of L^-1 V, after solve_head_at(). Before invert() only.
+  void solve_tail(double* tail, Index columns) const;
   /// product (border x columns) := R_Z'E.
   void multiply_border_transposed(const double* E, int columns, double* product) const;
   /// product (q x columns) := Z'WZ V.
@@ -126,6 +140,7 @@ class Factor {
 
   int border_;
   std::vector<Index> block_start_;           // blocks + 1
+  std::vector<Index> reached_start_;         // heads + 1: rows of solve_head_at()'s result
   std::vector<std::vector<double>> lambda_;  // by block
   std::vector<HeadNumbers> heads_;
   std::vector<double> dense_;  // q2 x q2: S, then U with S = U'U, then S^-1

@@ -82,6 +82,9 @@ class Problem {
   std::vector<std::vector<double>> conditional_variances(const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
+  /// Variance of x beta^ + z b^ about x beta + z b for other rows (rows.n); see prediction.hpp.
+  std::vector<double> prediction_variances(const Estimates& at, const Design& rows,
+                                           const std::vector<bool>& included);
 
   /// The pieces of the information on the variance parameters: what Kenward and Roger's method
   /// needs. Throws MemoryLimitError, before it starts, when crossed factors have too many levels.

@@ -1,0 +1,143 @@
+// Variances of predictions against the whole inverse of the mixed-model equations.
+#include <crossnest/problem.hpp>
+
+#include "check.hpp"
+#include "dense.hpp"
+
+namespace {
+
+using crossnest::Estimates;
+using crossnest::Index;
+using crossnest::Level;
+using crossnest::Problem;
+using crossnest::ProblemOptions;
+using crossnest::TailKind;
+using dense::MatrixXd;
+using dense::VectorXd;
+
+// The same rows with levels that need not occur together; every seventh is one not fitted.
+designs::Data elsewhere(designs::Data data) {
+  for (std::size_t f = 0; f < data.codes.size(); ++f)
+    for (Level& code : data.codes[f])
+      code = data.random.below(7) == 0 ? -1 : static_cast<Level>(data.random.below(data.levels[f]));
+  return data;
+}
+
+// [X Z Lambda] (X'WX + ...)^-1 [X Z Lambda]', its diagonal; levels not fitted add |lambda'z'|^2.
+VectorXd expected(const crossnest::Design& fitted, const crossnest::Design& rows,
+                  const std::vector<bool>& included, const std::vector<double>& theta) {
+  const dense::Model model(fitted, theta, true);
+  const Index p = model.X.cols(), q = model.Z.cols();
+  const auto joined = [](const MatrixXd& X, const MatrixXd& Z) {
+    MatrixXd D(X.rows(), X.cols() + Z.cols());
+    D << X, Z;
+    return D;
+  };
+  const MatrixXd D = joined(model.X, model.Z * model.Lambda);
+  MatrixXd H = D.transpose() * model.w.asDiagonal() * D;
+  H.bottomRightCorner(q, q) += MatrixXd::Identity(q, q);
+  MatrixXd Z = MatrixXd::Zero(rows.n, q);
+  VectorXd extra = VectorXd::Zero(rows.n);
+  Index start = 0;
+  for (std::size_t t = 0; t < rows.terms.size(); ++t) {
+    const auto& factor = rows.factors[static_cast<std::size_t>(rows.terms[t].factor)];
+    const Index k = static_cast<Index>(rows.terms[t].columns.size());
+    const MatrixXd lambda = model.Lambda.block(start, start, k, k);
+    for (Index i = 0; i < rows.n && included[t]; ++i) {
+      Eigen::RowVectorXd z(k);
+      for (Index j = 0; j < k; ++j) {
+        const double* column = rows.terms[t].columns[static_cast<std::size_t>(j)];
+        z(j) = column == nullptr ? 1.0 : column[i];
+      }
+      if (factor.codes[i] < 0)
+        extra(i) += (z * lambda).squaredNorm();
+      else
+        Z.row(i).segment(start + factor.codes[i] * k, k) = z;
+    }
+    start += factor.levels * k;
+  }
+  const MatrixXd at =
+      joined(Eigen::Map<const MatrixXd>(rows.X, rows.n, p), Z * model.Lambda).transpose();
+  return at.cwiseProduct(H.llt().solve(at)).colwise().sum().transpose() + extra;
+}
+
+void check_variances(const designs::Data& data, TailKind tail, int threads = 1) {
+  ProblemOptions options;
+  options.tail = tail;
+  options.threads = threads;
+  Problem problem(data.design(), options);
+  std::vector<double> theta;
+  for (const double bound : problem.criterion().lower_bounds())
+    theta.push_back(bound == 0.0 ? 0.9 - 0.1 * static_cast<double>(theta.size() % 4) : -0.2);
+  const designs::Data other = elsewhere(data);
+  for (const designs::Data* rows : {&data, &other})
+    for (const bool all : {true, false}) {
+      std::vector<bool> included(data.terms.size(), true);
+      included.back() = all;
+      const Estimates at = problem.estimates(theta, true);
+      const auto variances = problem.prediction_variances(at, rows->design(), included);
+      const VectorXd right =
+          at.sigma * at.sigma * expected(data.design(), rows->design(), included, theta);
+      CHECK_NEAR(dense::difference(Eigen::Map<const VectorXd>(variances.data(), data.n), right),
+                 0.0, 1e-9);
+    }
+}
+
+}  // namespace
+
+TEST(variances) {
+  for (const int threads : {1, 3}) {
+    check_variances(designs::single(15, 8, 3), TailKind::automatic, threads);
+    check_variances(designs::nested(24, 8, 3, 150, 2, 1, 1), TailKind::automatic, threads);
+    for (const TailKind tail : {TailKind::dense, TailKind::sparse}) {
+      check_variances(designs::crossed(16, 9, 150, 2, 2), tail, threads);
+      check_variances(designs::nested_crossed(18, 4, 9, 150, 2, 1, 2), tail, threads);
+      check_variances(designs::workers(40, 12, 2, 1, 1), tail, threads);
+    }
+  }
+}
+
+TEST(several_terms_on_a_factor) {
+  designs::Data data = designs::crossed(16, 9, 150, 2, 1);
+  data.add_term(0, 2, "diagonal", false);
+  data.add_term(1, 1, "unstructured", false);
+  check_variances(data, TailKind::automatic);
+}
+
+TEST(variances_at_the_rows_fitted_are_leverages) {
+  const designs::Data data = designs::nested_crossed(18, 4, 9, 150, 2, 1, 2);
+  Problem problem(data.design(), ProblemOptions());
+  const Estimates at = problem.fit(true).estimates;
+  const auto variances =
+      problem.prediction_variances(at, data.design(), std::vector<bool>(data.terms.size(), true));
+  const auto leverages = problem.leverages(at);
+  double worst = 0.0;
+  for (std::size_t i = 0; i < leverages.size(); ++i)
+    worst = std::fmax(
+        worst, std::abs(variances[i] * data.weights[i] / (at.sigma * at.sigma) - leverages[i]));
+  CHECK_NEAR(worst, 0.0, 1e-10);
+}
+
+TEST(rows_of_another_model_are_refused) {
+  const designs::Data data = designs::crossed(16, 9, 150, 2, 1);
+  Problem problem(data.design(), ProblemOptions());
+  const Estimates at = problem.estimates({1.0, 0.0, 1.0, 1.0}, true);
+  const auto refused = [&](const designs::Data& rows, std::size_t terms) {
+    CHECK_THROWS(problem.prediction_variances(at, rows.design(), std::vector<bool>(terms, true)),
+                 std::invalid_argument);
+  };
+  refused(data, 1);
+  refused(designs::crossed(16, 9, 150, 1, 1), 2);
+  refused(designs::single(15, 8, 3), 2);
+  refused(designs::crossed(17, 9, 150, 2, 1), 2);
+}
+
+TEST(a_long_prediction_can_be_interrupted) {
+  const designs::Data data = designs::crossed(16, 9, 150, 2, 1);
+  bool stop = false;
+  Problem problem(data.design(), ProblemOptions(), crossnest::InterruptCheck([&] { return stop; }));
+  const Estimates at = problem.estimates({1.0, 0.0, 1.0, 1.0}, true);
+  stop = true;
+  CHECK_THROWS(problem.prediction_variances(at, data.design(), {true, true}),
+               crossnest::Interrupted);
+}
