@@ -7,6 +7,7 @@
 
 #include "crossnest/criterion.hpp"
 #include "crossnest/optimizer.hpp"
+#include "crossnest/profile.hpp"
 
 namespace crossnest {
 
@@ -81,6 +82,10 @@ class Problem {
   std::vector<std::vector<double>> conditional_variances(const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
+
+  /// Profiles of the deviance about its minimum, which is found first. Must not outlive the problem,
+  /// nor be used after set_response().
+  Profiler profiler(const OptimizerOptions& options = OptimizerOptions());
 
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
   /// stay.
