@@ -19,6 +19,7 @@ from .errors import (
     CrossnestWarning,
     DesignError,
     FormulaError,
+    ProfileWarning,
     RankDeficiencyWarning,
     SingularFitWarning,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "LinearMixedModel",
+    "ProfileWarning",
     "RankDeficiencyWarning",
     "SingularFitWarning",
     "Summary",

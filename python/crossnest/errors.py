@@ -23,3 +23,7 @@ class ConvergenceWarning(CrossnestWarning):
 
 class RankDeficiencyWarning(CrossnestWarning):
     """Columns of the fixed-effects model matrix are aliased and were dropped."""
+
+
+class ProfileWarning(CrossnestWarning):
+    """A profile of the deviance found a better optimum than the fit."""
