@@ -15,6 +15,7 @@ using Eigen::VectorXd;
 using Kind = ProfileParameter::Kind;
 
 constexpr double kPi = 3.14159265358979323846;
+constexpr double kSmall = 1e-2;  // a standard deviation in units of sigma, about to vanish
 
 std::size_t at(Eigen::Index i) { return static_cast<std::size_t>(i); }
 
@@ -171,6 +172,15 @@ bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
   z(entries_[0].index) = std::log(first / entries_[0].scale);
   z(entries_[1].index) = std::log(second / entries_[1].scale);
   return true;
+}
+
+std::vector<VectorXd> ConstrainedDeviance::boundary_starts(const VectorXd& z) const {
+  std::vector<VectorXd> starts;
+  for (std::size_t i = 0; is(Kind::correlation) && i < 2; ++i) {
+    starts.push_back(z);
+    starts.back()(entries_[i].index) = std::log(kSmall);
+  }
+  return starts;
 }
 
 std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {

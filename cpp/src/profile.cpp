@@ -57,8 +57,9 @@ MatrixXd definite(const MatrixXd& H) {
 // The constrained optima of one parameter: minimizes the deviance over x with t fixed.
 class Refits {
  public:
-  Refits(ConstrainedDeviance& deviance, InterruptCheck& interrupt)
-      : deviance_(deviance), interrupt_(interrupt) {
+  // `starts` are further z from which a lower optimum may be found.
+  Refits(ConstrainedDeviance& deviance, InterruptCheck& interrupt, std::vector<VectorXd> starts)
+      : deviance_(deviance), interrupt_(interrupt), starts_(std::move(starts)) {
     for (Index i = 1; i < deviance.size(); ++i) free_.push_back(i);
   }
 
@@ -94,6 +95,22 @@ class Refits {
     do {
       descend(point, H);
     } while (leave_zero(point));
+  }
+
+  // Takes another optimum at the same t if it is lower; true if so.
+  bool look_elsewhere(Point& point, const MatrixXd& H) {
+    bool found = false;
+    for (const VectorXd& start : starts_) {
+      Point other;
+      other.z = start;
+      other.z(0) = point.z(0);
+      MatrixXd own = H;
+      minimize(other, own);
+      if (!(other.value < point.value - kLower)) continue;
+      point = std::move(other);
+      found = true;
+    }
+    return found;
   }
 
  private:
@@ -189,6 +206,7 @@ class Refits {
   ConstrainedDeviance& deviance_;
   InterruptCheck& interrupt_;
   std::vector<Index> free_;
+  std::vector<VectorXd> starts_;
 };
 
 // One side of a profile: the constrained optima on the way out from the estimate.
@@ -234,12 +252,19 @@ class Side {
       refits_.minimize(to, H_);
       if (!std::isfinite(to.value)) return to;
     }
-    if (to.value < estimate_.value - kLower) throw LowerDeviance{deviance_.theta(to.z)};
     reach_ = std::max(std::abs(t - from.z(0)), 1e-3 * reach_);
     tangent_ = (to.z - from.z) / (t - from.z(0));
-    to.zeta = std::sqrt(std::max(0.0, to.value - estimate_.value));
-    to.slope = to.zeta > 0.0 ? side_ * to.gradient(0) / (2.0 * to.zeta) : 0.0;
+    measure(to);
     return to;
+  }
+
+  // Whether there is a lower optimum than this at the same t, to be taken instead.
+  bool look_elsewhere(Point& point) {
+    if (!refits_.look_elsewhere(point, H_)) return false;
+    tangent_.setZero();
+    tangent_(0) = 1.0;
+    measure(point);
+    return true;
   }
 
   // The next point on the way out, not too far.
@@ -260,6 +285,7 @@ class Side {
     while (points.size() < kPoints) {
       at = march(at, kStep);
       if (!std::isfinite(at.value)) return kLost;
+      look_elsewhere(at);
       points.push_back(at);
       if (at.zeta >= cutoff) return "";
       if (at_bound(at)) return kBound;
@@ -283,12 +309,13 @@ class Side {
         return kNaN;
       }
       const double miss = cutoff - next.zeta, t = next.z(0);
-      if (std::abs(miss) < 1e-6 && next.slope > 0.0) return within(t + side_ * miss / next.slope);
-      if (miss > 0.0 && at_bound(next)) {
+      if (std::abs(miss) < 1e-6 && next.slope > 0.0) {
+        if (!look_elsewhere(next)) return within(t + side_ * miss / next.slope);
+      } else if (miss > 0.0 && at_bound(next)) {
         note = kBound;
         return bound();
       }
-      (miss > 0.0 ? inner : outer) = std::move(next);
+      (next.zeta < cutoff ? inner : outer) = std::move(next);
       if (outer.z.size() > 0 && std::abs(outer.z(0) - inner.z(0)) < 1e-13 * std::abs(t)) return t;
     }
     note = kTooFar;
@@ -296,6 +323,12 @@ class Side {
   }
 
  private:
+  void measure(Point& point) const {
+    if (point.value < estimate_.value - kLower) throw LowerDeviance{deviance_.theta(point.z)};
+    point.zeta = std::sqrt(std::max(0.0, point.value - estimate_.value));
+    point.slope = point.zeta > 0.0 ? side_ * point.gradient(0) / (2.0 * point.zeta) : 0.0;
+  }
+
   double within(double t) const { return std::clamp(t, deviance_.lower(), deviance_.upper()); }
 
   // Newton's step from the nearer end of the bracket, or its middle where that leads out of it.
@@ -321,13 +354,14 @@ class Side {
 
 Profiler::Profiler(Criterion& criterion, const Design& design, const std::vector<Block>& blocks,
                    const DenseKernels& kernels, InterruptCheck& interrupt,
-                   std::vector<double> theta)
+                   std::vector<double> theta, bool thorough)
     : criterion_(criterion),
       design_(design),
       blocks_(blocks),
       kernels_(kernels),
       interrupt_(interrupt),
-      parameters_(profile_parameters(criterion, design)) {
+      parameters_(profile_parameters(criterion, design)),
+      thorough_(thorough) {
   const OneThreadEach threads(kernels_);
   set_fit(std::move(theta));
 }
@@ -341,6 +375,17 @@ void Profiler::set_fit(std::vector<double> theta) {
   estimates_ = deviance.parameters();
 }
 
+// Where else than next to the last point constrained optima are sought.
+std::vector<VectorXd> Profiler::starts(ConstrainedDeviance& deviance, const VectorXd& z) const {
+  if (z.size() == 0) return {};
+  std::vector<VectorXd> starts = deviance.boundary_starts(z);
+  VectorXd other;
+  if (thorough_)
+    for (const std::vector<double>& theta : criterion_.other_starts())
+      if (deviance.start(theta, other)) starts.push_back(other);
+  return starts;
+}
+
 // Calls work(deviance, refits, estimate, hessian), again from a better fit where it finds one. The
 // estimate's z is empty where the parameter is not defined.
 template <class Work>
@@ -349,13 +394,11 @@ auto Profiler::with_best_fit(int parameter, Work&& work) {
   for (int restarts = 0;; ++restarts) {
     ConstrainedDeviance deviance(criterion_, design_,
                                  parameters_.at(static_cast<std::size_t>(parameter)));
-    Refits refits(deviance, interrupt_);
     Point estimate;
-    MatrixXd hessian;
-    if (deviance.start(theta_, estimate.z))
-      hessian = refits.hessian(estimate);
-    else
-      estimate.z.resize(0);
+    const bool defined = deviance.start(theta_, estimate.z);
+    if (!defined) estimate.z.resize(0);
+    Refits refits(deviance, interrupt_, starts(deviance, estimate.z));
+    const MatrixXd hessian = defined ? refits.hessian(estimate) : MatrixXd();
     try {
       return work(deviance, refits, estimate, hessian);
     } catch (const LowerDeviance& lower) {
@@ -382,6 +425,8 @@ ProfileTrace Profiler::trace(int parameter, double cutoff) {
       for (const Point& point : points) {
         deviance.value(point.z);
         trace.points.push_back({side * point.zeta, deviance.parameters()});
+        trace.points.back().parameters[static_cast<std::size_t>(parameter)] =
+            deviance.parameter_at(point.z(0));
       }
       if (side < 0) std::reverse(trace.points.begin(), trace.points.end());
     }

@@ -63,6 +63,9 @@ class ConstrainedDeviance {
   /// z of an unconstrained theta (engine's coordinates). False when the parameter is not defined
   /// there: a correlation of an effect whose standard deviation is zero.
   bool start(const std::vector<double>& theta, Eigen::VectorXd& z);
+  /// Further z near the boundary, from which the optimum may have to be sought: a correlation may
+  /// have any value where one of its standard deviations is zero.
+  std::vector<Eigen::VectorXd> boundary_starts(const Eigen::VectorXd& z) const;
   /// theta (engine's coordinates) of a z.
   std::vector<double> theta(const Eigen::VectorXd& z);
 

@@ -40,8 +40,10 @@ struct ProfileInterval {
 class Profiler {
  public:
   /// `theta` (engine's coordinates) minimizes the deviance; the other arguments must outlive this.
+  /// With `thorough` every point that is reported is sought from other starts too.
   Profiler(Criterion& criterion, const Design& design, const std::vector<Block>& blocks,
-           const DenseKernels& kernels, InterruptCheck& interrupt, std::vector<double> theta);
+           const DenseKernels& kernels, InterruptCheck& interrupt, std::vector<double> theta,
+           bool thorough);
 
   const std::vector<ProfileParameter>& parameters() const { return parameters_; }
   /// The ML estimates, in the order of parameters().
@@ -58,6 +60,8 @@ class Profiler {
  private:
   template <class Work>
   auto with_best_fit(int parameter, Work&& work);
+  std::vector<Eigen::VectorXd> starts(ConstrainedDeviance& deviance,
+                                      const Eigen::VectorXd& z) const;
   void set_fit(std::vector<double> theta);
 
   Criterion& criterion_;
@@ -68,6 +72,7 @@ class Profiler {
   std::vector<ProfileParameter> parameters_;
   std::vector<double> theta_, estimates_;
   double deviance_ = 0.0;
+  bool thorough_;
 };
 
 }  // namespace crossnest

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+from scipy.special import stdtrit
 
 from .profile import choose, intervals, normal_quantile, parameter_names, percent_names
 
@@ -104,7 +104,7 @@ def _by_t(
     from .ddf import tester
 
     table = tester(model, ddf).t_table(np.eye(len(model.fixef)))
-    quantile = scipy.stats.t.isf((1 - level) / 2, table["df"].to_numpy())
+    quantile = -stdtrit(table["df"].to_numpy(), (1 - level) / 2)
     return _symmetric(model, chosen, level, table, quantile)
 
 

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.special import ndtri
 
 from .. import _core
 from ..errors import ProfileWarning
 from ..var_corr import unique_names
 
 if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
+
     from ..model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
@@ -27,6 +28,8 @@ Result = TypeVar("Result")
 
 # What one more refit may gain on a fit that converged, in deviance.
 _ROUNDING = 1e-6
+# Points closer than this in zeta are level.
+_FLAT = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +100,18 @@ class Profile:
     def backspline(self, parm: str) -> CubicSpline:
         """Give one parameter as a function of zeta: the natural cubic spline through the points.
 
+        Where zeta no longer changes (a correlation when a standard deviation has become zero) the
+        point nearest to the estimate counts.
+
         Raises
         ------
         ValueError
             If it was not profiled, or zeta does not increase from point to point.
         """
         value, zeta = self.points(parm)
+        steps = np.diff(zeta)
+        flat = np.where(zeta < 0, np.append(steps, 1.0), np.insert(steps, 0, 1.0))
+        value, zeta = value[abs(flat) > _FLAT], zeta[abs(flat) > _FLAT]
         return _natural_spline(zeta, value, f"zeta of {parm!r}")
 
     def interpolate(self, parm: str, zeta: float | FloatArray) -> FloatArray:
@@ -258,7 +267,7 @@ def normal_quantile(level: float) -> float:
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    return float(scipy.stats.norm.isf((1 - level) / 2))
+    return float(-ndtri((1 - level) / 2))
 
 
 def percent_names(level: float) -> list[str]:
@@ -270,6 +279,8 @@ def percent_names(level: float) -> list[str]:
 
 
 def _natural_spline(x: FloatArray, y: FloatArray, what: str) -> CubicSpline:
+    from scipy.interpolate import CubicSpline
+
     if x.size < 2 or not (np.diff(x) > 0).all():
         raise ValueError(f"cannot interpolate: the {what} does not increase from point to point")
     return CubicSpline(x, y, bc_type="natural")
