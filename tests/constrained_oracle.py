@@ -88,15 +88,16 @@ class ConstrainedOracle:
                 return held - value if abs(value) < 1 else np.log(max(held, 1e-300) / value)
 
             constraints = [{"type": "eq", "fun": excess}]
-        results = [
-            scipy.optimize.minimize(
-                lambda x: self.deviance(x[:-1], x[-1], X, y),
-                start,
-                method="SLSQP",
-                constraints=constraints,
-                options={"ftol": 1e-13, "maxiter": 500},
-            )
-            for start in starts
-        ]
+        with np.errstate(all="ignore"):  # the line search tries absurd values
+            results = [
+                scipy.optimize.minimize(
+                    lambda x: self.deviance(x[:-1], x[-1], X, y),
+                    start,
+                    method="SLSQP",
+                    constraints=constraints,
+                    options={"ftol": 1e-13, "maxiter": 500},
+                )
+                for start in starts
+            ]
         found = [r.fun for r in results if not constraints or abs(excess(r.x)) < 1e-8]
         return min(found, default=np.nan)

@@ -14,8 +14,7 @@ struct PyProfiler {
   std::unique_ptr<Profiler> profiler;
 
   explicit PyProfiler(std::shared_ptr<PyProblem> of) : problem(std::move(of)) {
-    problem->run(
-        [&](Problem& inner) { profiler = std::make_unique<Profiler>(inner.profiler()); });
+    problem->run([&](Problem& inner) { profiler = std::make_unique<Profiler>(inner.profiler()); });
   }
 };
 
@@ -36,15 +35,15 @@ const char* name_of(ProfileParameter::Kind kind) {
 py::list parameters(const PyProfiler& self) {
   py::list list;
   for (const ProfileParameter& parameter : self.profiler->parameters())
-    list.append(py::make_tuple(name_of(parameter.kind), parameter.term, parameter.first,
-                               parameter.second));
+    list.append(
+        py::make_tuple(name_of(parameter.kind), parameter.term, parameter.first, parameter.second));
   return list;
 }
 
 // zeta (points) and all parameters (points x parameters).
 py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
-  const ProfileTrace trace = self.problem->run(
-      [&](Problem&) { return self.profiler->trace(parameter, cutoff); });
+  const ProfileTrace trace =
+      self.problem->run([&](Problem&) { return self.profiler->trace(parameter, cutoff); });
   const auto count = static_cast<py::ssize_t>(trace.points.size());
   const auto width = static_cast<py::ssize_t>(self.profiler->estimates().size());
   py::array_t<double> zeta(count), values({count, width});
@@ -57,8 +56,8 @@ py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
 }
 
 py::tuple interval(const PyProfiler& self, int parameter, double cutoff) {
-  const ProfileInterval interval = self.problem->run(
-      [&](Problem&) { return self.profiler->interval(parameter, cutoff); });
+  const ProfileInterval interval =
+      self.problem->run([&](Problem&) { return self.profiler->interval(parameter, cutoff); });
   return py::make_tuple(interval.lower, interval.upper, interval.lower_note, interval.upper_note);
 }
 

@@ -257,9 +257,9 @@ void ConstrainedDeviance::gradient(VectorXd& gradient) {
     if (on_term() && term == parameter_.term)
       add_constrained(gradient);
     else
-      criterion_.structure(term).pull_back(
-          z_.data() + first_[at(term)], criterion_.lambda_gradient(term).data(),
-          gradient.data() + first_[at(term)], scratch_.data());
+      criterion_.structure(term).pull_back(z_.data() + first_[at(term)],
+                                           criterion_.lambda_gradient(term).data(),
+                                           gradient.data() + first_[at(term)], scratch_.data());
 }
 
 void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
@@ -285,8 +285,8 @@ std::vector<double> ConstrainedDeviance::parameters() const {
   std::vector<double> all;
   for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
     const int k = criterion_.structure(term).size();
-    const MatrixXd user = coordinates_.random(term).inverse() *
-                          Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
+    const MatrixXd user =
+        coordinates_.random(term).inverse() * Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
     for (int column = 0; column < k; ++column) {
       all.push_back(sigma * user.row(column).norm());
       for (int row = column + 1; row < k && !diagonal_[at(term)]; ++row)
@@ -299,9 +299,9 @@ std::vector<double> ConstrainedDeviance::parameters() const {
   const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
   const Map<const VectorXd> a(direction_.data(), r + 1);
   const VectorXd right = F.col(r).head(r) - std::sqrt(r2_) * a.head(r);  // R_X beta
-  const VectorXd beta = coordinates_.fixed().partialPivLu().solve(VectorXd(
-      coordinates_.beta0() +
-      s * VectorXd(F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(right))));
+  const VectorXd beta = coordinates_.fixed().partialPivLu().solve(
+      VectorXd(coordinates_.beta0() +
+               s * VectorXd(F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(right))));
   all.insert(all.end(), beta.data(), beta.data() + r);
   return all;
 }

@@ -9,8 +9,7 @@
 namespace crossnest {
 
 /// The step -H^-1 g over the free parameters (zero elsewhere); H is made definite on the way.
-inline Eigen::VectorXd newton_step(const Eigen::MatrixXd& hessian,
-                                   const Eigen::VectorXd& gradient,
+inline Eigen::VectorXd newton_step(const Eigen::MatrixXd& hessian, const Eigen::VectorXd& gradient,
                                    const std::vector<Eigen::Index>& free) {
   using Eigen::MatrixXd;
   using Eigen::VectorXd;

@@ -76,8 +76,7 @@ class Refits {
     MatrixXd H(m, m);
     VectorXd gradient;
     for (Index i = 0; i < m; ++i) {
-      const double h =
-          1e-4 * (i == 0 ? deviance_.unit() : std::max(1.0, std::abs(at.z(i))));
+      const double h = 1e-4 * (i == 0 ? deviance_.unit() : std::max(1.0, std::abs(at.z(i))));
       VectorXd moved = at.z;
       moved(i) += h;
       evaluate(moved);
@@ -213,8 +212,8 @@ class Refits {
 class Side {
  public:
   // `hessian` is that of d in z at the estimate.
-  Side(ConstrainedDeviance& deviance, Refits& refits, const Point& estimate, const MatrixXd& hessian,
-       int side)
+  Side(ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
+       const MatrixXd& hessian, int side)
       : deviance_(deviance), refits_(refits), estimate_(estimate), side_(side) {
     const Index m = deviance.size() - 1;
     H_ = MatrixXd::Zero(m + 1, m + 1);

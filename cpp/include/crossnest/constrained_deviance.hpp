@@ -28,7 +28,8 @@ struct ProfileParameter {
 std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, const Design& design);
 
 /// The ML deviance as a function of z = (t, x): t is the parameter of interest, x whatever else is
-/// not profiled out in closed form, so that minimizing over x with t fixed is the constrained refit.
+/// not profiled out in closed form, so that minimizing over x with t fixed is the constrained
+/// refit.
 ///
 ///     d = log|Omega| + n log(2 pi sigma^2) + r2 / sigma^2 - sum log w,
 ///     r2 = |F [-beta; 1]|^2 at the best beta (that agrees with t)
@@ -102,20 +103,20 @@ class ConstrainedDeviance {
   double n_;
   Eigen::Index size_ = 1;
   double unit_ = 1.0;
-  std::vector<Eigen::Index> first_;   // by term: where its parameters begin in z
-  std::vector<bool> diagonal_;        // by term: no correlations
+  std::vector<Eigen::Index> first_;  // by term: where its parameters begin in z
+  std::vector<bool> diagonal_;       // by term: no correlations
   std::vector<Eigen::Index> scales_;
-  std::vector<Entry> entries_;        // the constrained term's free entries
-  std::vector<int> permutation_;      // its effects, those of the constraint first
-  Eigen::VectorXd c_;                 // beta_j = c'beta in the engine's coordinates of X
-  double shift_ = 0.0;                // what beta0 contributes to beta_j
+  std::vector<Entry> entries_;    // the constrained term's free entries
+  std::vector<int> permutation_;  // its effects, those of the constraint first
+  Eigen::VectorXd c_;             // beta_j = c'beta in the engine's coordinates of X
+  double shift_ = 0.0;            // what beta0 contributes to beta_j
 
-  Eigen::VectorXd z_;                         // the last one
-  std::vector<std::vector<double>> lambda_;   // by term, engine's coordinates
-  Eigen::MatrixXd factor_;                    // of the constrained term, user's scale
-  double excess_ = 0.0;                       // (t - c'beta^) / kappa
-  double r2_ = 0.0, sigma2_ = 0.0;            // engine's scale of y
-  std::vector<double> direction_;             // F [-beta; 1] / sqrt(r2), border
+  Eigen::VectorXd z_;                        // the last one
+  std::vector<std::vector<double>> lambda_;  // by term, engine's coordinates
+  Eigen::MatrixXd factor_;                   // of the constrained term, user's scale
+  double excess_ = 0.0;                      // (t - c'beta^) / kappa
+  double r2_ = 0.0, sigma2_ = 0.0;           // engine's scale of y
+  std::vector<double> direction_;            // F [-beta; 1] / sqrt(r2), border
   std::vector<double> scratch_;
 };
 

@@ -83,8 +83,8 @@ class Problem {
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
 
-  /// Profiles of the deviance about its minimum, which is found first. Must not outlive the problem,
-  /// nor be used after set_response().
+  /// Profiles of the deviance about its minimum, which is found first. Must not outlive the
+  /// problem, nor be used after set_response().
   Profiler profiler(const OptimizerOptions& options = OptimizerOptions());
 
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
