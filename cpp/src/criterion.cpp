@@ -69,6 +69,8 @@ Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
     widest = std::max<Index>(widest, k);
   }
   theta_.resize(bounds_.size());
+  unconstrained_.assign(at(border_), 0.0);
+  unconstrained_.back() = 1.0;
   inverse_.resize(at(widest * widest));
   scratch_.resize(at(widest * widest));
   for (const Block& block : blocks) {
@@ -98,18 +100,31 @@ void Criterion::set_lambda(const double* theta, Scale scale) {
     const Block& block = blocks_[t];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const CovarianceStructure& structure = *structures_[at(block.terms[j])];
-      const int k = structure.size(), offset = block.offsets[j];
+      const int k = structure.size();
       structure.lambda(theta + first_parameter(block.terms[j]), scratch_.data());
       if (scale == Scale::user) {
         multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k,
                  inverse_.data());
         std::copy_n(inverse_.begin(), k * k, scratch_.begin());
       }
-      for (int c = 0; c < k; ++c)
-        std::copy_n(scratch_.begin() + c * k, k,
-                    lambda_[t].begin() + (offset + c) * block.k + offset);
+      place(static_cast<int>(t), j, scratch_.data());
     }
   }
+}
+
+// Puts lambda of the j-th term of a block into that of the block.
+void Criterion::place(int t, std::size_t j, const double* lambda) {
+  const Block& block = blocks_[at(t)];
+  const int k = structures_[at(block.terms[j])]->size(), offset = block.offsets[j];
+  for (int c = 0; c < k; ++c)
+    std::copy_n(lambda + c * k, k, lambda_[at(t)].begin() + (offset + c) * block.k + offset);
+}
+
+bool Criterion::factorize(const std::vector<std::vector<double>>& lambda) {
+  for (std::size_t t = 0; t < blocks_.size(); ++t)
+    for (std::size_t j = 0; j < blocks_[t].terms.size(); ++j)
+      place(static_cast<int>(t), j, lambda[at(blocks_[t].terms[j])].data());
+  return factor_.factorize(lambda_);
 }
 
 double Criterion::objective(const double* theta, Scale scale, bool reml) {
@@ -137,8 +152,19 @@ bool Criterion::compact(int block_index, std::size_t j) {
   return invert_small(scratch_.data(), k, inverse_.data()) < 1e3;
 }
 
-// J I - sum_l (Omega^-1)_ll - sum_l W_l diag([REML] 1, nu) W_l'.
-void Criterion::sum_bracket(int t) {
+// W direction: u / sqrt(r2) where beta is not constrained.
+void Criterion::sum_response(const std::vector<double>& direction) {
+  const Index q = factor_.q();
+  const std::vector<double>& W = factor_.border_solution();
+  response_.assign(at(q), 0.0);
+  for (int b = 0; b < border_; ++b)
+    if (direction[at(b)] != 0.0)
+      for (Index i = 0; i < q; ++i) response_[at(i)] += direction[at(b)] * W[at(b * q + i)];
+}
+
+// J I - sum_l (Omega^-1)_ll - [REML] sum_l (U_X R_X^-1)_l (U_X R_X^-1)_l'
+//     - weight sum_l (W direction)_l (W direction)_l'.
+void Criterion::sum_bracket(int t, double weight, bool reml) {
   const Block& block = blocks_[at(t)];
   const int k = block.k;
   std::vector<double>& sum = sums_[at(t)];
@@ -149,18 +175,19 @@ void Criterion::sum_bracket(int t) {
     for (int i = 0; i < k * k; ++i) sum[at(i)] -= inverse[i];
   }
   for (int i = 0; i < k; ++i) sum[at(i * k + i)] += static_cast<double>(block.levels);
-  for (int b = reml_ ? 0 : border_ - 1; b < border_; ++b) {
-    const double* w = W.data() + b * factor_.q() + factor_.block_start(t);
-    const double scale = b + 1 < border_ ? 1.0 : nu(reml_);
+  const auto subtract = [&](const double* w, double scale) {
     for (Index l = 0; l < block.levels; ++l, w += k)
       for (int j = 0; j < k; ++j)
         for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
-  }
+  };
+  for (int b = 0; reml && b + 1 < border_; ++b)
+    subtract(W.data() + b * factor_.q() + factor_.block_start(t), 1.0);
+  subtract(response_.data() + factor_.block_start(t), weight);
 }
 
-// sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l diag([REML] 1, nu) W_l', with
-// G F^-1 = Z'W[X y] F^-1 - Z'WZ Lambda W; good at any lambda.
-void Criterion::sum_general() {
+// sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K W_l', with K = diag([REML] 1, 0) + weight
+// direction direction' and G F^-1 = Z'W[X y] F^-1 - Z'WZ Lambda W; good at any lambda.
+void Criterion::sum_general(const std::vector<double>& direction, double weight, bool reml) {
   const Index q = factor_.q();
   const std::vector<double>& W = factor_.border_solution();
   LambdaW_.resize(W.size());
@@ -188,14 +215,15 @@ void Criterion::sum_general() {
             row_[at(b * k + i)] -= row_[at(a * k + i)] * F[at(b * border_ + a)];
         for (int i = 0; i < k; ++i) row_[at(b * k + i)] /= F[at(b * border_ + b)];
       }
-      for (int b = reml_ ? 0 : border_ - 1; b < border_; ++b) {
-        const Index start = b * q + factor_.block_start(t) + l * k;
-        const double scale = b + 1 < border_ ? 1.0 : nu(reml_);
-        for (int j = 0; j < k; ++j)
-          for (int i = 0; i < k; ++i)
-            sum[at(j * k + i)] -=
-                scale * (row_[at(b * k + i)] - ALambdaW_[at(start + i)]) * W[at(start + j)];
-      }
+      const Index start = factor_.block_start(t) + l * k;
+      for (int b = 0; b < border_; ++b)
+        for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= ALambdaW_[at(b * q + start + i)];
+      for (int b = 0; b < border_; ++b)
+        for (int j = 0; j < k; ++j) {
+          double right = weight * direction[at(b)] * response_[at(start + j)];
+          if (reml && b + 1 < border_) right += W[at(b * q + start + j)];
+          for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= row_[at(b * k + i)] * right;
+        }
       // A_ll lambda (Omega^-1)_ll.
       const double *A = A_.diagonal(t).data() + l * k * k,
                    *inverse = factor_.inverse_diagonal(t, l);
@@ -242,20 +270,33 @@ void Criterion::add_cross_products() {
 }
 
 void Criterion::gradient(double* gradient, double* information) {
-  factor_.border_solution();
   if (information != nullptr) average_information(information);
+  differentiate(unconstrained_, nu(reml_), reml_);
+  for (int term = 0; term < static_cast<int>(structures_.size()); ++term) {
+    const CovarianceStructure& structure = *structures_[at(term)];
+    const int k = structure.size(), first = first_parameter(term);
+    const double* own = lambda_gradient_[at(term)].data();
+    if (scale_ == Scale::user) {  // lambda = T lambda_user
+      multiply_transposed(coordinates_.random(term).data(), own, k, k, k, inverse_.data());
+      own = inverse_.data();
+    }
+    structure.pull_back(theta_.data() + first, own, gradient + first, scratch_.data());
+  }
+}
+
+void Criterion::differentiate(const std::vector<double>& direction, double weight, bool reml) {
+  sum_response(direction);
   bool all_compact = true;
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (std::size_t j = 0; j < blocks_[at(t)].terms.size(); ++j) all_compact &= compact(t, j);
   factor_.invert(!all_compact);
-  if (!all_compact) sum_general();
+  if (!all_compact) sum_general(direction, weight, reml);
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
-    if (all_compact) sum_bracket(t);
+    if (all_compact) sum_bracket(t, weight, reml);
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], offset = block.offsets[j];
-      const CovarianceStructure& structure = *structures_[at(term)];
-      const int k = structure.size();
+      const int k = structures_[at(term)]->size();
       std::vector<double>& M = lambda_gradient_[at(term)];
       for (int c = 0; c < k; ++c)
         std::copy_n(sums_[at(t)].begin() + (offset + c) * block.k + offset, k, M.begin() + c * k);
@@ -265,13 +306,6 @@ void Criterion::gradient(double* gradient, double* information) {
         multiply_transposed(inverse_.data(), scratch_.data(), k, k, k, M.data());
       }
       for (double& value : M) value *= 2.0;
-      const double* own = M.data();
-      if (scale_ == Scale::user) {  // lambda = T lambda_user
-        multiply_transposed(coordinates_.random(term).data(), M.data(), k, k, k, inverse_.data());
-        own = inverse_.data();
-      }
-      const int first = first_parameter(term);
-      structure.pull_back(theta_.data() + first, own, gradient + first, scratch_.data());
     }
   }
 }

@@ -1,12 +1,13 @@
 #include "crossnest/optimizer.hpp"
 
-#include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
+
+#include "newton_step.hpp"
 
 namespace crossnest {
 
@@ -27,36 +28,6 @@ constexpr int kSlowSteps = 10;
 constexpr int kHalvings = 40;
 constexpr const char* kNoStart = "the criterion cannot be computed at the start";
 constexpr const char* kConverged = "predicted decrease below tolerance";
-
-// The step -H^-1 g over the free parameters (zero elsewhere); H is made definite on the way.
-VectorXd newton_step(const MatrixXd& hessian, const VectorXd& gradient,
-                     const std::vector<Index>& free) {
-  VectorXd step = VectorXd::Zero(gradient.size());
-  if (free.empty()) return step;
-  const VectorXd g = gradient(free);
-  const MatrixXd H = hessian(free, free);
-  const double largest = std::max(H.diagonal().cwiseAbs().maxCoeff(), 1e-300);
-  const VectorXd scale = H.diagonal().cwiseMax(1e-12 * largest).cwiseSqrt().cwiseInverse();
-  const MatrixXd scaled = scale.asDiagonal() * H * scale.asDiagonal();
-  for (double ridge = 1e-10;; ridge *= 100.0) {
-    const Eigen::LLT<MatrixXd> llt(scaled + ridge * MatrixXd::Identity(H.rows(), H.cols()));
-    if (llt.info() != Eigen::Success) continue;
-    step(free) = -(scale.asDiagonal() * llt.solve(scale.asDiagonal() * g));
-    return step;
-  }
-}
-
-// B := B + the BFGS update of the step s with gradient change y, damped so that B stays definite.
-void update_bfgs(MatrixXd& B, const VectorXd& s, VectorXd y) {
-  const VectorXd Bs = B * s;
-  const double sBs = s.dot(Bs), sy = s.dot(y);
-  if (!(sBs > 0.0)) return;
-  if (sy < 0.2 * sBs) {
-    const double weight = 0.8 * sBs / (sBs - sy);
-    y = weight * y + (1.0 - weight) * Bs;
-  }
-  B += y * y.transpose() / s.dot(y) - Bs * Bs.transpose() / sBs;
-}
 
 }  // namespace
 

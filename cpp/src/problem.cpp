@@ -279,6 +279,17 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   return fit;
 }
 
+Profiler Problem::profiler(const OptimizerOptions& options) {
+  const Fit best = fit(false, {}, options);
+  return {*criterion_,
+          design_,
+          blocks_,
+          kernels_,
+          interrupt_,
+          criterion_->to_internal(best.estimates.theta.data()),
+          structure_->work() < options.cheap};
+}
+
 std::vector<std::vector<double>> Problem::conditional_variances(const Estimates& at_theta) {
   const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);

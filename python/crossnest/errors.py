@@ -31,3 +31,7 @@ class SmallGroupWarning(CrossnestWarning):
 
 class InferenceWarning(CrossnestWarning):
     """A test or an interval could not be had as asked for."""
+
+
+class ProfileWarning(CrossnestWarning):
+    """A profile of the deviance found a better optimum than the fit."""

@@ -37,6 +37,15 @@ class Criterion {
   /// the Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
   void gradient(double* gradient, double* information = nullptr);
 
+  /// Factors at any k x k factors lambda of the terms (column-major, engine's coordinates), which
+  /// need not be those of a theta. False where that fails.
+  bool factorize(const std::vector<std::vector<double>>& lambda);
+  /// Computes lambda_gradient() at the last factorization for any criterion of the form
+  /// log|Omega| + [REML] log|C| + f(|F [-beta; 1]|^2) that beta minimizes or is constrained in:
+  /// `direction` is F [-beta; 1] scaled to length one (border), `weight` is f'(r2) r2. gradient()
+  /// itself takes beta unconstrained, direction (0, ..., 0, 1), and f = nu log, weight nu.
+  void differentiate(const std::vector<double>& direction, double weight, bool reml);
+
   /// The theta within the bounds that gives the same covariance matrices: columns of lambda change
   /// sign.
   void normalize(double* theta) const;
@@ -52,7 +61,8 @@ class Criterion {
   }
   /// Where a term's parameters begin.
   int first_parameter(int term) const { return first_parameter_[static_cast<std::size_t>(term)]; }
-  /// d d / d lambda of a term (k x k, in the engine's coordinates), after gradient().
+  /// d d / d lambda of a term (k x k, in the engine's coordinates), after gradient() or
+  /// differentiate().
   const std::vector<double>& lambda_gradient(int term) const {
     return lambda_gradient_[static_cast<std::size_t>(term)];
   }
@@ -66,12 +76,17 @@ class Criterion {
   /// theta. The last one is g / sqrt(r2), g = Z'W(y - X beta - Z b).
   std::vector<double> scores(int first);
   Factor& factor() { return factor_; }
+  const Coordinates& coordinates() const { return coordinates_; }
+  /// sum log w.
+  double log_weights() const { return A_.log_weights(); }
 
  private:
   void set_lambda(const double* theta, Scale scale);
+  void place(int block, std::size_t j, const double* lambda);
   bool compact(int block, std::size_t j);
-  void sum_bracket(int block);
-  void sum_general();
+  void sum_response(const std::vector<double>& direction);
+  void sum_bracket(int block, double weight, bool reml);
+  void sum_general(const std::vector<double>& direction, double weight, bool reml);
   void add_cross_products();
   void average_information(double* information);
   std::vector<double> directions(const std::vector<double>& g);
@@ -95,6 +110,8 @@ class Criterion {
   std::vector<double> inverse_, scratch_;             // k x k of the widest term
   std::vector<double> row_;                           // one k x border or k x k block
   std::vector<double> LambdaW_, ALambdaW_;            // q x border
+  std::vector<double> response_;                      // q, W direction
+  std::vector<double> unconstrained_;                 // border: (0, ..., 0, 1)
 };
 
 }  // namespace crossnest

@@ -8,6 +8,7 @@
 #include "crossnest/criterion.hpp"
 #include "crossnest/information.hpp"
 #include "crossnest/optimizer.hpp"
+#include "crossnest/profile.hpp"
 
 namespace crossnest {
 
@@ -93,6 +94,10 @@ class Problem {
   /// needs.
   Curvature curvature(const std::vector<double>& theta, bool reml,
                       HessianKind kind = HessianKind::automatic);
+
+  /// Profiles of the deviance about its minimum, which is found first. Must not outlive the
+  /// problem, nor be used after set_response().
+  Profiler profiler(const OptimizerOptions& options = OptimizerOptions());
 
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
   /// stay.

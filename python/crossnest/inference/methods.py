@@ -122,7 +122,7 @@ class InferenceMethods:
         """Give Satterthwaite intervals of the fixed effects, by the name in statsmodels."""
         from .confint import confint
 
-        return confint(self._model, "satterthwaite", 1 - alpha)
+        return confint(self._model, "satterthwaite", 1 - alpha, "beta_")
 
     def bootstrap(
         self,

@@ -1,0 +1,123 @@
+// The deviance with one parameter of the model held at a value.
+#pragma once
+
+#include <Eigen/Core>
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+
+namespace crossnest {
+
+/// One parameter of the model on the scale it is reported on.
+struct ProfileParameter {
+  enum class Kind {
+    sd,           ///< standard deviation of an effect of a term
+    correlation,  ///< correlation of two effects of a term
+    sigma,        ///< residual standard deviation
+    fixed         ///< fixed effect
+  };
+  Kind kind;
+  int term = 0;  ///< index into Design::terms (sd, correlation)
+  /// sd: the effect; correlation: the column of the pair; fixed: index among the kept columns of X.
+  int first = 0;
+  int second = 0;  ///< correlation: the row of the pair
+};
+
+/// All parameters of a model: term by term its standard deviations and correlations (the lower
+/// triangle, column by column), then sigma, then the fixed effects.
+std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, const Design& design);
+
+/// The ML deviance as a function of z = (t, x): t is the parameter of interest, x whatever else is
+/// not profiled out in closed form, so that minimizing over x with t fixed is the constrained
+/// refit.
+///
+///     d = log|Omega| + n log(2 pi sigma^2) + r2 / sigma^2 - sum log w,
+///     r2 = |F [-beta; 1]|^2 at the best beta (that agrees with t)
+///
+/// with F of Factor. sigma^2 = r2 / n unless the constraint involves it.
+/// - Fixed effect c'beta = t: beta = beta^ + C^-1 c (t - c'beta^) / kappa and r2 grows by
+///   (t - c'beta^)^2 / kappa, kappa = c'C^-1 c; x = theta.
+/// - sigma: t = log sigma, x = theta.
+/// - sd of effect i: with the effects of the term permuted so that i comes first, the first entry
+///   of its lambda is t / sigma; x = the other entries, theta of the other terms, log sigma.
+/// - correlation of i and j: with i and j first, lambda's row of i is (e^a, 0, ...), that of j is
+///   e^b (sin t, cos t, 0, ...); x = a, b, the other entries, theta of the other terms.
+///
+/// t and x are unbounded (d is even in the columns of lambda) but for t itself, see bounds().
+class ConstrainedDeviance {
+ public:
+  ConstrainedDeviance(Criterion& criterion, const Design& design,
+                      const ProfileParameter& parameter);
+
+  /// Length of z.
+  Eigen::Index size() const { return size_; }
+  /// Bounds of t.
+  double lower() const;
+  double upper() const;
+  /// t in units in which a change of one is large.
+  double unit() const { return unit_; }
+  /// The parameter on the scale it is reported on.
+  double parameter_at(double t) const;
+  /// Components of z that are scales: entries of lambda whose sign does not matter.
+  const std::vector<Eigen::Index>& scales() const { return scales_; }
+
+  /// z of an unconstrained theta (engine's coordinates). False when the parameter is not defined
+  /// there: a correlation of an effect whose standard deviation is zero.
+  bool start(const std::vector<double>& theta, Eigen::VectorXd& z);
+  /// Further z near the boundary, from which the optimum may have to be sought: a correlation may
+  /// have any value where one of its standard deviations is zero.
+  std::vector<Eigen::VectorXd> boundary_starts(const Eigen::VectorXd& z) const;
+  /// theta (engine's coordinates) of a z.
+  std::vector<double> theta(const Eigen::VectorXd& z);
+
+  /// d(z); infinite where it cannot be computed.
+  double value(const Eigen::VectorXd& z);
+  /// The gradient at the z of the last value(), which must have been finite.
+  void gradient(Eigen::VectorXd& gradient);
+  /// Every parameter of the model (in the order of profile_parameters(), user's scale) at the z of
+  /// the last value(). A correlation of an effect whose standard deviation is zero is NaN.
+  std::vector<double> parameters() const;
+
+ private:
+  struct Entry {  // z(index) times scale is entry (row, column) of the constrained term's factor
+    int row, column;
+    double scale;
+    Eigen::Index index;
+  };
+
+  void lay_out_term();
+  bool start_on_term(double sigma, Eigen::VectorXd& z) const;
+  void set_lambda(const Eigen::VectorXd& z);
+  void set_constrained(const Eigen::VectorXd& z);
+  void set_response(const Eigen::VectorXd& z);
+  void add_constrained(Eigen::VectorXd& gradient) const;
+  bool is(ProfileParameter::Kind kind) const { return parameter_.kind == kind; }
+  bool on_term() const {
+    return is(ProfileParameter::Kind::sd) || is(ProfileParameter::Kind::correlation);
+  }
+  Eigen::Index log_sigma() const { return is(ProfileParameter::Kind::sigma) ? 0 : size_ - 1; }
+
+  Criterion& criterion_;
+  const Coordinates& coordinates_;
+  ProfileParameter parameter_;
+  double n_;
+  Eigen::Index size_ = 1;
+  double unit_ = 1.0;
+  std::vector<Eigen::Index> first_;  // by term: where its parameters begin in z
+  std::vector<bool> diagonal_;       // by term: no correlations
+  std::vector<Eigen::Index> scales_;
+  std::vector<Entry> entries_;    // the constrained term's free entries
+  std::vector<int> permutation_;  // its effects, those of the constraint first
+  Eigen::VectorXd c_;             // beta_j = c'beta in the engine's coordinates of X
+  double shift_ = 0.0;            // what beta0 contributes to beta_j
+
+  Eigen::VectorXd z_;                        // the last one
+  std::vector<std::vector<double>> lambda_;  // by term, engine's coordinates
+  Eigen::MatrixXd factor_;                   // of the constrained term, user's scale
+  double excess_ = 0.0;                      // (t - c'beta^) / kappa
+  double r2_ = 0.0, sigma2_ = 0.0;           // engine's scale of y
+  std::vector<double> direction_;            // F [-beta; 1] / sqrt(r2), border
+  std::vector<double> scratch_;
+};
+
+}  // namespace crossnest

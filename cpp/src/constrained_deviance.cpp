@@ -1,0 +1,309 @@
+#include "crossnest/constrained_deviance.hpp"
+
+#include <Eigen/LU>
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace crossnest {
+
+namespace {
+
+using Eigen::Map;
+using Eigen::MatrixXd;
+using Eigen::VectorXd;
+using Kind = ProfileParameter::Kind;
+
+constexpr double kPi = 3.14159265358979323846;
+constexpr double kSmall = 1e-2;  // a standard deviation in units of sigma, about to vanish
+
+std::size_t at(Eigen::Index i) { return static_cast<std::size_t>(i); }
+
+bool is_diagonal(const Design& design, int term) {
+  return design.terms[at(term)].structure == "diagonal";
+}
+
+}  // namespace
+
+std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, const Design& design) {
+  std::vector<ProfileParameter> all;
+  for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
+    const int k = criterion.structure(term).size();
+    for (int column = 0; column < k; ++column) {
+      all.push_back({Kind::sd, term, column});
+      for (int row = column + 1; row < k && !is_diagonal(design, term); ++row)
+        all.push_back({Kind::correlation, term, column, row});
+    }
+  }
+  all.push_back({Kind::sigma});
+  for (int j = 0; j < static_cast<int>(criterion.coordinates().rank()); ++j)
+    all.push_back({Kind::fixed, 0, j});
+  return all;
+}
+
+ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& design,
+                                         const ProfileParameter& parameter)
+    : criterion_(criterion),
+      coordinates_(criterion.coordinates()),
+      parameter_(parameter),
+      n_(criterion.nu(false)),
+      direction_(at(coordinates_.rank() + 1)) {
+  int widest = 0;
+  for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
+    const CovarianceStructure& structure = criterion.structure(term);
+    const int k = structure.size();
+    widest = std::max(widest, k);
+    lambda_.emplace_back(at(k * k), 0.0);
+    first_.push_back(size_);
+    diagonal_.push_back(is_diagonal(design, term));
+    if (on_term() && term == parameter.term) {
+      lay_out_term();
+      continue;
+    }
+    for (int a = 0; a < structure.parameters(); ++a)
+      if (std::isfinite(criterion.lower_bounds()[at(criterion.first_parameter(term) + a)]))
+        scales_.push_back(size_ + a);
+    size_ += structure.parameters();
+  }
+  scratch_.resize(at(widest * widest));
+  if (is(Kind::sd)) ++size_;  // log sigma
+  if (is(Kind::fixed)) {
+    const MatrixXd inverse = coordinates_.fixed().inverse();  // beta = T^-1 (beta0 + s beta~)
+    c_ = inverse.row(parameter.first).transpose();
+    shift_ = c_.dot(coordinates_.beta0());
+    unit_ = coordinates_.scale() * c_.norm();
+  }
+}
+
+// The free entries of the constrained term's factor. A row of T^-1 has the length its effect's
+// standard deviation has when lambda is the identity in the engine's coordinates: the unit of the
+// entries in that row.
+void ConstrainedDeviance::lay_out_term() {
+  const MatrixXd inverse = coordinates_.random(parameter_.term).inverse();
+  const int k = static_cast<int>(inverse.rows()), pinned = is(Kind::correlation) ? 2 : 1;
+  permutation_.resize(at(k));
+  std::iota(permutation_.begin(), permutation_.end(), 0);
+  const auto put_first = [&](int effect) {
+    const auto found = std::find(permutation_.begin(), permutation_.end(), effect);
+    std::rotate(permutation_.begin(), found, found + 1);
+  };
+  if (is(Kind::correlation)) put_first(parameter_.second);
+  put_first(parameter_.first);
+  factor_ = MatrixXd::Zero(k, k);
+  const auto add = [&](int place, int column) {
+    const int row = permutation_[at(place)];
+    entries_.push_back({row, column, inverse.row(row).norm(), size_++});
+  };
+  if (is(Kind::correlation)) {
+    add(0, 0);
+    add(1, 0);
+  } else {
+    unit_ = inverse.row(parameter_.first).norm() * coordinates_.scale();
+  }
+  for (int place = pinned; place < k; ++place) {
+    for (int column = diagonal_[at(parameter_.term)] ? place : 0; column < place; ++column)
+      add(place, column);
+    scales_.push_back(size_);
+    add(place, place);
+  }
+}
+
+double ConstrainedDeviance::lower() const {
+  if (is(Kind::sd)) return 0.0;
+  return is(Kind::correlation) ? -kPi / 2.0 : -std::numeric_limits<double>::infinity();
+}
+
+double ConstrainedDeviance::upper() const {
+  return is(Kind::correlation) ? kPi / 2.0 : std::numeric_limits<double>::infinity();
+}
+
+double ConstrainedDeviance::parameter_at(double t) const {
+  if (is(Kind::sigma)) return std::exp(t);
+  return is(Kind::correlation) ? std::sin(t) : t;
+}
+
+bool ConstrainedDeviance::start(const std::vector<double>& theta, VectorXd& z) {
+  z = VectorXd::Zero(size_);
+  for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
+    const CovarianceStructure& structure = criterion_.structure(term);
+    const double* own = theta.data() + criterion_.first_parameter(term);
+    if (on_term() && term == parameter_.term)
+      structure.lambda(own, lambda_[at(term)].data());
+    else
+      std::copy_n(own, structure.parameters(), z.data() + first_[at(term)]);
+  }
+  if (!std::isfinite(criterion_.objective(theta.data(), Scale::internal, false))) return false;
+  const double s = coordinates_.scale(), sigma = s * std::sqrt(criterion_.pwrss() / n_);
+  if (is(Kind::sigma) || is(Kind::sd)) z(log_sigma()) = std::log(sigma);
+  if (is(Kind::fixed)) {
+    const Eigen::Index r = c_.size();
+    const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+    const VectorXd beta =
+        F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
+    z(0) = shift_ + s * c_.dot(beta);
+  }
+  return !on_term() || start_on_term(sigma, z);
+}
+
+// z of the constrained term, from its lambda: the lower-triangular factor of the permuted effects.
+bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
+  const Eigen::Index k = factor_.rows();
+  const Map<const MatrixXd> lambda(lambda_[at(parameter_.term)].data(), k, k);
+  const MatrixXd user = coordinates_.random(parameter_.term).inverse() * lambda;
+  MatrixXd permuted(k, k);
+  for (Eigen::Index place = 0; place < k; ++place)
+    permuted.row(place) = user.row(permutation_[at(place)]);
+  std::vector<double> triangle(at(k * (k + 1) / 2));
+  const Unstructured unstructured(static_cast<int>(k));
+  unstructured.from_factor(permuted.data(), triangle.data());
+  unstructured.lambda(triangle.data(), permuted.data());
+  MatrixXd factor(k, k);
+  for (Eigen::Index place = 0; place < k; ++place)
+    factor.row(permutation_[at(place)]) = permuted.row(place);
+  for (const Entry& entry : entries_)
+    z(entry.index) = factor(entry.row, entry.column) / entry.scale;
+  if (is(Kind::sd)) {
+    z(0) = sigma * permuted(0, 0);
+    return true;
+  }
+  const double first = permuted(0, 0), second = permuted.row(1).norm();
+  if (!(first > 0.0 && second > 0.0)) return false;
+  z(0) = std::atan2(permuted(1, 0), permuted(1, 1));
+  z(entries_[0].index) = std::log(first / entries_[0].scale);
+  z(entries_[1].index) = std::log(second / entries_[1].scale);
+  return true;
+}
+
+std::vector<VectorXd> ConstrainedDeviance::boundary_starts(const VectorXd& z) const {
+  std::vector<VectorXd> starts;
+  for (std::size_t i = 0; is(Kind::correlation) && i < 2; ++i) {
+    starts.push_back(z);
+    starts.back()(entries_[i].index) = std::log(kSmall);
+  }
+  return starts;
+}
+
+std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {
+  set_lambda(z);
+  std::vector<double> theta(criterion_.lower_bounds().size());
+  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
+    criterion_.structure(term).from_factor(lambda_[at(term)].data(),
+                                           theta.data() + criterion_.first_parameter(term));
+  return theta;
+}
+
+void ConstrainedDeviance::set_lambda(const VectorXd& z) {
+  z_ = z;
+  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
+    if (on_term() && term == parameter_.term)
+      set_constrained(z);
+    else
+      criterion_.structure(term).lambda(z.data() + first_[at(term)], lambda_[at(term)].data());
+}
+
+void ConstrainedDeviance::set_constrained(const VectorXd& z) {
+  for (const Entry& entry : entries_)
+    factor_(entry.row, entry.column) = entry.scale * z(entry.index);
+  if (is(Kind::sd)) {
+    factor_(parameter_.first, 0) = z(0) * std::exp(-z(log_sigma()));
+  } else {
+    const double length = entries_[1].scale * std::exp(z(entries_[1].index));
+    factor_(parameter_.first, 0) = entries_[0].scale * std::exp(z(entries_[0].index));
+    factor_(parameter_.second, 0) = length * std::sin(z(0));
+    factor_(parameter_.second, 1) = length * std::cos(z(0));
+  }
+  Map<MatrixXd>(lambda_[at(parameter_.term)].data(), factor_.rows(), factor_.rows()) =
+      coordinates_.random(parameter_.term) * factor_;
+}
+
+// r2, F [-beta; 1] and sigma^2 at the best beta that agrees with t.
+void ConstrainedDeviance::set_response(const VectorXd& z) {
+  const Eigen::Index r = static_cast<Eigen::Index>(direction_.size()) - 1;
+  const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+  Map<VectorXd> a(direction_.data(), r + 1);
+  a.setZero();
+  a(r) = F(r, r);
+  if (is(Kind::fixed)) {
+    const auto R = F.topLeftCorner(r, r).triangularView<Eigen::Upper>();
+    const VectorXd h = R.transpose().solve(c_);
+    const double estimate = h.dot(F.col(r).head(r));
+    excess_ = ((z(0) - shift_) / coordinates_.scale() - estimate) / h.squaredNorm();
+    a.head(r) = -excess_ * h;
+  }
+  r2_ = a.squaredNorm();
+  a /= std::sqrt(r2_);
+  const double s = coordinates_.scale();
+  const bool own = is(Kind::sigma) || is(Kind::sd);
+  sigma2_ = own ? std::exp(2.0 * z(log_sigma())) / (s * s) : r2_ / n_;
+}
+
+double ConstrainedDeviance::value(const VectorXd& z) {
+  set_lambda(z);
+  if (!criterion_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
+  set_response(z);
+  const double s = coordinates_.scale();
+  const double d = criterion_.factor().log_det() - criterion_.log_weights() +
+                   n_ * std::log(2.0 * kPi * s * s * sigma2_) + r2_ / sigma2_;
+  return std::isfinite(d) ? d : std::numeric_limits<double>::infinity();
+}
+
+void ConstrainedDeviance::gradient(VectorXd& gradient) {
+  const double weight = r2_ / sigma2_;
+  criterion_.differentiate(direction_, weight, false);
+  gradient = VectorXd::Zero(size_);
+  if (is(Kind::sigma) || is(Kind::sd)) gradient(log_sigma()) = 2.0 * (n_ - weight);
+  if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (coordinates_.scale() * r2_);
+  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
+    if (on_term() && term == parameter_.term)
+      add_constrained(gradient);
+    else
+      criterion_.structure(term).pull_back(z_.data() + first_[at(term)],
+                                           criterion_.lambda_gradient(term).data(),
+                                           gradient.data() + first_[at(term)], scratch_.data());
+}
+
+void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
+  const Eigen::Index k = factor_.rows();
+  const Map<const MatrixXd> internal(criterion_.lambda_gradient(parameter_.term).data(), k, k);
+  const MatrixXd G = coordinates_.random(parameter_.term).transpose() * internal;
+  for (const Entry& entry : entries_)
+    gradient(entry.index) = entry.scale * G(entry.row, entry.column);
+  const int first = parameter_.first, second = parameter_.second;
+  if (is(Kind::sd)) {
+    gradient(0) = G(first, 0) * std::exp(-z_(log_sigma()));
+    gradient(log_sigma()) -= G(first, 0) * factor_(first, 0);
+    return;
+  }
+  gradient(entries_[0].index) = G(first, 0) * factor_(first, 0);
+  gradient(entries_[1].index) =
+      G(second, 0) * factor_(second, 0) + G(second, 1) * factor_(second, 1);
+  gradient(0) = G(second, 0) * factor_(second, 1) - G(second, 1) * factor_(second, 0);
+}
+
+std::vector<double> ConstrainedDeviance::parameters() const {
+  const double s = coordinates_.scale(), sigma = s * std::sqrt(sigma2_);
+  std::vector<double> all;
+  for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
+    const int k = criterion_.structure(term).size();
+    const MatrixXd user =
+        coordinates_.random(term).inverse() * Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
+    for (int column = 0; column < k; ++column) {
+      all.push_back(sigma * user.row(column).norm());
+      for (int row = column + 1; row < k && !diagonal_[at(term)]; ++row)
+        all.push_back(user.row(column).dot(user.row(row)) /
+                      (user.row(column).norm() * user.row(row).norm()));
+    }
+  }
+  all.push_back(sigma);
+  const Eigen::Index r = static_cast<Eigen::Index>(direction_.size()) - 1;
+  const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+  const Map<const VectorXd> a(direction_.data(), r + 1);
+  const VectorXd right = F.col(r).head(r) - std::sqrt(r2_) * a.head(r);  // R_X beta
+  const VectorXd beta = coordinates_.fixed().partialPivLu().solve(
+      VectorXd(coordinates_.beta0() +
+               s * VectorXd(F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(right))));
+  all.insert(all.end(), beta.data(), beta.data() + r);
+  return all;
+}
+
+}  // namespace crossnest

@@ -1,0 +1,136 @@
+"""Confidence intervals of all parameters, by the method of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from .profile import choose, intervals, normal_quantile, parameter_names, percent_names
+
+if TYPE_CHECKING:
+    from ..model import LinearMixedModel
+
+Method = Literal["profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"]
+
+
+def confint(
+    model: LinearMixedModel,
+    method: Method = "profile",
+    level: float = 0.95,
+    parm: Sequence[str] | str | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Give confidence intervals of the parameters.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model.
+    method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"}
+        ``profile``: where the deviance, all other parameters estimated again, has risen by the
+        quantile of chi-squared with one degree of freedom; a REML fit is fitted by maximum
+        likelihood first, as in lme4. ``wald``: fixed effects plus or minus normal quantiles of
+        their standard errors. ``satterthwaite``, ``kenward-roger``: with quantiles of t (and the
+        latter's adjusted standard errors). ``bootstrap``: from refits to resampled data.
+    level : float
+        Coverage.
+    parm : str or sequence of str, optional
+        Parameters, as for `crossnest.inference.profile.profile`. Default: all.
+    **options
+        For ``profile``: ``progress``. For ``bootstrap``: ``interval``, the kind of interval
+        (``"percentile"`` if not given), and all arguments of
+        `crossnest.inference.bootstrap.bootstrap`.
+
+    Returns
+    -------
+    DataFrame
+        One row a parameter: standard deviations and correlations of the random effects, sigma,
+        fixed effects. Two columns named by percent. NaN for the covariance parameters where the
+        method has no interval for them. For ``profile``, ``attrs["notes"]`` says which ends are
+        bounds of the parameter, or NaN, and why.
+
+    Raises
+    ------
+    ValueError
+        If method or parameter are unknown, or `level` is not between 0 and 1.
+    TypeError
+        If the method has no such option.
+    """
+    methods: dict[str, Callable[..., pd.DataFrame]] = {
+        "profile": _profile,
+        "wald": _wald,
+        "bootstrap": _bootstrap,
+        "satterthwaite": _satterthwaite,
+        "kenward-roger": _kenward_roger,
+    }
+    if method not in methods:
+        raise ValueError(f"method must be one of {', '.join(methods)}, not {method!r}")
+    names = parameter_names(model)
+    chosen = [names[j] for j in choose(names, parm, len(model.fixef))]
+    normal_quantile(level)  # refuses a level that is none
+    return methods[method](model, chosen, level, **options)
+
+
+def _profile(
+    model: LinearMixedModel, chosen: list[str], level: float, progress: bool = True
+) -> pd.DataFrame:
+    return intervals(model, chosen, level, progress)
+
+
+def _wald(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
+    fixed = pd.DataFrame({"Estimate": model.fixef, "Std. Error": model.bse})
+    return _symmetric(model, chosen, level, fixed, normal_quantile(level))
+
+
+def _satterthwaite(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
+    return _by_t(model, chosen, level, "satterthwaite")
+
+
+def _kenward_roger(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
+    return _by_t(model, chosen, level, "kenward-roger")
+
+
+def _by_t(
+    model: LinearMixedModel,
+    chosen: list[str],
+    level: float,
+    ddf: Literal["satterthwaite", "kenward-roger"],
+) -> pd.DataFrame:
+    """Estimate plus or minus t quantiles, with the degrees of freedom of a method."""
+    from .ddf import tester
+
+    table = tester(model, ddf).t_table(np.eye(len(model.fixef)))
+    quantile = -stdtrit(table["df"].to_numpy(), (1 - level) / 2)
+    return _symmetric(model, chosen, level, table, quantile)
+
+
+def _symmetric(
+    model: LinearMixedModel,
+    chosen: list[str],
+    level: float,
+    table: pd.DataFrame,
+    quantile: Any,
+) -> pd.DataFrame:
+    """Estimate plus or minus a quantile, (p,) or one for all, times the standard error."""
+    estimate = table["Estimate"].to_numpy(dtype=np.float64)
+    width = quantile * table["Std. Error"].to_numpy(dtype=np.float64)
+    names = parameter_names(model)
+    values = np.full((len(names), 2), np.nan)
+    values[len(names) - len(estimate) :] = np.column_stack([estimate - width, estimate + width])
+    return pd.DataFrame(values, index=names, columns=percent_names(level)).loc[chosen]
+
+
+def _bootstrap(
+    model: LinearMixedModel,
+    chosen: list[str],
+    level: float,
+    interval: str = "percentile",
+    **options: Any,
+) -> pd.DataFrame:
+    from .bootstrap import bootstrap
+
+    return bootstrap(model, **options).confint(kind=interval, level=level).loc[chosen]

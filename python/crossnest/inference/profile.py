@@ -1,0 +1,325 @@
+"""Profiles of the deviance: how it rises when one parameter is held away from its estimate."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from .. import _core
+from ..errors import ProfileWarning
+from ..var_corr import unique_names
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
+
+    from ..model import LinearMixedModel
+
+FloatArray = NDArray[np.float64]
+Result = TypeVar("Result")
+
+# What one more refit may gain on a fit that converged, in deviance.
+_ROUNDING = 1e-6
+# Points closer than this in zeta are level.
+_FLAT = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The profiled deviance of the parameters of a model; `LinearMixedModel.profile` makes it.
+
+    zeta is the signed square root of the rise of the deviance from its minimum when a parameter is
+    held at a value and all others are estimated again. Where it is a straight line in the value,
+    intervals of estimate plus or minus a multiple of a standard error are exact.
+
+    Attributes
+    ----------
+    zeta : DataFrame
+        One row a constrained refit: ``.par`` (the parameter held), ``value`` (where), ``zeta``,
+        then the values of all parameters. Within a parameter by increasing value; the estimate,
+        where zeta is 0, is among them.
+    estimates : Series
+        Maximum-likelihood estimates of all parameters: standard deviations and correlations of the
+        random effects, sigma, fixed effects.
+    deviance : float
+        The minimum of the deviance. It is below that of the fit where a constrained refit found a
+        better optimum (a `ProfileWarning` says so).
+    level : float
+        Coverage up to which was profiled.
+    notes : DataFrame
+        Why a profile ends before its cutoff, one row a parameter profiled: ``lower``, ``upper``;
+        empty where it does not.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
+    Journal of Statistical Software 67(1), section 5.1. Bates and Watts (1988). Nonlinear Regression
+    Analysis and Its Applications, section 6.1.
+    """
+
+    zeta: pd.DataFrame
+    estimates: pd.Series[float]
+    deviance: float
+    level: float
+    notes: pd.DataFrame
+    _model: LinearMixedModel
+
+    def points(self, parm: str) -> tuple[FloatArray, FloatArray]:
+        """Give the values and zetas of one parameter, (points,) each.
+
+        Raises
+        ------
+        ValueError
+            If it was not profiled.
+        """
+        names = list(self.notes.index)
+        if parm not in names:
+            raise ValueError(f"no profile of {parm!r}; there are {', '.join(names)}")
+        rows = self.zeta[self.zeta[".par"] == parm]
+        return rows["value"].to_numpy(), rows["zeta"].to_numpy()
+
+    def spline(self, parm: str) -> CubicSpline:
+        """Give zeta as a function of one parameter: the natural cubic spline through the points.
+
+        Raises
+        ------
+        ValueError
+            If it was not profiled, or at its estimate alone.
+        """
+        value, zeta = self.points(parm)
+        return _natural_spline(value, zeta, f"value of {parm!r}")
+
+    def backspline(self, parm: str) -> CubicSpline:
+        """Give one parameter as a function of zeta: the natural cubic spline through the points.
+
+        Where zeta no longer changes (a correlation when a standard deviation has become zero) the
+        point nearest to the estimate counts.
+
+        Raises
+        ------
+        ValueError
+            If it was not profiled, or zeta does not increase from point to point.
+        """
+        value, zeta = self.points(parm)
+        steps = np.diff(zeta)
+        flat = np.where(zeta < 0, np.append(steps, 1.0), np.insert(steps, 0, 1.0))
+        value, zeta = value[abs(flat) > _FLAT], zeta[abs(flat) > _FLAT]
+        return _natural_spline(zeta, value, f"zeta of {parm!r}")
+
+    def interpolate(self, parm: str, zeta: float | FloatArray) -> FloatArray:
+        """Interpolate the value of a parameter at one zeta or several, by `backspline`."""
+        return np.asarray(self.backspline(parm)(zeta), dtype=np.float64)
+
+    def confint(self, level: float = 0.95) -> pd.DataFrame:
+        """Give the interval of each parameter profiled.
+
+        The ends are found by constrained refits, not interpolated, so `level` may be beyond that
+        of the profile; see `crossnest.inference.confint.confint`.
+        """
+        return intervals(self._model, list(self.notes.index), level, progress=False)
+
+
+def profile(
+    model: LinearMixedModel,
+    parm: Sequence[str] | str | None = None,
+    level: float = 0.99,
+    progress: bool = True,
+) -> Profile:
+    """Profile the deviance of a model, in steps of about 0.5 in zeta.
+
+    The profile is that of the deviance: a model fitted by REML is fitted by maximum likelihood
+    first, as in lme4. Every point is an exact constrained refit computed from cross-products.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model.
+    parm : str or sequence of str, optional
+        Parameters to profile, by name (``"sd_Days|Subject"``, ``"cor_Days.(Intercept)|Subject"``,
+        ``"sigma"``, a coefficient's name); ``"theta_"`` stands for all of the covariance and
+        ``"beta_"`` for all fixed effects. Default: all.
+    level : float
+        Profile until zeta passes the standard normal quantile of this coverage.
+    progress : bool
+        Whether to show a progress bar if it takes longer than a second on a terminal.
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter, or `level` is not between 0 and 1.
+
+    Warns
+    -----
+    ProfileWarning
+        If a constrained refit found a lower deviance than the fit.
+    """
+    names = parameter_names(model)
+    chosen = choose(names, parm, len(model.fixef))
+    cutoff = normal_quantile(level)
+    with model._problem() as problem:
+        profiler = _core.Profiler(problem)
+        traces = _for_each(profiler, model, chosen, lambda j: profiler.trace(j, cutoff), progress)
+        estimates, deviance = profiler.estimates, profiler.deviance
+    frames = [
+        pd.DataFrame({".par": names[j], "value": values[:, j], "zeta": zeta}).join(
+            pd.DataFrame(values, columns=names)
+        )
+        for j, (zeta, values, _, _) in zip(chosen, traces, strict=True)
+    ]
+    return Profile(
+        zeta=pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(),
+        estimates=pd.Series(estimates, index=names),
+        deviance=deviance,
+        level=level,
+        notes=pd.DataFrame(
+            [trace[2:] for trace in traces],
+            index=[names[j] for j in chosen],
+            columns=["lower", "upper"],
+        ),
+        _model=model,
+    )
+
+
+def intervals(
+    model: LinearMixedModel,
+    parm: Sequence[str] | str | None,
+    level: float,
+    progress: bool,
+) -> pd.DataFrame:
+    """Find the profile interval of each parameter by Newton's method on zeta.
+
+    An end is a bound of the parameter (0 for a standard deviation, -1 and 1 for a correlation)
+    where zeta does not reach its quantile before it, and NaN where the deviance cannot be followed
+    that far; ``attrs["notes"]`` of the result says which and why. Parameters and warnings are those
+    of `profile`.
+    """
+    names = parameter_names(model)
+    chosen = choose(names, parm, len(model.fixef))
+    cutoff = normal_quantile(level)
+    with model._problem() as problem:
+        profiler = _core.Profiler(problem)
+        found = _for_each(profiler, model, chosen, lambda j: profiler.interval(j, cutoff), progress)
+    rows = [names[j] for j in chosen]
+    frame = pd.DataFrame([ends[:2] for ends in found], index=rows, columns=percent_names(level))
+    notes = {
+        name: {end: note for end, note in zip(("lower", "upper"), ends[2:], strict=True) if note}
+        for name, ends in zip(rows, found, strict=True)
+    }
+    frame.attrs["notes"] = {name: note for name, note in notes.items() if note}
+    return frame.astype(np.float64)
+
+
+def parameter_names(model: LinearMixedModel) -> list[str]:
+    """Name all parameters of a model as lme4 does with ``oldNames=FALSE``.
+
+    Term by term the standard deviations and correlations of the random effects (lower triangle,
+    column by column), then sigma and the fixed effects.
+    """
+    names = []
+    for term in model.design.random:
+        group = model.design.factors[term.factor].name
+        diagonal = term.term.structure == "diagonal"
+        for j, column in enumerate(term.names):
+            names.append(f"sd_{column}|{group}")
+            if not diagonal:
+                names += [f"cor_{row}.{column}|{group}" for row in term.names[j + 1 :]]
+    return unique_names([*names, "sigma", *model.fixef.index])
+
+
+def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int) -> list[int]:
+    """Find the positions of the parameters asked for, in the order of the model.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    count = len(names) - n_fixed
+    sets = {"theta_": list(range(count)), "beta_": list(range(count, len(names)))}
+    if parm is None:
+        return list(range(len(names)))
+    asked = [parm] if isinstance(parm, str) else list(parm)
+    unknown = [name for name in asked if name not in names and name not in sets]
+    if unknown:
+        raise ValueError(
+            f"no parameter {', '.join(map(repr, unknown))}; there are {', '.join(names)}, "
+            "'theta_' for all of the covariance and 'beta_' for all fixed effects"
+        )
+    wanted = {j for name in asked for j in sets.get(name, [])}
+    return sorted(wanted | {j for j, name in enumerate(names) if name in asked})
+
+
+def normal_quantile(level: float) -> float:
+    """Give the z with P(-z < Z < z) = level for a standard normal Z.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    return float(-ndtri((1 - level) / 2))
+
+
+def percent_names(level: float) -> list[str]:
+    """Name the ends of an interval by percent as R does: ``2.5 %``, ``97.5 %``."""
+    percents = [50 * (1 - level), 50 * (1 + level)]
+    short = [np.format_float_positional(x, 3, fractional=False, trim="-") for x in percents]
+    decimals = max(len(text.partition(".")[2]) for text in short)
+    return [f"{x:.{decimals}f} %" for x in percents]
+
+
+def _natural_spline(x: FloatArray, y: FloatArray, what: str) -> CubicSpline:
+    from scipy.interpolate import CubicSpline
+
+    if x.size < 2 or not (np.diff(x) > 0).all():
+        raise ValueError(f"cannot interpolate: the {what} does not increase from point to point")
+    return CubicSpline(x, y, bc_type="natural")
+
+
+def _for_each(
+    profiler: _core.Profiler,
+    model: LinearMixedModel,
+    chosen: Sequence[int],
+    work: Callable[[int], Result],
+    progress: bool,
+) -> list[Result]:
+    """Do the work for each parameter, and again for those done before a better fit was found."""
+    fitted = profiler.deviance if model.reml else model.objective
+    results: dict[int, Result] = {}
+    against: dict[int, float] = {}
+    todo = list(chosen)
+    while todo:
+        for j in _track(todo, progress):
+            results[j] = work(j)
+            against[j] = profiler.deviance
+        todo = [j for j in chosen if against[j] > profiler.deviance]
+    if profiler.deviance < fitted - _ROUNDING:
+        warnings.warn(
+            f"a constrained refit found a lower deviance than the fit ({profiler.deviance:.6f}, "
+            f"not {fitted:.6f}): the profile is that of the better optimum",
+            ProfileWarning,
+            stacklevel=5,
+        )
+    return [results[j] for j in chosen]
+
+
+def _track(items: Iterable[int], progress: bool) -> Iterable[int]:
+    """Show a progress bar where tqdm is installed and somebody looks at it."""
+    if not (progress and sys.stderr.isatty()):
+        return items
+    try:
+        tqdm = importlib.import_module("tqdm.auto").tqdm
+    except ImportError:
+        return items
+    bar: Iterable[int] = tqdm(items, desc="profile", unit="parameter", delay=1.0, leave=False)
+    return bar

@@ -1,0 +1,132 @@
+// The constrained deviance, its gradient, and profiles of small simulated designs.
+#include <crossnest/problem.hpp>
+
+#include "check.hpp"
+#include "dense.hpp"
+
+namespace {
+
+using crossnest::ConstrainedDeviance;
+using crossnest::ProfileParameter;
+using dense::VectorXd;
+using Kind = ProfileParameter::Kind;
+
+std::vector<double> some_theta(const crossnest::Criterion& criterion) {
+  designs::Random random(22);
+  std::vector<double> theta;
+  for (const double bound : criterion.lower_bounds())
+    theta.push_back((bound == 0.0 ? 0.7 : 0.0) + 0.3 * (random.uniform() - 0.5));
+  return theta;
+}
+
+// Five-point differences of the value along each component of z.
+void check_gradient(ConstrainedDeviance& deviance, const VectorXd& z, double tolerance = 1e-6) {
+  VectorXd gradient;
+  CHECK(std::isfinite(deviance.value(z)));
+  deviance.gradient(gradient);
+  for (Eigen::Index i = 0; i < z.size(); ++i) {
+    const double h = 1e-3 * (i == 0 ? deviance.unit() : 1.0);
+    const auto at = [&](double step) {
+      VectorXd moved = z;
+      moved(i) += step;
+      return deviance.value(moved);
+    };
+    const double difference = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / 12.0;
+    CHECK_NEAR(gradient(i) * h, difference, tolerance * h);
+  }
+}
+
+// At a theta, without the constraint in force: the criterion's own deviance and that parameter; and
+// the gradient there, away from there, and where the parameter is zero.
+void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, double expected) {
+  ConstrainedDeviance deviance(engine.criterion, engine.design, parameter);
+  const std::vector<double> theta = some_theta(engine.criterion);
+  const double d = engine.criterion.objective(theta.data(), crossnest::Scale::internal, false);
+  VectorXd z;
+  CHECK(deviance.start(theta, z));
+  CHECK_NEAR(deviance.value(z), d, 1e-11);
+  CHECK_NEAR(deviance.parameter_at(z(0)), expected, 1e-10);
+  check_gradient(deviance, z);
+  z(0) += 0.3 * deviance.unit();
+  check_gradient(deviance, z);
+  z(0) = 0.0;
+  check_gradient(deviance, z);
+}
+
+void check_all(const designs::Data& data,
+               crossnest::TailKind tail = crossnest::TailKind::automatic) {
+  dense::Engine engine(data, tail);
+  const auto parameters = crossnest::profile_parameters(engine.criterion, engine.design);
+  ConstrainedDeviance sigma(engine.criterion, engine.design, {Kind::sigma});
+  VectorXd z;
+  sigma.start(some_theta(engine.criterion), z);
+  sigma.value(z);
+  const std::vector<double> values = sigma.parameters();
+  CHECK(values.size() == parameters.size());
+  for (std::size_t j = 0; j < parameters.size(); ++j)
+    check_parameter(engine, parameters[j], values[j]);
+}
+
+}  // namespace
+
+TEST(single_factor) {
+  for (int k = 1; k <= 3; ++k) check_all(designs::single(12, 8, k));
+}
+
+TEST(nested_with_weights) { check_all(designs::nested(24, 8, 3, 150, 2, 1, 1)); }
+
+TEST(crossed) {
+  check_all(designs::crossed(16, 9, 150, 2, 1), crossnest::TailKind::dense);
+  check_all(designs::crossed(16, 9, 150, 2, 1), crossnest::TailKind::sparse);
+}
+
+TEST(several_terms_on_a_factor) {
+  designs::Data data = designs::crossed(16, 9, 150, 2, 2);
+  data.terms[1].structure = "diagonal";
+  data.add_term(0, 1, "unstructured", false);
+  check_all(data);
+}
+
+TEST(parameters_are_those_of_the_dense_model) {
+  dense::Engine engine(designs::single(12, 8, 2));
+  const std::vector<double> internal = some_theta(engine.criterion);
+  const std::vector<double> theta = engine.criterion.to_user(internal.data());
+  const dense::Model model(engine.design, theta, false);
+  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::sigma});
+  VectorXd z;
+  CHECK(deviance.start(internal, z));
+  deviance.value(z);
+  const std::vector<double> values = deviance.parameters();
+  const double sigma = std::sqrt(model.r2 / model.nu), length = std::hypot(theta[1], theta[2]);
+  CHECK_NEAR(values[0], sigma * theta[0], 1e-10);
+  CHECK_NEAR(values[1], theta[1] / length, 1e-10);
+  CHECK_NEAR(values[2], sigma * length, 1e-10);
+  CHECK_NEAR(values[3], sigma, 1e-10);
+  for (Eigen::Index j = 0; j < model.beta.size(); ++j)
+    CHECK_NEAR(values[static_cast<std::size_t>(4 + j)], model.beta(j), 1e-10);
+}
+
+TEST(a_correlation_of_an_effect_without_variance_is_undefined) {
+  dense::Engine engine(designs::single(12, 8, 2));
+  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::correlation, 0, 0, 1});
+  VectorXd z;
+  CHECK(!deviance.start({0.0, 0.0, 0.0}, z));
+}
+
+TEST(ends_lie_on_the_profile) {
+  designs::Data data = designs::crossed(16, 9, 150, 2, 1);
+  crossnest::Problem problem(data.design(), crossnest::ProblemOptions());
+  crossnest::Profiler profiler = problem.profiler();
+  CHECK_NEAR(profiler.deviance(), problem.fit(false).estimates.objective, 1e-9);
+  for (int j = 0; j < static_cast<int>(profiler.parameters().size()); ++j) {
+    const crossnest::ProfileTrace trace = profiler.trace(j, 2.5);
+    const std::size_t own = static_cast<std::size_t>(j);
+    for (std::size_t i = 1; i < trace.points.size(); ++i) {
+      CHECK(trace.points[i].zeta >= trace.points[i - 1].zeta - 1e-7);
+      CHECK(trace.points[i].parameters[own] > trace.points[i - 1].parameters[own]);
+    }
+    const auto& last = trace.points.back();
+    if (!trace.upper_note.empty() || last.zeta < 0.1) continue;
+    CHECK_NEAR(profiler.interval(j, last.zeta).upper, last.parameters[own], 1e-7);
+  }
+}

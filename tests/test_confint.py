@@ -1,0 +1,162 @@
+"""Confidence intervals by every method, against R's."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from conftest import fitted_model
+from constrained_oracle import ConstrainedOracle
+from crossnest.inference.profile import parameter_names
+from reference_cases import all_cases, as_array, as_list, load_case
+
+ENDS = ("2.5 %", "97.5 %")
+WITH_PROFILE = [c.name for c in all_cases() if "term" in (c.expected["confint_profile"] or {})]
+WITH_WALD = [c.name for c in all_cases() if "term" in (c.expected["confint_wald"] or {})]
+
+#: Ends that lme4 gets wrong (it interpolates its profile, or its profile is no constrained
+#: optimum), by the positions of the parameters; those of the list below are judged by brute force.
+WRONG_IN_LME4 = {
+    "machines": (1, 2, 4),  # correlations of three effects
+    "orthodont": (0, 3),  # sd_(Intercept), by interpolation; sigma, missing
+    "dyestuff2": (1,),  # sigma, missing
+    "sleepstudy_w": (4, 5),  # the fixed effects: far too short with weights
+}
+
+
+def reference_ends(case, key):
+    expected = case.expected[key]
+    return np.column_stack([as_array(expected[end]) for end in ENDS])
+
+
+@pytest.mark.parametrize("name", WITH_PROFILE)
+def test_profile_intervals_are_lme4s(name):
+    case = load_case(name)
+    intervals = fitted_model(f"reference/{name}").confint(progress=False)
+    expected = reference_ends(case, "confint_profile")
+    assert list(intervals.columns) == list(ENDS)
+    assert intervals.shape == expected.shape
+    right = np.ones(len(expected), dtype=bool)
+    right[list(WRONG_IN_LME4.get(name, ()))] = False
+    np.testing.assert_allclose(intervals[right], expected[right], rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", WRONG_IN_LME4)
+def test_ends_that_differ_from_lme4s_are_where_the_deviance_has_risen(name):
+    model = fitted_model(f"reference/{name}")
+    brute = ConstrainedOracle(model)
+    estimates = model.evaluate(model.theta)
+    centre = np.append(estimates.theta, np.log(estimates.sigma))
+    random = np.random.default_rng(5)
+    starts = [centre, *(centre + 0.3 * random.normal(size=(2, centre.size)))]
+    least = brute.minimum(None, None, starts)
+    rise = scipy.stats.chi2.isf(0.05, 1)
+    expected = reference_ends(load_case(name), "confint_profile")
+    intervals = model.confint().to_numpy()
+    for position in WRONG_IN_LME4[name]:
+        for ours, lme4 in zip(intervals[position], expected[position], strict=True):
+            at = brute.minimum(position, ours, starts) - least
+            assert at == pytest.approx(rise, abs=1e-6)
+            if lme4 > 1e-9 or lme4 < 0:
+                off = brute.minimum(position, lme4, starts) - least - rise
+                assert abs(off) > 1e-6
+
+
+@pytest.mark.parametrize("name", WITH_WALD)
+def test_wald_intervals_are_lme4s(name):
+    intervals = fitted_model(f"reference/{name}").confint("wald")
+    expected = reference_ends(load_case(name), "confint_wald")
+    np.testing.assert_allclose(intervals, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_rows_are_named_as_in_lme4():
+    for name in ("sleepstudy", "sleepstudy_zcp", "pastes", "penicillin", "oxboys"):
+        expected = as_list(load_case(name).expected["confint_profile"]["term"])
+        names = parameter_names(fitted_model(f"reference/{name}"))
+        assert [n.replace(" ** ", "^") for n in names] == expected
+
+
+def test_level_and_parameters():
+    model = fitted_model("sleepstudy")
+    full = model.confint(level=0.9)
+    assert list(full.columns) == ["5 %", "95 %"]
+    part = model.confint(level=0.9, parm=["Days", "sigma"])
+    assert list(part.index) == ["sigma", "Days"]
+    np.testing.assert_array_equal(part, full.loc[["sigma", "Days"]])
+    with pytest.raises(ValueError, match="no parameter 'Age'"):
+        model.confint(parm="Age")
+    for level in (0, 1, 95, -0.5):
+        with pytest.raises(ValueError, match="level must be between 0 and 1"):
+            model.confint("wald", level=level)
+    with pytest.raises(ValueError, match="method must be one of profile, wald"):
+        model.confint("exact")
+    with pytest.raises(TypeError, match="seed"):
+        model.confint("wald", seed=1)
+
+
+def test_notes_say_why_an_end_is_a_bound():
+    notes = fitted_model("pastes").confint().attrs["notes"]
+    assert list(notes) == ["sd_(Intercept)|batch"]
+    assert notes["sd_(Intercept)|batch"]["lower"].startswith("zeta does not reach the cutoff")
+    singular = fitted_model("dyestuff2").confint()
+    assert singular.loc["sd_(Intercept)|Batch"].iloc[0] == 0
+    assert "at the parameter's bound" in str(singular.attrs["notes"])
+    undetermined = fitted_model("golden/singular_all_zero").confint()
+    assert list(undetermined.loc["cor_time.(Intercept)|id"]) == [-1, 1]
+
+
+def test_intervals_widen_with_the_level():
+    for name in ("sleepstudy", "machines", "penicillin"):
+        model = fitted_model(name)
+        narrow, wide = model.confint(level=0.8), model.confint(level=0.999)
+        assert (wide.iloc[:, 0] <= narrow.iloc[:, 0]).all()
+        assert (wide.iloc[:, 1] >= narrow.iloc[:, 1]).all()
+
+
+@pytest.mark.parametrize("method", ["satterthwaite", "kenward-roger"])
+def test_t_intervals(method):
+    model = fitted_model("reference/sleepstudy")
+    table = load_case("sleepstudy").expected[method.replace("-", "_")]
+    try:
+        intervals = model.confint(method)
+    except (ImportError, NotImplementedError):
+        pytest.skip(f"{method} degrees of freedom are not there")
+    assert intervals.iloc[:4].isna().all(axis=None)
+    quantile = scipy.stats.t.isf(0.025, as_array(table["df"]))
+    estimate, error = (as_array(table[key]) for key in ("Estimate", "Std. Error"))
+    expected = np.column_stack([estimate - quantile * error, estimate + quantile * error])
+    np.testing.assert_allclose(intervals.loc[["(Intercept)", "Days"]], expected, rtol=1e-4)
+    by_statsmodels_name = model.conf_int(0.05)
+    assert list(by_statsmodels_name.index) == ["(Intercept)", "Days"]
+
+
+def test_bootstrap_hands_its_options_on(monkeypatch):
+    model = fitted_model("sleepstudy")
+    names = parameter_names(model)
+    asked = {}
+
+    class Replicates:
+        def confint(self, kind, level):
+            asked.update(interval=kind, level=level)
+            return pd.DataFrame({"lower": 0.0, "upper": 1.0}, index=names)
+
+    def bootstrap(model, **options):
+        asked.update(options)
+        return Replicates()
+
+    module = types.ModuleType("bootstrap")
+    module.bootstrap = bootstrap
+    monkeypatch.setitem(__import__("sys").modules, "crossnest.inference.bootstrap", module)
+    intervals = model.confint("bootstrap", 0.9, "beta_", n=20, seed=1, interval="basic")
+    assert asked == {"interval": "basic", "level": 0.9, "n": 20, "seed": 1}
+    assert list(intervals.index) == ["(Intercept)", "Days"]
+
+
+def test_no_fixed_effects():
+    intervals = fitted_model("no_fixed").confint()
+    assert list(intervals.index) == ["sd_(Intercept)|Subject", "sigma"]
+    assert (intervals.iloc[:, 0] < intervals.iloc[:, 1]).all()
