@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, module) {
   bind_kernels(module);
   bind_fit(module);
   bind_problem(module);
+  bind_refits(module);
 }
