@@ -143,7 +143,7 @@ std::vector<double> MomentEquations::solve(const CrossProducts& A) const {
   moments(count) = A.border_border().back();
   const VectorXd covariance = equations_.solve(moments);
   const double residual =
-      std::max(covariance(count), 0.05 * moments(count) / static_cast<double>(A.n()));
+      std::max(covariance(count), moments(count) / (kLarge * static_cast<double>(A.n())));
 
   std::vector<double> theta(at(criterion_.parameters()));
   Eigen::Index p = 0;

@@ -11,8 +11,8 @@
 #include <mutex>
 #include <thread>
 
-#include "crossnest/responses.hpp"
 #include "crossnest/moments.hpp"
+#include "crossnest/responses.hpp"
 
 namespace crossnest {
 
@@ -119,7 +119,9 @@ RefitStatus Worker::verdict(const Optimum& optimum) const {
 void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const bool reml = shared_.options.reml;
   const Index rank = coordinates_.rank();
-  out.objective[at(r)] = criterion_.objective(optimum.theta.data(), Scale::internal, reml);
+  out.objective[at(r)] = optimum.objective;
+  if (!criterion_.is_at(optimum.theta))
+    criterion_.objective(optimum.theta.data(), Scale::internal, reml);
   const std::vector<double> theta = criterion_.to_user(optimum.theta.data());
   std::copy(theta.begin(), theta.end(),
             out.theta.begin() + static_cast<std::ptrdiff_t>(at(r) * theta.size()));

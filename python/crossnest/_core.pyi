@@ -20,6 +20,15 @@ class _Block(TypedDict):
     nonzeros: int
     bytes: int
 
+class _Refits(TypedDict):
+    objective: _Array
+    theta: _Array
+    beta: _Array
+    errors: _Array
+    sigma: _Array
+    evaluations: NDArray[np.int32]
+    status: NDArray[np.uint8]
+
 class Fit:
     @property
     def theta(self) -> _Array: ...
@@ -103,5 +112,13 @@ class Problem:
     def estimates(self, theta: ArrayLike, reml: bool) -> Fit: ...
     def set_response(self, y: _Array) -> None: ...
 
+def refit_many(
+    problem: Problem,
+    Y: _Array,
+    reml: bool,
+    start: ArrayLike | None = None,
+    threads: int = 0,
+    control: Mapping[str, Any] = ...,
+) -> _Refits: ...
 def install_kernels(capsules: Mapping[str, object] | None) -> None: ...
 def kernels() -> str: ...
