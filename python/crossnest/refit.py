@@ -119,11 +119,8 @@ def refit_many(
     ValueError
         If `n_jobs` is not positive.
     """
-    columns = Y.columns if isinstance(Y, pd.DataFrame) else None
-    values = _responses(model, Y)
-    if columns is None:
-        columns = pd.RangeIndex(values.shape[1])
-    return replace(refit_columns(model, values, n_jobs), columns=columns)
+    fits = refit_columns(model, _responses(model, Y), n_jobs)
+    return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
 
 
 def refit_columns(

@@ -143,7 +143,7 @@ class Bootstrap:
     @cached_property
     def _acceleration(self) -> pd.Series[float]:
         """(c,) accelerations of BCa intervals, by the jackknife."""
-        values = pd.DataFrame(_jackknife(self.model, self._statistic))
+        values = pd.DataFrame(list(_jackknife(self.model, self._statistic)))
         left = values.mean() - values
         with np.errstate(divide="ignore", invalid="ignore"):
             acceleration = (left**3).sum() / (6 * (left**2).sum() ** 1.5)

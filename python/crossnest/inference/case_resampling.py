@@ -76,9 +76,8 @@ class CaseScheme:
         codes: dict[int, IntArray] = {}
         for j in self.order:
             factor = self.design.factors[j]
-            rows, taken, unit = _draw_units(
-                rng, rows, unit, factor.codes[rows], factor.name in self.resampled
-            )
+            own = factor.codes[rows].astype(np.intp)
+            rows, taken, unit = _draw_units(rng, rows, unit, own, factor.name in self.resampled)
             codes = {held: old[taken] for held, old in codes.items()} | {j: unit}
         if ROWS in self.resampled:
             rows, taken, _ = _draw_units(rng, rows, unit, np.arange(len(rows)), True)

@@ -68,7 +68,7 @@ class _OneByOne(ABC):
 
     @cached_property
     def _marginal(self) -> FloatArray:
-        """y - X beta - offset, (n,)."""
+        """The response less its fixed part, (n,)."""
         return self.model.design.y - self._fixed
 
     @cached_property
@@ -101,8 +101,8 @@ class ResidualScheme(_OneByOne):
                 pieces[t] = drawn[:, first : first + k].ravel()
                 first += k
         residuals = self._residuals[rng.integers(self.model.nobs, size=self.model.nobs)]
-        product: FloatArray = self._Z @ np.concatenate(pieces)
-        return product + residuals / self._root_weights
+        deviation: FloatArray = self._Z @ np.concatenate(pieces) + residuals / self._root_weights
+        return deviation
 
     @cached_property
     def _Z(self) -> scipy.sparse.csr_array[Any, tuple[int, int]]:
@@ -178,8 +178,9 @@ class WildScheme(_OneByOne):
         leverage = (np.linalg.qr(X)[0] ** 2).sum(axis=1)
         left = np.maximum(1 - leverage, 0)
         divisor = np.sqrt(left) if self.correction == "hc2" else left
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(left > 1e-10, self._marginal / divisor, 0.0)
+        corrected: FloatArray = np.zeros_like(divisor)
+        np.divide(self._marginal, divisor, out=corrected, where=left > 1e-10)
+        return corrected
 
 
 # ---------------------------------------------------------------------- random effect blocks
@@ -213,8 +214,9 @@ class BlockScheme(_OneByOne):
         within = (rng.random(len(groups)) * sizes[source[groups]]).astype(np.intp)
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         at = np.concatenate(rows)[starts[source[groups]] + within]
-        deviation: FloatArray = (self._columns * drawn[groups]).sum(axis=1)
-        return deviation + residuals[at] / self._root_weights
+        between = (self._columns * drawn[groups]).sum(axis=1)
+        deviation: FloatArray = between + residuals[at] / self._root_weights
+        return deviation
 
     @cached_property
     def _codes(self) -> IntArray:
