@@ -2,13 +2,6 @@
 
 #include "py_problem.hpp"
 
-namespace {
-
-using crossnest::Fit;
-using crossnest::Index;
-using crossnest::Problem;
-
-// A float64 array that can be used where it lies; never a copy.
 py::array_t<double> doubles(const py::handle& object, const std::string& name,
                             py::ssize_t dimensions) {
   if (!py::isinstance<py::array_t<double>>(object))
@@ -22,18 +15,37 @@ py::array_t<double> doubles(const py::handle& object, const std::string& name,
   return array;
 }
 
+bool interrupted() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+crossnest::OptimizerOptions optimizer_options(const py::dict& control) {
+  crossnest::OptimizerOptions options;
+  for (const auto& item : control) {
+    const auto name = item.first.cast<std::string>();
+    if (name == "tolerance")
+      options.tolerance = item.second.cast<double>();
+    else if (name == "max_evaluations")
+      options.max_evaluations = item.second.cast<int>();
+    else
+      throw py::value_error("unknown option of the optimizer: " + name);
+  }
+  return options;
+}
+
+namespace {
+
+using crossnest::Fit;
+using crossnest::Index;
+using crossnest::Problem;
+
 py::array_t<double> vector_of(const py::handle& object, const std::string& name, Index n) {
   auto array = doubles(object, name, 1);
   if (array.shape(0) != n)
     throw py::value_error(name + " has " + std::to_string(array.shape(0)) + " values for " +
                           std::to_string(n) + " observations");
   return array;
-}
-
-// Runs Python's signal handlers; true when one raised (Ctrl-C).
-bool interrupted() {
-  const py::gil_scoped_acquire gil;
-  return PyErr_CheckSignals() != 0;
 }
 
 crossnest::TailKind tail_kind(const std::string& name) {
@@ -121,20 +133,6 @@ py::tuple gradient(PyProblem& self, const Theta& theta, bool reml) {
     return problem.gradient(theta, reml, gradient);
   });
   return py::make_tuple(value, array_of(gradient));
-}
-
-crossnest::OptimizerOptions optimizer_options(const py::dict& control) {
-  crossnest::OptimizerOptions options;
-  for (const auto& item : control) {
-    const auto name = item.first.cast<std::string>();
-    if (name == "tolerance")
-      options.tolerance = item.second.cast<double>();
-    else if (name == "max_evaluations")
-      options.max_evaluations = item.second.cast<int>();
-    else
-      throw py::value_error("unknown option of the optimizer: " + name);
-  }
-  return options;
 }
 
 PyFit fit(const std::shared_ptr<PyProblem>& self, bool reml, const py::object& start,

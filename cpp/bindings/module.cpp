@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, module) {
   bind_fit(module);
   bind_problem(module);
   bind_profile(module);
+  bind_refits(module);
 }

@@ -8,6 +8,14 @@
 #include "crossnest/problem.hpp"
 #include "pybind11.hpp"
 
+/// A float64 array that can be used where it lies; never a copy.
+py::array_t<double> doubles(const py::handle& object, const std::string& name,
+                            py::ssize_t dimensions);
+/// The options of the optimizer as Python names them.
+crossnest::OptimizerOptions optimizer_options(const py::dict& control);
+/// Runs Python's signal handlers; true when one raised (Ctrl-C).
+bool interrupted();
+
 /// A Problem, the arrays it looks at, and a lock: calls from several threads take turns.
 class PyProblem {
  public:

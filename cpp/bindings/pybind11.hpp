@@ -15,6 +15,7 @@ void bind_kernels(py::module_& module);
 void bind_fit(py::module_& module);
 void bind_problem(py::module_& module);
 void bind_profile(py::module_& module);
+void bind_refits(py::module_& module);
 
 /// The kernels that problems made from now on will use.
 crossnest::DenseKernels current_kernels();

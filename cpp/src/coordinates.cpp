@@ -201,12 +201,25 @@ void Coordinates::set_response(const Design& design, ThreadPool& pool) {
   });
   variation_ = xy(r);
   beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
-  if (intercept_ >= 0) beta0_(0) += mean_y_ / (S_(0, 0) * design.X[intercept_ * n]);
+  if (intercept_ >= 0) beta0_(0) += mean_y_ / constant(design);
   scale_ = 1.0;
 }
 
+void Coordinates::set_response(const Eigen::VectorXd& beta0, double scale) {
+  beta0_ = beta0;
+  scale_ = scale;
+}
+
+double Coordinates::constant(const Design& design) const {
+  return intercept_ < 0 ? 0.0 : S_(0, 0) * design.X[intercept_ * design.n];
+}
+
+bool Coordinates::varies(double residual_sum_of_squares, double variation) {
+  return residual_sum_of_squares > kConstant * kConstant * 1e4 * variation;
+}
+
 void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
-  if (!(residual_sum_of_squares > kConstant * kConstant * 1e4 * variation_))
+  if (!varies(residual_sum_of_squares, variation_))
     throw FitError(
         "the response is constant or fitted exactly by the fixed effects: there is no variation "
         "left "

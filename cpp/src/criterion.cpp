@@ -12,6 +12,7 @@ namespace crossnest {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
+constexpr double kSingular = 1e-4;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -427,6 +428,13 @@ void Criterion::average_information(double* information) {
 void Criterion::normalize(double* theta) const {
   for (std::size_t t = 0; t < structures_.size(); ++t)
     structures_[t]->normalize(theta + first_parameter_[t]);
+}
+
+bool Criterion::is_singular(int term, const double* internal) const {
+  const int first = first_parameter(term), last = first + structure(term).parameters();
+  for (int a = first; a < last; ++a)
+    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular) return true;
+  return false;
 }
 
 std::vector<std::vector<double>> Criterion::other_starts() const {

@@ -270,6 +270,21 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
           border_border_[static_cast<std::size_t>((border_ - 1) * border_ + i)];
 }
 
+void CrossProducts::set_response(const ResponseProducts& response) {
+  const int y = border_ - 1;
+  const double* own = response.Zy.data();
+  for (int t = 0; t < blocks(); ++t) {
+    double* target = z_border_[static_cast<std::size_t>(t)].data() + y * k(t);
+    for (Index level = 0; level < levels(t); ++level, own += k(t), target += k(t) * border_)
+      std::copy_n(own, k(t), target);
+  }
+  for (int i = 0; i < y; ++i)
+    border_border_[static_cast<std::size_t>(y * border_ + i)] =
+        border_border_[static_cast<std::size_t>(i * border_ + y)] =
+            response.Xy[static_cast<std::size_t>(i)];
+  border_border_.back() = response.yy;
+}
+
 void CrossProducts::scale_response(double s) {
   const int y = border_ - 1;
   for (int t = 0; t < blocks(); ++t) {

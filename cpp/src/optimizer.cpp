@@ -31,6 +31,15 @@ constexpr const char* kConverged = "predicted decrease below tolerance";
 
 }  // namespace
 
+void keep_better(Optimum& best, const Optimum& other) {
+  const int evaluations = best.evaluations + other.evaluations;
+  const int gradients = best.gradients + other.gradients;
+  const bool surer = other.converged && !best.converged && other.objective < best.objective + 1e-9;
+  if (other.objective < best.objective - 1e-9 || surer) best = other;
+  best.evaluations = evaluations;
+  best.gradients = gradients;
+}
+
 Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
                      const OptimizerOptions& options, InterruptCheck& interrupt)
     : criterion_(criterion), blocks_(blocks), options_(options), interrupt_(interrupt) {

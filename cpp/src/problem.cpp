@@ -23,10 +23,6 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-// A scale of the random effects below this, in the engine's coordinates, counts as zero (lme4's
-// isSingular uses the same number on the user's scale).
-constexpr double kSingular = 1e-4;
-
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 int thread_count(int asked) {
@@ -34,7 +30,7 @@ int thread_count(int asked) {
   return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-std::size_t memory_limit(std::size_t asked) {
+std::size_t available_memory(std::size_t asked) {
   if (asked > 0) return asked;
 #if defined(_SC_PHYS_PAGES)
   const double bytes =
@@ -45,24 +41,14 @@ std::size_t memory_limit(std::size_t asked) {
 #endif
 }
 
-// Replaces an optimum by another that is better, or as good and sure; counts the work of both.
-void keep_better(Optimum& best, const Optimum& other) {
-  const int evaluations = best.evaluations + other.evaluations;
-  const int gradients = best.gradients + other.gradients;
-  const bool surer = other.converged && !best.converged && other.objective < best.objective + 1e-9;
-  if (other.objective < best.objective - 1e-9 || surer) best = other;
-  best.evaluations = evaluations;
-  best.gradients = gradients;
-}
-
 }  // namespace
 
 Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt)
     : design_(std::move(design)),
       interrupt_(std::move(interrupt)),
       kernels_(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
-      pool_(thread_count(options.threads)),
-      memory_limit_(memory_limit(options.memory_limit)) {
+      memory_limit_(available_memory(options.memory_limit)),
+      pool_(thread_count(options.threads)) {
   design_.validate();
   blocks_ = make_blocks(design_);
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
@@ -138,14 +124,8 @@ Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
                   out.nu * (1.0 + std::log(2.0 * 3.14159265358979323846 * out.pwrss / out.nu));
   out.sigma = std::sqrt(out.pwrss / out.nu);
   const std::vector<double> internal = criterion_->to_internal(theta.data());
-  for (std::size_t t = 0; t < design_.terms.size(); ++t) {
-    const int first = criterion_->first_parameter(static_cast<int>(t));
-    bool singular = false;
-    for (int a = first; a < first + criterion_->structure(static_cast<int>(t)).parameters(); ++a)
-      singular |= std::isfinite(criterion_->lower_bounds()[at(a)]) &&
-                  internal[at(a)] - criterion_->lower_bounds()[at(a)] < kSingular;
-    out.singular.push_back(singular);
-  }
+  for (std::size_t t = 0; t < design_.terms.size(); ++t)
+    out.singular.push_back(criterion_->is_singular(static_cast<int>(t), internal.data()));
   return out;
 }
 

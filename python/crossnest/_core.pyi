@@ -31,6 +31,15 @@ class _Curvature(TypedDict):
     jacobian: _Array
     exact: bool
 
+class _Refits(TypedDict):
+    objective: _Array
+    theta: _Array
+    beta: _Array
+    errors: _Array
+    sigma: _Array
+    evaluations: NDArray[np.int32]
+    status: NDArray[np.uint8]
+
 class Fit:
     @property
     def theta(self) -> _Array: ...
@@ -139,5 +148,13 @@ class Profiler:
     def trace(self, parameter: int, cutoff: float) -> tuple[_Array, _Array, str, str]: ...
     def interval(self, parameter: int, cutoff: float) -> tuple[float, float, str, str]: ...
 
+def refit_many(
+    problem: Problem,
+    Y: _Array,
+    reml: bool,
+    start: ArrayLike | None = None,
+    threads: int = 0,
+    control: Mapping[str, Any] = ...,
+) -> _Refits: ...
 def install_kernels(capsules: Mapping[str, object] | None) -> None: ...
 def kernels() -> str: ...

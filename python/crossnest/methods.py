@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from .inference.ddf import Ddf
     from .model import LinearMixedModel
     from .prediction import Interval, NewLevels
+    from .refit import RefitMany
     from .tidying import Effects
 
 
@@ -59,3 +61,21 @@ class ResultMethods:
         from .tidying import augment
 
         return augment(self._model, newdata)
+
+    def refit_many(self, Y: ArrayLike | pd.DataFrame, n_jobs: int | None = None) -> RefitMany:
+        """Fit the same model to many responses; see `crossnest.refit.refit_many`."""
+        from .refit import refit_many
+
+        return refit_many(self._model, Y, n_jobs)
+
+    def simulate(
+        self,
+        n: int = 1,
+        seed: int | None = None,
+        re: Literal["new", "conditional"] = "new",
+        newdata: Any = None,
+    ) -> pd.DataFrame:
+        """Draw responses from the model; see `crossnest.simulation.simulate`."""
+        from .simulation import simulate
+
+        return simulate(self._model, n, seed, re, newdata)

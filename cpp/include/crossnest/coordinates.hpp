@@ -51,6 +51,13 @@ class Coordinates {
   double scale() const { return scale_; }
   /// Sets s from y'Wy of the residuals. Throws FitError when X fits the response exactly.
   void set_scale(double residual_sum_of_squares, Index n);
+  /// Whether a response has variation left: its residual sum of squares is more than rounding of
+  /// its variation (the sum of squares about its mean).
+  static bool varies(double residual_sum_of_squares, double variation);
+  /// The first column of X~ where that is constant, else 0.
+  double constant(const Design& design) const;
+  /// Takes beta0 and s of a response read elsewhere (see ResponseReader).
+  void set_response(const Eigen::VectorXd& beta0, double scale);
   /// Finds beta0 for another response with the same X.
   void set_response(const Design& design, ThreadPool& pool);
 

@@ -56,6 +56,14 @@ class Criterion {
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;
 
+  /// Whether the last objective() call was for this theta in the engine's coordinates.
+  bool is_at(const std::vector<double>& internal) const {
+    return scale_ == Scale::internal && internal == theta_;
+  }
+  /// Whether a term's lambda is singular at a theta in the engine's coordinates: a scale below
+  /// 1e-4 (lme4's isSingular uses the same number on the user's scale).
+  bool is_singular(int term, const double* internal) const;
+
   const CovarianceStructure& structure(int term) const {
     return *structures_[static_cast<std::size_t>(term)];
   }

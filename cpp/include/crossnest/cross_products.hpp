@@ -6,6 +6,7 @@
 #include "crossnest/blocks.hpp"
 #include "crossnest/coordinates.hpp"
 #include "crossnest/interrupt.hpp"
+#include "crossnest/responses.hpp"
 #include "crossnest/thread_pool.hpp"
 
 namespace crossnest {
@@ -38,6 +39,8 @@ class CrossProducts {
   /// Recomputes what depends on the response: Z'Wy, X'Wy, y'Wy. Same rows, another y.
   void set_response(const Design& design, const std::vector<Block>& blocks,
                     const Coordinates& coordinates, ThreadPool& pool);
+  /// Takes the products of a response read elsewhere, already divided by s.
+  void set_response(const ResponseProducts& response);
   /// Divides the response by s (see Coordinates::scale()).
   void scale_response(double s);
 

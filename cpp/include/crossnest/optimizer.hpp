@@ -31,6 +31,9 @@ struct Optimum {
   std::string message;
 };
 
+/// Replaces an optimum by another that is better, or as good and sure; counts the work of both.
+void keep_better(Optimum& best, const Optimum& other);
+
 /// Minimizes the criterion from `start` (engine's coordinates).
 ///
 /// Scales only: Newton's method with the average-information matrix in log theta, each step capped

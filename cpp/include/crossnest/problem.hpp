@@ -65,6 +65,14 @@ class Problem {
   const std::vector<Block>& blocks() const { return blocks_; }
   const Structure& structure() const { return *structure_; }
   const Criterion& criterion() const { return *criterion_; }
+  const Coordinates& coordinates() const { return *coordinates_; }
+  const CrossProducts& cross_products() const { return *A_; }
+  const DenseKernels& kernels() const { return kernels_; }
+  int threads() const { return pool_.size(); }
+  /// Bytes the factor may take; 0 where that is not known.
+  std::size_t memory_limit() const { return memory_limit_; }
+  /// Throws std::invalid_argument unless theta is one of the model's, on the user's scale.
+  void check(const std::vector<double>& theta) const;
   /// The kept columns of X, increasing.
   const std::vector<Index>& pivot() const { return coordinates_->pivot(); }
 
@@ -104,7 +112,6 @@ class Problem {
   void set_response(const double* y);
 
  private:
-  void check(const std::vector<double>& theta) const;
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;
@@ -115,6 +122,7 @@ class Problem {
   Design design_;
   InterruptCheck interrupt_;
   const DenseKernels& kernels_;
+  std::size_t memory_limit_;
   ThreadPool pool_;
   std::vector<Block> blocks_;
   std::unique_ptr<Coordinates> coordinates_;
@@ -123,7 +131,6 @@ class Problem {
   std::unique_ptr<Factor> factor_;
   std::unique_ptr<Criterion> criterion_;
   std::unique_ptr<VarianceDerivatives> derivatives_;  // made when first asked for
-  std::size_t memory_limit_;
 };
 
 }  // namespace crossnest

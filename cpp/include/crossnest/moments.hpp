@@ -1,0 +1,49 @@
+// Moment estimates of theta, for many responses with one Z and X.
+#pragma once
+
+#include <Eigen/Core>
+#include <Eigen/QR>
+#include <vector>
+
+#include "crossnest/criterion.hpp"
+#include "crossnest/cross_products.hpp"
+
+namespace crossnest {
+
+/// The method of moments known as MINQUE(0): for each term, the products g_i'g_j of the scores
+/// g = Z'Wr of the least-squares residuals r, summed over the levels, and r'Wr are set equal to
+/// their expectations, which are linear in the variances and covariances of the effects and in
+/// sigma^2. In balanced designs this gives the REML estimates where they are not on the boundary.
+/// Rao (1971), J. Multivariate Anal. 1, 257-275.
+///
+/// The equations are the same for every response, and to form them costs about as much as to
+/// evaluate the criterion: worth while for many responses, where moment_start() serves one.
+class MomentEquations {
+ public:
+  /// The blocks and the criterion must outlive the equations.
+  MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
+                  const Criterion& criterion);
+
+  /// theta (engine's coordinates) for the response of these cross-products, with the Z and X of
+  /// those the equations were made from; moved off the boundary.
+  std::vector<double> solve(const CrossProducts& A) const;
+
+ private:
+  /// A covariance that is estimated: between effects i >= j of a block.
+  struct Pair {
+    int block, term;
+    int i, j;
+  };
+
+  void choose_pairs(int block);
+  void add_entry(int s, int t, const double* A, const double* C, Eigen::MatrixXd& products) const;
+  Eigen::MatrixXd products(const CrossProducts& A, const std::vector<Eigen::MatrixXd>& P) const;
+
+  const std::vector<Block>& blocks_;
+  const Criterion& criterion_;
+  std::vector<Pair> pairs_;
+  std::vector<int> first_pair_;                            // blocks + 1
+  Eigen::ColPivHouseholderQR<Eigen::MatrixXd> equations_;  // pairs, then sigma^2
+};
+
+}  // namespace crossnest

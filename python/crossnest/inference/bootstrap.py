@@ -1,0 +1,472 @@
+"""Bootstrap of a fitted model: replicates of its parameters, their bias, errors and intervals."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from ..errors import DesignError
+from ..model import _fit_design
+from ..progress import track
+from ..refit import RefitMany, model_at, refit_columns, thread_count
+from ..simulation import random_stream, seed_or_new, simulator
+from .case_resampling import CaseScheme, highest_groups, without
+from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
+
+if TYPE_CHECKING:
+    from ..design import Design
+    from ..model import LinearMixedModel
+
+__all__ = ["Bootstrap", "bootstrap"]
+
+FloatArray = NDArray[np.float64]
+Kind = Literal["parametric", "residual", "case", "wild", "reb"]
+IntervalKind = Literal["percentile", "basic", "normal", "bca"]
+Statistic = Callable[["LinearMixedModel"], Any]
+
+_KINDS = ("parametric", "residual", "case", "wild", "reb")
+_INTERVALS = ("percentile", "basic", "normal", "bca")
+# Numbers of one chunk of responses: 32 MB.
+_CHUNK = 4_000_000
+# Fewest replicates of a chunk, most of one: so that a bar moves and Ctrl-C is heard.
+_LEAST, _MOST = 64, 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Replicates of a fitted model's parameters or of a statistic of it.
+
+    Attributes
+    ----------
+    kind : str
+        How the data were resampled.
+    resample : str
+        What was resampled, where the kind leaves a choice; else empty.
+    seed : int
+        The seed used: the same seed gives the same replicates.
+    observed : Series
+        (c,) parameters of the fit, or its statistic.
+    replicates : DataFrame
+        (n, c) one row a replicate; NaN where the fit failed or did not converge.
+    failures : DataFrame
+        One row a replicate that is left out: ``replicate``, its row of `replicates`, and
+        ``reason``.
+    n_singular : int
+        Replicates whose fit is on the boundary; they count.
+    model : LinearMixedModel
+        The fitted model.
+    """
+
+    kind: str
+    resample: str
+    seed: int
+    observed: pd.Series[float]
+    replicates: pd.DataFrame
+    failures: pd.DataFrame
+    n_singular: int
+    model: LinearMixedModel = field(repr=False)
+    _statistic: Statistic = field(repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of replicates, failures included."""
+        return len(self.replicates)
+
+    @cached_property
+    def bias(self) -> pd.Series[float]:
+        """(c,) means of the replicates less the observed values."""
+        return self.replicates.mean() - self.observed
+
+    @cached_property
+    def bse(self) -> pd.Series[float]:
+        """(c,) standard deviations of the replicates: bootstrap standard errors."""
+        return self.replicates.std()
+
+    def confint(self, kind: IntervalKind = "percentile", level: float = 0.95) -> pd.DataFrame:
+        """Give confidence intervals, (c, 2), columns named by percent.
+
+        Parameters
+        ----------
+        kind : {"percentile", "basic", "normal", "bca"}
+            ``percentile``: quantiles of the replicates. ``basic``: twice the observed value less
+            the opposite quantiles. ``normal``: the observed value less the bias, plus or minus
+            normal quantiles of the standard error. ``bca``: percentiles corrected for bias and
+            acceleration; the acceleration is that of the jackknife, which leaves out in turn each
+            group of the highest level, or each row where grouping factors are crossed.
+        level : float
+            Coverage.
+
+        Raises
+        ------
+        ValueError
+            If the kind is unknown or the level not between 0 and 1.
+
+        References
+        ----------
+        Davison and Hinkley (1997). Bootstrap Methods and their Application, ch. 5.
+        """
+        if kind not in _INTERVALS:
+            raise ValueError(f"kind must be one of {', '.join(_INTERVALS)}, not {kind!r}")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, not {level!r}")
+        ends = np.array([(1 - level) / 2, (1 + level) / 2])
+        columns = [_interval(self, name, kind, ends) for name in self.observed.index]
+        return pd.DataFrame(columns, index=self.observed.index, columns=_percent_names(ends))
+
+    def __str__(self) -> str:
+        """Give a table of observed values, bias and standard errors, and what to know of it."""
+        name = "random effect block" if self.kind == "reb" else self.kind
+        how = f"{name.capitalize()} bootstrap" + (f" ({self.resample})" if self.resample else "")
+        table = pd.DataFrame({"observed": self.observed, "bias": self.bias, "std. error": self.bse})
+        lines = [
+            f"{how} of `{self.model.formula}`",
+            f"{self.n} replicates, seed {self.seed}",
+            table.to_string(float_format=lambda x: f"{x:.5g}"),
+        ]
+        if self.n_singular:
+            lines.append(f"{self.n_singular} replicates are singular fits")
+        for reason, count in self.failures["reason"].value_counts().items():
+            lines.append(f"{count} replicates left out: {reason}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    @cached_property
+    def _acceleration(self) -> pd.Series[float]:
+        """(c,) accelerations of BCa intervals, by the jackknife."""
+        values = pd.DataFrame(list(_jackknife(self.model, self._statistic)))
+        left = values.mean() - values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            acceleration = (left**3).sum() / (6 * (left**2).sum() ** 1.5)
+        return acceleration.fillna(0.0)
+
+
+# ----------------------------------------------------------------------------------- intervals
+
+
+def _interval(result: Bootstrap, name: str, kind: IntervalKind, ends: FloatArray) -> FloatArray:
+    """Give the ends of one interval."""
+    values = result.replicates[name].dropna().to_numpy()
+    observed = float(result.observed[name])
+    if len(values) < 2:
+        return np.full(2, np.nan)
+    if kind == "normal":
+        centre = observed - float(result.bias[name])
+        return np.asarray(centre + ndtri(ends) * float(result.bse[name]))
+    if kind == "basic":
+        return np.asarray(2 * observed - np.quantile(values, ends[::-1]))
+    if kind == "bca":
+        below = (np.sum(values < observed) + 0.5 * np.sum(values == observed)) / len(values)
+        z0 = ndtri(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
+        z = z0 + ndtri(ends)
+        ends = ndtr(z0 + z / (1 - float(result._acceleration[name]) * z))
+    return np.asarray(np.quantile(values, ends))
+
+
+def _percent_names(ends: FloatArray) -> list[str]:
+    """Name the ends of an interval by percent as R does: ``2.5 %``, ``97.5 %``."""
+    return [f"{np.format_float_positional(100 * x, 3, fractional=False, trim='-')} %" for x in ends]
+
+
+def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mapping[str, float]]:
+    """Give the statistic without each group of the highest level, or each row if crossed."""
+    try:
+        units = highest_groups(model.design)
+    except DesignError:
+        units = np.arange(model.nobs)
+    for unit in range(int(units.max()) + 1):
+        fit = _fit_resampled(model, without(model.design, units == unit))
+        if fit.converged:
+            yield _named(statistic(fit))
+
+
+# ---------------------------------------------------------------------------------- parameters
+
+
+def parameter_names(model: LinearMixedModel) -> list[str]:
+    """Name the parameters: standard deviations and correlations, sigma, fixed effects.
+
+    ``sd_Days|Subject`` and ``cor_Days.(Intercept)|Subject``, in the order of the lower triangle of
+    each term.
+    """
+    names = []
+    for term in model.var_corr.terms:
+        pairs = term.pairs()
+        for j, column in enumerate(term.names):
+            names.append(f"sd_{column}|{term.group}")
+            names += [f"cor_{term.names[r]}.{column}|{term.group}" for r, c in pairs if c == j]
+    return [*names, "sigma", *model.fixef.index]
+
+
+def parameters(model: LinearMixedModel, fits: RefitMany) -> FloatArray:
+    """Give the parameters of R fits, (R, c), in the order of `parameter_names`."""
+    columns: list[FloatArray] = []
+    first = 0
+    for term in model.var_corr.terms:
+        k = len(term.names)
+        factor = np.zeros((len(fits), k, k))
+        for j in range(k):
+            stop = j + 1 if term.diagonal else k
+            factor[:, j:stop, j] = fits.theta[:, first : first + stop - j]
+            first += stop - j
+        norm = np.sqrt((factor**2).sum(axis=2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows = factor / norm[:, :, None]
+        pairs = term.pairs()
+        for j in range(k):
+            columns.append(fits.sigma * norm[:, j])
+            columns += [(rows[:, r] * rows[:, c]).sum(axis=1) for r, c in pairs if c == j]
+    return np.column_stack([*columns, fits.sigma, fits.fixef])
+
+
+def _parameters_of(model: LinearMixedModel) -> pd.Series[float]:
+    """Give the parameters of one fit."""
+    values: list[float] = []
+    for term in model.var_corr.terms:
+        pairs, correlation = term.pairs(), term.correlation
+        for j, sd in enumerate(term.stddev):
+            values += [float(sd), *(float(correlation[r, c]) for r, c in pairs if c == j)]
+    values += [model.sigma, *model.fixef.tolist()]
+    return pd.Series(values, index=parameter_names(model))
+
+
+def _named(value: Any) -> dict[str, float]:
+    """Name the numbers of a statistic: a number, mapping, Series or array."""
+    if isinstance(value, pd.Series | Mapping):
+        return {str(name): float(number) for name, number in value.items()}
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim == 0:
+        return {"statistic": float(array)}
+    return {f"statistic_{j}": float(number) for j, number in enumerate(array.ravel())}
+
+
+# ----------------------------------------------------------------------------------- bootstrap
+
+
+def bootstrap(
+    model: LinearMixedModel,
+    n: int = 1000,
+    kind: Kind = "parametric",
+    resample: Sequence[str] | str | None = None,
+    seed: int | None = None,
+    n_jobs: int | None = None,
+    statistic: Statistic | None = None,
+    progress: bool = True,
+) -> Bootstrap:
+    """Refit a model to resampled data.
+
+    Replicate i depends on the seed and i alone, not on `n_jobs` or `n`. A fit that fails or does
+    not converge leaves a row of NaN and is listed in `Bootstrap.failures`.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    n : int
+        Number of replicates.
+    kind : {"parametric", "residual", "case", "wild", "reb"}
+        ``parametric``: responses drawn from the model. ``residual``: random effects and residuals
+        drawn from the predicted ones, centred and reflated. ``case``: groups, or rows within
+        them, drawn with replacement. ``wild``: the marginal residuals of each independent group
+        times a random number. ``reb``: random effect block bootstrap, for one grouping factor.
+    resample : str or sequence of str, optional
+        For ``case`` the levels drawn: names of grouping factors, which must be nested, and
+        ``"rows"``; the highest grouping factor if not given. For ``wild`` the correction of the
+        residuals, ``"hc2"`` (if not given) or ``"hc3"``. For ``reb`` the type: ``"0"``, or ``"1"``
+        (if not given), which scales effects and residuals to the estimated variances.
+    seed : int, optional
+        Where the random numbers start; a new one if not given.
+    n_jobs : int, optional
+        Threads; those of the model's `Control` if not given.
+    statistic : callable, optional
+        A function of the refitted `LinearMixedModel` that gives a number, mapping, Series or
+        array. By default all parameters: standard deviations and correlations of the random
+        effects, sigma, fixed effects.
+    progress : bool
+        Whether to show a progress bar on a terminal or in a notebook.
+
+    Raises
+    ------
+    DesignError
+        If the grouping factors are crossed and the kind needs independent groups.
+    ValueError
+        If an option is unknown.
+
+    References
+    ----------
+    Loy and Korobova (2023). Bootstrapping clustered data in R using lmeresampler. R Journal 14(4);
+    the papers of each kind stand with it in `crossnest.inference.resampling` and
+    `crossnest.inference.case_resampling`.
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    seed = seed_or_new(seed)
+    observe = statistic or _parameters_of
+    observed = pd.Series(_named(observe(model)), dtype=np.float64)
+    if kind == "case":
+        cases = CaseScheme.of(model.design, resample)
+        names = [model.design.factors[j].name for j in cases.order]
+        choice = ", ".join(name for name in [*names, "rows"] if name in cases.resampled)
+        done = _case_replicates(model, cases, n, seed, n_jobs, observe, progress)
+    else:
+        scheme, choice = _response_scheme(model, kind, resample)
+        done = _response_replicates(model, scheme, n, seed, n_jobs, statistic, progress)
+    return Bootstrap(
+        kind=kind,
+        resample=choice,
+        seed=seed,
+        observed=observed,
+        replicates=done.frame(list(observed.index)),
+        failures=pd.DataFrame(done.failures, columns=["replicate", "reason"]),
+        n_singular=done.n_singular,
+        model=model,
+        _statistic=observe,
+    )
+
+
+@dataclass
+class _Replicates:
+    """Replicates as they come: values by name, what failed, and how many are singular."""
+
+    values: list[Mapping[str, float] | FloatArray]
+    failures: list[tuple[int, str]]
+    n_singular: int = 0
+
+    def frame(self, names: list[str]) -> pd.DataFrame:
+        rows = np.full((len(self.values), len(names)), np.nan)
+        for row, values in zip(rows, self.values, strict=True):
+            if isinstance(values, Mapping):
+                row[:] = [values.get(name, np.nan) for name in names]
+            else:
+                row[:] = values
+        return pd.DataFrame(rows, columns=names)
+
+
+def _response_scheme(
+    model: LinearMixedModel, kind: Kind, resample: Sequence[str] | str | None
+) -> tuple[ResponseScheme, str]:
+    """Give what draws the responses of a kind, and the choice made for it."""
+    if kind in ("parametric", "residual"):
+        if resample is not None:
+            raise ValueError(f"resample is for other kinds than {kind!r}, which has no choice")
+        return (simulator(model) if kind == "parametric" else ResidualScheme(model)), ""
+    choices = ("hc2", "hc3") if kind == "wild" else ("1", "0")
+    choice = choices[0] if resample is None else resample
+    if choice not in choices:
+        raise ValueError(f"resample of {kind!r} must be one of {', '.join(choices)}: {resample!r}")
+    if kind == "wild":
+        correction = cast(Literal["hc2", "hc3"], choice)
+        return WildScheme(model, correction, highest_groups(model.design)), correction
+    if len(model.design.factors) > 1:
+        names = ", ".join(factor.name for factor in model.design.factors)
+        raise DesignError(f"the random effect block bootstrap is for one grouping factor: {names}")
+    return BlockScheme(model, choice == "1"), f"type {choice}"
+
+
+def _response_replicates(
+    model: LinearMixedModel,
+    scheme: ResponseScheme,
+    n: int,
+    seed: int,
+    n_jobs: int | None,
+    statistic: Statistic | None,
+    progress: bool,
+) -> _Replicates:
+    """Draw responses and fit them, a chunk at a time."""
+    done = _Replicates([], [])
+    theta = np.asarray(model._fit.theta)
+    chunk = int(np.clip(_CHUNK // model.nobs, _LEAST, _MOST))
+    for first in track(range(0, n, chunk), f"{model.formula}: bootstrap", progress):
+        Y = scheme.draw(seed, first, min(chunk, n - first))
+        fits = refit_columns(model, Y, n_jobs, theta)
+        usable = fits.usable
+        done.n_singular += int(np.sum(fits.status == "singular"))
+        at = np.flatnonzero(~usable)
+        done.failures += [(first + int(i), str(fits.reason[i])) for i in at]
+        if statistic is None:
+            done.values += list(np.where(usable[:, None], parameters(model, fits), np.nan))
+            continue
+        for i, theta_i in enumerate(fits.theta):
+            fitted = statistic(model_at(model, Y[:, i].copy(), theta_i)) if usable[i] else {}
+            done.values.append(_named(fitted))
+    return done
+
+
+def _case_replicates(
+    model: LinearMixedModel,
+    cases: CaseScheme,
+    n: int,
+    seed: int,
+    n_jobs: int | None,
+    statistic: Statistic,
+    progress: bool,
+) -> _Replicates:
+    """Draw designs and fit each, on several threads; the engine works without the GIL."""
+
+    def replicate(i: int) -> tuple[Mapping[str, float], str, bool]:
+        try:
+            fit = _fit_resampled(model, cases.draw(random_stream(seed, i)))
+        except DesignError as error:
+            return {}, str(error).rpartition("`: ")[2], False
+        lost = [name for name in model.fixef.index if name not in fit.fixef.index]
+        if lost:
+            return {}, f"fixed effects cannot be estimated: {', '.join(lost)}", False
+        if not fit.converged:
+            return {}, "the optimizer stopped before the minimum", False
+        return _named(statistic(fit)), "", fit.is_singular
+
+    done = _Replicates([], [])
+    threads = thread_count(model, n_jobs) or os.cpu_count() or 1
+    results = _in_threads(replicate, n, threads)
+    steps = track(results, f"{model.formula}: bootstrap", progress, total=n)
+    for i, (values, reason, singular) in enumerate(steps):
+        done.values.append(values)
+        done.n_singular += singular
+        if reason:
+            done.failures.append((i, reason))
+    return done
+
+
+def _in_threads(work: Callable[[int], Any], n: int, threads: int) -> Iterator[Any]:
+    """Give work(0), ..., work(n - 1) in order; an interrupt leaves no work queued."""
+    executor = ThreadPoolExecutor(threads)
+    try:
+        running: list[Future[Any]] = []
+        for i in range(n):
+            running.append(executor.submit(work, i))
+            if len(running) >= 8 * threads:
+                yield _result(running.pop(0))
+        for one in running:
+            yield _result(one)
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(future: Future[Any]) -> Any:
+    """Wait for a result; Ctrl-C is heard within a twentieth of a second."""
+    while not future.done():
+        wait([future], timeout=0.05, return_when=FIRST_COMPLETED)
+    return future.result()
+
+
+def _fit_resampled(model: LinearMixedModel, design: Design) -> LinearMixedModel:
+    """Fit a design of the same model, from the model's theta."""
+    control = replace(model.control, threads=1)
+    theta = np.asarray(model._fit.theta)
+    fit = _fit_design(design, model.reml, theta, control, model.labels)
+    if fit.converged and not fit.is_singular:
+        return fit
+    again = _fit_design(design, model.reml, None, control, model.labels, fit._engine)
+    better = again.objective < fit.objective - 1e-9 or (again.converged and not fit.converged)
+    return again if better else fit

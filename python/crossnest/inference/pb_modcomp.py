@@ -1,0 +1,227 @@
+"""Likelihood-ratio test of two models by parametric bootstrap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from ..errors import DesignError
+from ..model import _fit_design
+from ..progress import track
+from ..refit import refit_columns
+from ..simulation import seed_or_new, simulator
+
+if TYPE_CHECKING:
+    from ..design import Design
+    from ..model import LinearMixedModel
+    from .tables import TestTable
+
+__all__ = ["BootstrapTest", "pb_modcomp"]
+
+FloatArray = NDArray[np.float64]
+
+_CHUNK = 4_000_000  # numbers of one chunk of responses: 32 MB
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapTest:
+    """A likelihood-ratio test whose reference distribution is simulated.
+
+    Attributes
+    ----------
+    statistic : float
+        t, the difference of the deviances of the small and the large model.
+    df : int
+        Difference of their numbers of parameters.
+    pvalue : float
+        (1 + #{t* >= t}) / (1 + n_used).
+    error : float
+        Monte Carlo standard error of the p-value.
+    table : TestTable
+        ``LRT``: p by chi-squared. ``PBtest``: by the bootstrap. ``Bartlett``: t times df / mean(t*)
+        by chi-squared. ``Gamma``: by the gamma distribution of mean and variance of t*. The moments
+        are of the positive t*, as in pbkrtest.
+    reference : (n,) array
+        t*, NaN where a fit failed.
+    n_used : int
+        Replicates that count; the fits of the others failed or did not converge.
+    n_extreme : int
+        #{t* >= t}.
+    seed : int
+        The seed used.
+    large, small : str
+        The formulas.
+    """
+
+    statistic: float
+    df: int
+    pvalue: float
+    error: float
+    table: TestTable = field(repr=False)
+    reference: FloatArray = field(repr=False)
+    n_used: int
+    n_extreme: int
+    seed: int
+    large: str
+    small: str
+
+    def __str__(self) -> str:
+        """Give the table as pbkrtest prints it."""
+        return self.table.to_text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str | None:
+        html: str | None = self.table._repr_html_()
+        return html
+
+
+def pb_modcomp(
+    large: LinearMixedModel,
+    small: LinearMixedModel,
+    n: int = 1000,
+    seed: int | None = None,
+    n_jobs: int | None = None,
+    progress: bool = True,
+) -> BootstrapTest:
+    """Test a model against a larger one by the parametric bootstrap of the likelihood ratio.
+
+    Responses are drawn from the small model, fitted by maximum likelihood, and both models are
+    fitted to each. Models fitted by REML are fitted by maximum likelihood first.
+
+    Parameters
+    ----------
+    large, small : LinearMixedModel
+        Models of the same data, the small one nested in the large one.
+    n : int
+        Number of replicates.
+    seed : int, optional
+        Where the random numbers start; a new one if not given.
+    n_jobs : int, optional
+        Threads; those of the model's `Control` if not given.
+    progress : bool
+        Whether to show a progress bar on a terminal or in a notebook.
+
+    Raises
+    ------
+    DesignError
+        If the models were fitted to different data.
+    ValueError
+        If the large model does not have more parameters, or `n` is not positive.
+
+    References
+    ----------
+    Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods for
+    tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
+    """
+    _check_same_data(large.design, small.design)
+    df = large.npar - small.npar
+    if df < 1:
+        raise ValueError(
+            f"the large model `{large.formula}` must have more parameters than the small one "
+            f"`{small.formula}`: {large.npar} are not more than {small.npar}"
+        )
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    seed = seed_or_new(seed)
+    large, small = _by_ml(large), _by_ml(small)
+    observed = max(small.objective - large.objective, 0.0)
+    reference = _reference(large, small, n, seed, n_jobs, progress)
+    used = reference[np.isfinite(reference)]
+    # What rounding tells apart is a tie.
+    extreme = int(np.sum(used >= observed - 1e-8))
+    pvalue = (1 + extreme) / (1 + len(used))
+    return BootstrapTest(
+        statistic=observed,
+        df=df,
+        pvalue=pvalue,
+        error=float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1))),
+        table=_table(large, small, observed, df, pvalue, used, n, extreme),
+        reference=reference,
+        n_used=len(used),
+        n_extreme=extreme,
+        seed=seed,
+        large=large.formula,
+        small=small.formula,
+    )
+
+
+def _by_ml(model: LinearMixedModel) -> LinearMixedModel:
+    if not model.reml:
+        return model
+    return _fit_design(model.design, False, None, model.control, model.labels, model._engine)
+
+
+def _reference(
+    large: LinearMixedModel,
+    small: LinearMixedModel,
+    n: int,
+    seed: int,
+    n_jobs: int | None,
+    progress: bool,
+) -> FloatArray:
+    """Simulate the statistic under the small model, (n,); NaN where a fit failed."""
+    source = simulator(small)
+    chunk = int(np.clip(_CHUNK // small.nobs, 64, 2000))
+    parts = []
+    for first in track(range(0, n, chunk), "parametric bootstrap", progress):
+        Y = source.draw(seed, first, min(chunk, n - first))
+        fits = [refit_columns(m, Y, n_jobs, np.asarray(m._fit.theta)) for m in (large, small)]
+        statistic = np.maximum(fits[1].objective - fits[0].objective, 0.0)
+        parts.append(np.where(fits[0].usable & fits[1].usable, statistic, np.nan))
+    return np.concatenate(parts)
+
+
+def _table(
+    large: LinearMixedModel,
+    small: LinearMixedModel,
+    t: float,
+    df: int,
+    pvalue: float,
+    used: FloatArray,
+    n: int,
+    extreme: int,
+) -> TestTable:
+    """Put the tests side by side."""
+    from .tables import TestTable
+
+    positive = used[used > 0]
+    mean, variance = (positive.mean(), positive.var(ddof=1)) if len(positive) > 1 else (np.nan,) * 2
+    bartlett = t * df / mean
+    rows = {
+        "LRT": (t, df, scipy.special.chdtrc(df, t)),
+        "PBtest": (t, np.nan, pvalue),
+        "Bartlett": (bartlett, df, scipy.special.chdtrc(df, bartlett)),
+        "Gamma": (t, np.nan, scipy.special.gammaincc(mean**2 / variance, t * mean / variance)),
+    }
+    left_out = f"; {n - len(used)} left out, their fits failed" if len(used) < n else ""
+    error = float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1)))
+    heading = (
+        f"Parametric bootstrap test; samples: {n}; extremes: {extreme}{left_out}\n"
+        f"large: {large.formula}\nsmall: {small.formula}\n"
+        f"Monte Carlo standard error of the p-value: {error:.2g}\n"
+    )
+    columns = ["Chisq", "Df", "Pr(>Chisq)"]
+    return TestTable(list(rows.values()), heading, index=list(rows), columns=columns)
+
+
+def _check_same_data(large: Design, small: Design) -> None:
+    """Refuse models of other responses, weights or offsets."""
+    if large.n != small.n:
+        raise DesignError(f"the models were fitted to different data: {large.n} and {small.n} rows")
+    held = {
+        "responses": (large.y, small.y),
+        "weights": tuple(_or(d.weights, 1.0, d.n) for d in (large, small)),
+        "offsets": tuple(_or(d.offset, 0.0, d.n) for d in (large, small)),
+    }
+    for what, (one, other) in held.items():
+        if not np.array_equal(one, other):
+            raise DesignError(f"the models were fitted to different data: their {what} differ")
+
+
+def _or(values: FloatArray | None, default: float, n: int) -> FloatArray:
+    return np.full(n, default) if values is None else values
