@@ -70,6 +70,7 @@ def test_json(capsys, tmp_path):
     assert written["theta"] == pytest.approx(model.theta.to_dict())
     assert [row["term"] for row in written["fixef"]] == ["(Intercept)", "Days"]
     assert written["fixef"][1]["std_error"] == pytest.approx(model.bse["Days"])
+    assert written["fixef"][1]["p_value"] == pytest.approx(model.pvalues["Days"])
     assert written["var_corr"][0]["var2"] is None
     assert written["ranef"]["Subject"]["levels"][0] == "308"
     assert len(written["ranef"]["Subject"]["values"]) == 18

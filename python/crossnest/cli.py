@@ -21,6 +21,7 @@ import pandas as pd
 from . import __version__
 from .lmer import lmer
 from .model import LinearMixedModel
+from .summary import Summary
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -40,7 +41,7 @@ keys of the JSON written:
   n_missing, n_zero_weight     rows left out
   theta, sigma                 covariance parameters by name, residual standard deviation
   var_corr                     rows with grp, var1, var2, vcov, sdcor
-  fixef                        rows with term, estimate, std_error, t_value
+  fixef                        rows with term, estimate, std_error, df, t_value, p_value
   vcov                         covariance matrix of the fixed effects
   dropped                      aliased columns
   ranef                        by grouping factor: levels, columns, values (a row a level)
@@ -132,11 +133,12 @@ def _fit(options: argparse.Namespace) -> int:
             weights=options.weights,
             offset=options.offset,
         )
+        summary = model.summary()
     texts = [_one_line(warning.message) for warning in caught]
     if options.json != "-":
-        print(model.summary())
+        print(summary)
     if options.json is not None:
-        _write(results(model, options.data, texts), options.json)
+        _write(results(model, summary, options.data, texts), options.json)
     sys.stdout.flush()
     for text in texts:
         print(f"crossnest: warning: {text}", file=sys.stderr)
@@ -176,10 +178,12 @@ def _read(source: str) -> pd.DataFrame:
     return data
 
 
-def results(model: LinearMixedModel, data: str, warned: Sequence[str]) -> dict[str, Any]:
+def results(
+    model: LinearMixedModel, summary: Summary, data: str, warned: Sequence[str]
+) -> dict[str, Any]:
     """Collect what ``--json`` writes; its keys are documented in ``crossnest fit --help``."""
-    table = model.summary().coef_table.reset_index()
-    table.columns = pd.Index(["term", "estimate", "std_error", "t_value"])
+    table = summary.coef_table.reset_index()
+    table.columns = pd.Index(["term", "estimate", "std_error", "df", "t_value", "p_value"])
     ranef = model.ranef()
     assert isinstance(ranef, dict)
     opt = model.opt

@@ -32,11 +32,10 @@ from .var_corr import VarCorr
 
 if TYPE_CHECKING:
     from ._core import Fit, Problem
+    from .inference.ddf import Ddf
 
 FloatArray = NDArray[np.float64]
 ResidualKind = Literal["response", "pearson", "scaled"]
-
-_COEF_COLUMNS = ("Estimate", "Std. Error", "t value")
 
 
 @dataclass(frozen=True)
@@ -435,15 +434,23 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         warn_about(model, stacklevel=3)
         return model
 
-    def summary(self, correlation: bool | None = None) -> Summary:
-        """Summarize the fit; printing the result gives lme4's layout.
+    def summary(self, ddf: Ddf = "satterthwaite", correlation: bool | None = None) -> Summary:
+        """Summarize the fit; printing the result gives the layout of lme4 and lmerTest.
 
         Parameters
         ----------
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
+            Degrees of freedom of the tests of the fixed effects: by the method named, observations
+            minus fixed effects, infinite (z-tests), or no tests (lme4's summary).
         correlation : bool, optional
             Whether to print the correlations of the fixed effects; up to 12 effects if not given.
+
+        Warns
+        -----
+        InferenceWarning
+            If the degrees of freedom cannot be had, and are NaN.
         """
-        return self._summary(self._scaled_quantiles, correlation)
+        return self._summary(self._scaled_quantiles, correlation, ddf)
 
     def __repr__(self) -> str:
         """Show what lme4 prints for a fit."""
@@ -563,9 +570,11 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
             frames.append(pd.DataFrame(columns))
         return frames
 
-    def _summary(self, quantiles: FloatArray | None, correlation: bool | None = None) -> Summary:
+    def _summary(
+        self, quantiles: FloatArray | None, correlation: bool | None = None, ddf: Ddf = "none"
+    ) -> Summary:
         design, labels = self.design, self.labels
-        errors = np.sqrt(np.diag(self._covariance))
+        coefficients = coefficient_table(self, ddf)
         return Summary(
             formula=self.formula,
             data_name=labels.data,
@@ -584,12 +593,13 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
             n_zero_weight=design.n_zero_weight,
             n_levels=self.n_levels,
             coef_names=self._coef_names,
-            coef_columns=_COEF_COLUMNS,
-            coefficients=coefficient_table(self._fit.beta, errors),
+            coef_columns=tuple(coefficients.columns),
+            coefficients=coefficients.to_numpy(),
             correlation=correlation_matrix(self._covariance),
             dropped=self.dropped,
             messages=self._messages(),
             show_correlation=correlation,
+            ddf=ddf,
         )
 
     def _messages(self) -> tuple[str, ...]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import html
+import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._core import FitError
 from ._rformat import (
+    LINE_WIDTH,
+    STARS_LEGEND,
     abbreviate,
     deparse_formula,
     fill_lines,
@@ -22,7 +28,13 @@ from ._rformat import (
     vector_lines,
     zapsmall,
 )
+from .errors import InferenceWarning
+from .inference.tables import METHODS, with_stars
 from .var_corr import VarCorr, html_table
+
+if TYPE_CHECKING:
+    from .inference.ddf import Ddf
+    from .model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -62,9 +74,10 @@ class Summary:
     coef_names : tuple of str
         The p fixed effects.
     coef_columns : tuple of str
-        Columns of `coefficients`; the last is the test statistic.
+        Columns of `coefficients`: the test statistic is the last, or the last before the p-value.
     coefficients : (p, m) array
-        Estimates, standard errors and t values.
+        Estimates, standard errors, degrees of freedom, t values and p-values, as far as `ddf` has
+        them.
     correlation : (p, p) array
         Correlations of the fixed effects' estimates.
     dropped : tuple of str
@@ -73,6 +86,8 @@ class Summary:
         What is to say of the optimization; empty when all went well.
     show_correlation : bool or None
         Whether `text` shows the correlations; None for up to `MAX_CORRELATIONS` fixed effects.
+    ddf : {"none", "satterthwaite", "kenward-roger", "residual", "normal"}
+        How the fixed effects were tested.
     """
 
     formula: str
@@ -98,28 +113,47 @@ class Summary:
     dropped: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     show_correlation: bool | None = None
+    ddf: Ddf = "none"
 
     @property
     def coef_table(self) -> pd.DataFrame:
-        """Fixed effects: ``Estimate``, ``Std. Error`` and ``t value``, one row a coefficient."""
+        """Fixed effects, one row a coefficient.
+
+        ``Estimate``, ``Std. Error``, ``df``, ``t value`` and ``Pr(>|t|)``; no ``df`` and no
+        p-value without a method for the degrees of freedom, ``z value`` and ``Pr(>|z|)`` and no
+        ``df`` for the normal approximation.
+        """
         return pd.DataFrame(
             self.coefficients, index=list(self.coef_names), columns=list(self.coef_columns)
         )
 
     @property
     def text(self) -> str:
-        """The summary in lme4's layout."""
+        """The summary in the layout of lme4 and lmerTest."""
         return self.to_text()
 
     @property
     def title(self) -> str:
-        """The first line."""
-        # lme4 has the two blanks too.
+        """The first line, or the first two: criterion, and how the fixed effects were tested."""
+        if self.ddf == "none":
+            return f"{self._fitted_by} ['lmerMod']"
+        kind = "z" if self.ddf == "normal" else "t"
+        title = f"{self._fitted_by}. {kind}-tests use {METHODS[self.ddf]}"
+        in_lmertest = self.ddf in ("satterthwaite", "kenward-roger")
+        title = title if in_lmertest else title.replace(" .", ".")
+        lines = textwrap.wrap(title, LINE_WIDTH - 3, subsequent_indent="  ")
+        if in_lmertest:
+            lines = fill_lines([*lines, " [", "lmerModLmerTest", "]"], separator="")
+        return "\n".join(lines)
+
+    @property
+    def _fitted_by(self) -> str:
+        # R has the blank at the end too.
         criterion = "REML" if self.reml else "maximum likelihood "
-        return f"Linear mixed model fit by {criterion} ['lmerMod']"
+        return f"Linear mixed model fit by {criterion}"
 
     def to_text(self, digits: int = 4, correlation: bool | None = None) -> str:
-        """Give the summary in lme4's layout, with R's choice of digits.
+        """Give the summary in the layout of lme4 and lmerTest, with R's choice of digits.
 
         Parameters
         ----------
@@ -132,7 +166,7 @@ class Summary:
         if correlation is None:
             correlation = self.show_correlation
         lines = [
-            *self._header(),
+            *self._header(self.title),
             "",
             *self._criterion(decimals=1),
             "",
@@ -150,7 +184,8 @@ class Summary:
     def short_text(self) -> str:
         """The few lines lme4 prints for a fit: criterion, standard deviations, coefficients."""
         cells = format_numbers(self.coefficients[:, 0], 4)
-        lines = [*self._header(), *self._criterion(decimals=4), "Random effects:"]
+        title = f"{self._fitted_by} ['lmerMod']"
+        lines = [*self._header(title), *self._criterion(decimals=4), "Random effects:"]
         lines += self.var_corr.to_text(4).split("\n")
         lines += self._groups()
         lines += ["Fixed Effects:", *vector_lines(self.coef_names, cells, gap=2)]
@@ -165,22 +200,24 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        fixed = format_coefficients(self.coefficients, 4)
+        fixed, columns, has_stars = self._coefficient_cells(4)
         rows = [[name, *cells] for name, cells in zip(self.coef_names, fixed, strict=True)]
-        lines = [*self._header(), *self._criterion(decimals=1)]
+        lines = [*self._header(self.title), *self._criterion(decimals=1)]
+        legend = [STARS_LEGEND] if has_stars else []
         parts = [
             "<br>".join(html.escape(line) for line in lines),
             "<b>Random effects</b>",
             html_table(*self.var_corr.table(4, ("Variance", "Std.Dev."))),
             "<br>".join(html.escape(line) for line in self._groups()),
             "<b>Fixed effects</b>",
-            html_table(rows, ["", *self.coef_columns]),
-            "<br>".join(html.escape(line) for line in self._closing()),
+            html_table(rows, ["", *columns]),
+            "<br>".join(html.escape(line) for line in [*legend, *self._closing()]),
         ]
         return "".join(f"<div>{part}</div>" for part in parts)
 
-    def _header(self) -> list[str]:
-        lines = [self.title, *fill_lines(["Formula:", *deparse_formula(self.formula)])]
+    def _header(self, title: str) -> list[str]:
+        lines = title.split("\n")
+        lines += fill_lines(["Formula:", *deparse_formula(self.formula)])
         said = {"   Data:": self.data_name, "Weights:": self.weights, " Offset:": self.offset}
         return lines + [f"{label} {name}" for label, name in said.items() if name is not None]
 
@@ -212,9 +249,14 @@ class Summary:
     def _fixed_effects(self, digits: int) -> list[str]:
         if not self.coef_names:
             return []
-        cells = format_coefficients(self.coefficients, digits)
-        table = matrix_lines(cells, self.coef_names, self.coef_columns, right=True)
-        return ["", "Fixed effects:", *table]
+        cells, columns, has_stars = self._coefficient_cells(digits)
+        table = matrix_lines(cells, self.coef_names, columns, right=True)
+        return ["", "Fixed effects:", *table, *(["---", STARS_LEGEND] if has_stars else [])]
+
+    def _coefficient_cells(self, digits: int) -> tuple[list[list[str]], list[str], bool]:
+        has_p = self.coef_columns[-1].startswith("Pr(")
+        cells = format_coefficients(self.coefficients, digits, pvalues=has_p)
+        return with_stars(cells, self.coef_columns, self.coefficients[:, -1] if has_p else None)
 
     def _correlations(self, wanted: bool | None) -> list[str]:
         p = len(self.coef_names)
@@ -265,9 +307,36 @@ def correlation_matrix(covariance: FloatArray) -> FloatArray:
     return np.asarray(covariance / np.outer(stddev, stddev), dtype=np.float64)
 
 
-def coefficient_table(estimates: FloatArray, errors: FloatArray) -> FloatArray:
-    """Put estimates (p,), standard errors (p,) and t values side by side: (p, 3)."""
-    return np.column_stack([estimates, errors, estimates / errors])
+def coefficient_table(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:
+    """Estimate and test the fixed effects: the columns of `Summary.coef_table`, (p, m).
+
+    Where the degrees of freedom cannot be had, they and the p-values are NaN, and a warning says
+    why.
+
+    Raises
+    ------
+    ValueError
+        If `ddf` is none of the methods.
+    """
+    if ddf not in (*METHODS, "none"):
+        methods = ", ".join(map(repr, [*METHODS, "none"]))
+        raise ValueError(f"ddf must be one of {methods}, not {ddf!r}")
+    columns = {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
+    table = pd.DataFrame(columns, index=model.fixef.index)
+    if ddf == "none":
+        return table
+    from .inference.ddf import coefficient_tests
+
+    try:
+        if len(table):
+            table = coefficient_tests(model, ddf)
+    except (ValueError, NotImplementedError, MemoryError, FitError) as error:
+        text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
+        warnings.warn(text, InferenceWarning, stacklevel=4)
+    if ddf == "normal":
+        table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})
+        return table.reindex(columns=["Estimate", "Std. Error", "z value", "Pr(>|z|)"])
+    return table.reindex(columns=["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"])
 
 
 def residual_quantiles(scaled: Sequence[float] | FloatArray) -> FloatArray:

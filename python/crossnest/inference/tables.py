@@ -41,12 +41,10 @@ class TestTable(pd.DataFrame):
 
     Parameters
     ----------
-    data : mapping or DataFrame
-        The columns.
+    *arguments, **keywords
+        Those of `pandas.DataFrame`.
     heading : str
         What is printed above the table, perhaps of several lines.
-    **arguments
-        Other arguments of `pandas.DataFrame`.
 
     Attributes
     ----------
@@ -58,8 +56,8 @@ class TestTable(pd.DataFrame):
     _metadata = ["heading"]  # noqa: RUF012  (pandas reads it from the class)
     heading: str
 
-    def __init__(self, data: Any = None, heading: str = "", **arguments: Any) -> None:
-        super().__init__(data, **arguments)
+    def __init__(self, *arguments: Any, heading: str = "", **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self.heading = heading
 
     @property
@@ -80,8 +78,8 @@ class TestTable(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         if not self._is_numeric():
-            html_text: str | None = super()._repr_html_()  # type: ignore[operator]
-            return html_text
+            text: str | None = super()._repr_html_()  # type: ignore[misc]
+            return text
         cells, columns, has_stars = self._cells(5)
         rows = [[str(label), *row] for label, row in zip(self.index, cells, strict=True)]
         heading = "<br>".join(html.escape(line) for line in self.heading.split("\n"))

@@ -1,0 +1,69 @@
+"""Analysis of variance: F tests of the terms of the fixed effects."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ..model import LinearMixedModel
+from .contest import f_row, method_name
+from .ddf import Ddf, tester
+from .estimable_functions import hypothesis_matrices
+from .tables import TestTable
+
+_ROMAN = {1: "I", 2: "II", 3: "III"}
+_COLUMNS = ("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)")
+
+
+def anova(
+    model: LinearMixedModel,
+    type: Literal[1, 2, 3, "I", "II", "III"] = 3,
+    ddf: Ddf = "satterthwaite",
+) -> TestTable:
+    """Test the terms of the fixed effects, as lmerTest does.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    type : {3, 2, 1, "III", "II", "I"}
+        Type of the hypotheses: III does not depend on the numbers of observations in the cells, II
+        tests each term after all that do not contain it, I after those before it.
+    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        Method of the denominator degrees of freedom.
+
+    Returns
+    -------
+    TestTable
+        One row a term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and ``Pr(>F)``.
+        Terms all of whose columns are aliased come last, without values.
+
+    Raises
+    ------
+    ValueError
+        If type or ddf is none of those above.
+    NotImplementedError
+        For type III where the contrasts of a factor do not tell all its levels apart.
+
+    References
+    ----------
+    Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
+    models. Journal of Statistical Software 82(13).
+    """
+    number = next((n for n, roman in _ROMAN.items() if str(type) in (str(n), roman)), None)
+    if number is None:
+        raise ValueError(f"type must be 1, 2 or 3, or 'I', 'II' or 'III', not {type!r}")
+    heading = f"Type {_ROMAN[number]} Analysis of Variance Table with {method_name(ddf)}"
+    if not len(model.fixef):
+        return TestTable(columns=_COLUMNS, dtype=np.float64, heading=heading)
+    test = tester(model, ddf)
+    matrices = hypothesis_matrices(model, number)
+    rows = {
+        term: f_row(test, L, np.zeros(len(L)), model.sigma)
+        for term, L in matrices.items()
+        if len(L)
+    }
+    table = TestTable.from_dict(rows, orient="index", columns=_COLUMNS, dtype=np.float64)
+    table = table.reindex([*rows, *(term for term in matrices if term not in rows)])
+    return TestTable(table, heading=heading)

@@ -1,0 +1,112 @@
+"""Contrast tests: F and t tests of linear hypotheses L beta = rhs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+from ..model import LinearMixedModel
+from .ddf import Ddf, Tester, independent_contrasts, tester
+from .hypotheses import Hypotheses
+from .tables import METHODS, TestTable
+
+FloatArray = NDArray[np.float64]
+
+
+def contest(
+    model: LinearMixedModel,
+    L: ArrayLike | Mapping[str, float] | pd.DataFrame | Sequence[str] | str,
+    rhs: ArrayLike = 0.0,
+    joint: bool = True,
+    ddf: Ddf = "satterthwaite",
+) -> TestTable:
+    """Test linear hypotheses on the fixed effects.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    L : array_like, mapping, DataFrame, str or sequence of str
+        (m, p) weights of the coefficients, or (p,) for one hypothesis, with or without columns for
+        aliased coefficients; weights by name of coefficient; a data frame with a row a hypothesis
+        and columns named by coefficients; or texts, as ``"recipe[T.B] - recipe[T.C] = 0"``.
+    rhs : array_like
+        (m,) values of L beta under the hypotheses, or one for all.
+    joint : bool
+        Whether to test all hypotheses together by an F test, or each by a t test.
+    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        Method of the denominator degrees of freedom.
+
+    Returns
+    -------
+    TestTable
+        ``joint``: one row, with ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and
+        ``Pr(>F)``. Else one row a hypothesis, with ``Estimate``, ``Std. Error``, ``df``,
+        ``t value``, ``lower``, ``upper`` (95% confidence limits) and ``Pr(>|t|)``.
+
+    Raises
+    ------
+    ValueError
+        If a coefficient is unknown, a hypothesis cannot be read or is not estimable, or ddf is
+        ``"none"``.
+
+    References
+    ----------
+    Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
+    models. Journal of Statistical Software 82(13).
+    """
+    method = method_name(ddf)
+    hypotheses = Hypotheses.of(model, L, rhs)
+    test = tester(model, ddf)
+    if not joint:
+        return _one_by_one(test, hypotheses, f"Tests of linear hypotheses with {method}")
+    row = f_row(test, hypotheses.L, hypotheses.rhs, model.sigma)
+    label = "; ".join(hypotheses.labels) if len(hypotheses.labels) <= 3 else "joint"
+    heading = f"Joint test of linear hypotheses with {method}"
+    return TestTable([row], index=[label], heading=heading)
+
+
+def method_name(ddf: Ddf) -> str:
+    """Say how the degrees of freedom are had.
+
+    Raises
+    ------
+    ValueError
+        If `ddf` is none of the methods.
+    """
+    if ddf not in METHODS:
+        methods = ", ".join(map(repr, METHODS))
+        raise ValueError(f"for a test ddf must be one of {methods}, not {ddf!r}")
+    return METHODS[ddf]
+
+
+def f_row(test: Tester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[str, float]:
+    """Test L beta = rhs jointly: the columns of lmerTest's ``contestMD``.
+
+    The sums of squares are those of a linear model with the same F and residual variance; F is
+    taken before Kenward and Roger's scaling.
+    """
+    result = test.f_test(L, rhs)
+    _, squares = independent_contrasts(test.beta, test.vcov, L, rhs)
+    mean_sq = float(np.mean(squares)) * sigma**2
+    return {
+        "Sum Sq": mean_sq * result.num_df,
+        "Mean Sq": mean_sq,
+        "NumDF": result.num_df,
+        "DenDF": result.den_df,
+        "F value": result.statistic,
+        "Pr(>F)": result.pvalue,
+    }
+
+
+def _one_by_one(test: Tester, hypotheses: Hypotheses, heading: str) -> TestTable:
+    table = test.t_table(hypotheses.L, hypotheses.rhs)
+    half = scipy.stats.t.ppf(0.975, table["df"]) * table["Std. Error"]
+    table.insert(4, "lower", table["Estimate"] - half)
+    table.insert(5, "upper", table["Estimate"] + half)
+    table.index = pd.Index(hypotheses.labels)
+    return TestTable(table, heading=heading)

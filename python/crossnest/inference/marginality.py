@@ -1,0 +1,246 @@
+"""Terms of the fixed effects as R sees them: variables, columns, and which term contains which.
+
+A term contains another if it has all its variables and more, and the same covariates; lmerTest
+reads this off R's table of terms, and so do we, down to two details. A variable whose margin is not
+in the model (``b`` in ``b + a:b``) does not count, as R marks it differently there. A covariate of
+several columns, such as ``poly(x, 2)``, counts as a factor, as R calls it a matrix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from formulaic import ModelSpec
+from formulaic.parser.types import Term
+from numpy.typing import NDArray
+
+from ..formula import INTERCEPT
+from ..model_matrix import _coding
+from .submodel import fixed_terms
+
+if TYPE_CHECKING:
+    from ..design import Design
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Variable:
+    """A factor or covariate of the fixed effects.
+
+    Attributes
+    ----------
+    name : str
+        The column or expression.
+    levels : tuple, or None
+        Levels of a factor; None for a covariate.
+    n_columns : int
+        Levels, or columns of the covariate.
+    is_matrix : bool
+        Whether it is a covariate given as a matrix, such as ``poly(x, 2)``.
+    codings : mapping of bool to array
+        How a factor's columns are coded, (levels, columns): contrasts (True) and dummies (False).
+    """
+
+    name: str
+    levels: tuple[object, ...] | None
+    n_columns: int
+    is_matrix: bool
+    codings: Mapping[bool, FloatArray]
+
+    @property
+    def dummies(self) -> FloatArray:
+        """One column a level, or the columns of a covariate, as linear functions."""
+        k = self.n_columns
+        return np.eye(k) if self.is_factor else np.eye(k + 1)[:, 1:]
+
+    def coded(self, reduced: bool) -> FloatArray:
+        """Give the columns it has in X: contrasts (reduced) or dummies, or those of a covariate."""
+        return self.codings[reduced] if self.is_factor else self.dummies
+
+    @property
+    def is_factor(self) -> bool:
+        """Whether it has levels."""
+        return self.levels is not None
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether lmerTest counts it as a covariate."""
+        return not (self.is_factor or self.is_matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedTerm:
+    """A term of the fixed effects other than the intercept.
+
+    Attributes
+    ----------
+    name : str
+        As in the formula.
+    term : Term
+        Formulaic's.
+    variables : tuple of str
+        Names of its variables.
+    dummy_coded : frozenset of str
+        Variables R codes by dummies and not contrasts in it, as their margin is not in the model.
+    """
+
+    name: str
+    term: Term
+    variables: tuple[str, ...]
+    dummy_coded: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedTerms:
+    """The terms of the fixed effects and how X is made of them.
+
+    Attributes
+    ----------
+    design : Design
+        The model's design.
+    terms : tuple of FixedTerm
+        The terms in the order of the columns, the intercept left out.
+    """
+
+    design: Design
+    terms: tuple[FixedTerm, ...]
+
+    @classmethod
+    def of(cls, design: Design) -> FixedTerms:
+        """Take the terms of a design."""
+        named = fixed_terms(design)
+        variables = {name: _variables_of(term, design.fixed_spec) for name, term in named.items()}
+        sets = list(map(frozenset, variables.values()))
+        terms = []
+        for position, (name, term) in enumerate(named.items()):
+            own, before = variables[name], sets[:position]
+            dummy = (v for v in own if not _has_margin(sets[position] - {v}, before))
+            terms.append(FixedTerm(name, term, own, frozenset(dummy)))
+        return cls(design, tuple(terms))
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether the model has one."""
+        return INTERCEPT in self.design.formula.fixed.terms
+
+    @cached_property
+    def variables(self) -> dict[str, Variable]:
+        """The variables of all terms by name."""
+        spec = self.design.fixed_spec
+        names = dict.fromkeys(name for term in self.terms for name in term.variables)
+        return {name: _variable(name, spec, self.design.x_names) for name in names}
+
+    def columns(self, term: FixedTerm) -> list[int]:
+        """Give the columns of X that belong to a term, aliased ones included."""
+        return list(self.design.fixed_spec.term_indices[term.term])
+
+    def containing(self, term: FixedTerm) -> list[FixedTerm]:
+        """Give the terms that contain a term."""
+        own, numeric = self._margins(term)
+        found = []
+        for other in self.terms:
+            theirs, numeric_theirs = self._margins(other)
+            if own < theirs and numeric == numeric_theirs:
+                found.append(other)
+        return found
+
+    def _margins(self, term: FixedTerm) -> tuple[frozenset[str], frozenset[str]]:
+        """Give the variables of a term that count, and the covariates among them."""
+        own = frozenset(term.variables) - term.dummy_coded
+        return own, frozenset(name for name in own if self.variables[name].is_numeric)
+
+    @cached_property
+    def first_factor(self) -> tuple[str, str] | None:
+        """The term and the factor in it that R codes by dummies for want of an intercept."""
+        if self.has_intercept:
+            return None
+        for term in self.terms:
+            for name in self.variables:
+                if name in term.variables and self.variables[name].is_factor:
+                    return term.name, name
+        return None
+
+
+def _has_margin(margin: frozenset[str], before: Sequence[frozenset[str]]) -> bool:
+    """Tell whether a set of variables is empty or part of a term that comes before."""
+    return not margin or any(margin <= other for other in before)
+
+
+def _variables_of(term: Term, spec: ModelSpec) -> tuple[str, ...]:
+    names = (str(factor.expr) for factor in term.factors)
+    return tuple(name for name in names if name in spec.encoder_state)
+
+
+def _variable(name: str, spec: ModelSpec, x_names: Sequence[str]) -> Variable:
+    """Collect what formulaic knows of a variable."""
+    kind, state = spec.encoder_state[name]
+    if kind.value == "categorical":
+        levels = list(state["categories"])
+        contrasts = state["contrasts"].contrasts
+        codings = {r: _coding(name, contrasts, levels, r)[1] for r in (True, False)}
+        return Variable(name, tuple(levels), len(levels), False, codings)
+    piece = re.compile(rf"(?:^|:){re.escape(name)}(\[[^\]]*\])?(?=:|$)")
+    fields = {match.group(1) for column in x_names for match in piece.finditer(column)}
+    return Variable(name, None, len(fields), fields != {None}, {})
+
+
+# ------------------------------------------------------------------------- columns as functions
+
+
+@dataclass(frozen=True, eq=False)
+class ProductColumns:
+    """Columns that are products of variables, as functions and not as data.
+
+    The value of a column is the product over variables of a linear function of the variable's
+    dummies (a factor) or of 1 and its columns (a covariate).
+
+    Attributes
+    ----------
+    codes : mapping of str to array
+        For each variable (k, m): these linear functions, one a column.
+    """
+
+    codes: Mapping[str, FloatArray]
+
+    @classmethod
+    def product(
+        cls, factors: Mapping[str, FloatArray], variables: Mapping[str, Variable]
+    ) -> ProductColumns:
+        """Multiply coded variables out, the first one's columns varying fastest."""
+        sizes = [codes.shape[1] for codes in factors.values()]
+        at = np.unravel_index(np.arange(prod(sizes)), sizes, order="F") if sizes else ()
+        positions = dict(zip(factors, at, strict=True))
+        codes = {}
+        for name, variable in variables.items():
+            if name in factors:
+                codes[name] = factors[name][:, positions[name]]
+            else:
+                codes[name] = np.tile(_constant(variable)[:, None], (1, prod(sizes)))
+        return cls(codes)
+
+    @classmethod
+    def join(cls, parts: Sequence[ProductColumns]) -> ProductColumns:
+        """Put columns side by side."""
+        names = parts[0].codes
+        return cls({name: np.hstack([part.codes[name] for part in parts]) for name in names})
+
+    def inner(self, other: ProductColumns) -> FloatArray:
+        """Give the inner products (m, m') of functions: means over cells, covariates orthonormal.
+
+        They multiply over variables.
+        """
+        parts = (codes.T @ other.codes[name] / len(codes) for name, codes in self.codes.items())
+        return np.asarray(reduce(np.multiply, parts))
+
+
+def _constant(variable: Variable) -> FloatArray:
+    """Give the constant 1 as a function of a variable."""
+    k = variable.n_columns
+    return np.ones(k) if variable.is_factor else np.r_[1.0, np.zeros(k)]
