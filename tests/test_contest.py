@@ -184,10 +184,11 @@ def test_parse_errors(text, message):
         ({"Dayz": 1}, 0, "unknown coefficient 'Dayz', did you mean 'Days'?"),
         (pd.DataFrame({"x": [1]}), 0, "unknown coefficient 'x'"),
         ([0.0, np.nan], 0, "L must be finite"),
+        (np.zeros((0, 2)), 0, "there is no hypothesis in L"),
         ([0.0, 0.0], 0, "hypothesis '1' gives no coefficient a weight"),
         ("Days - Days", 0, "hypothesis 'Days - Days' gives no coefficient a weight"),
         ([0.0, 1.0], [1, 2], "rhs has 2 values for 1 hypotheses"),
-        ([0.0, 1.0], np.nan, "rhs must be a number"),
+        ([0.0, 1.0], np.nan, "rhs must be finite"),
         ("Days = 3", 1, "not both"),
     ],
 )

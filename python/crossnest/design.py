@@ -141,6 +141,11 @@ class Design:
         return int(self.X.shape[1])
 
     @cached_property
+    def triangle(self) -> FloatArray:
+        """(min(n, p), p) R of X = QR, aliased columns included: X without its rows."""
+        return np.asarray(np.linalg.qr(self.X, mode="r"))
+
+    @cached_property
     def index(self) -> pd.Index:
         """(n,) labels of the rows used."""
         return self.row_labels if self.kept is None else self.row_labels[self.kept]

@@ -9,6 +9,14 @@ class DesignError(ValueError):
     """The data do not give a design the model can be fitted to."""
 
 
+class FileFormatError(ValueError):
+    """A file does not hold a saved model, is damaged, or comes from a newer version."""
+
+
+class NoDataError(ValueError):
+    """A model loaded from a file was asked for what needs the data, which were not saved."""
+
+
 class CrossnestWarning(UserWarning):
     """Base class of all warnings the package gives."""
 

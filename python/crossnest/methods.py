@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from .diagnostics.goodness import Shares
+    from .diagnostics.influence import Influence
+    from .diagnostics.quantile_residuals import QuantileResiduals
+    from .diagnostics.rand_pca import RandomEffectsPCA
     from .inference.ddf import Ddf
     from .model import LinearMixedModel
     from .prediction import Interval, NewLevels
@@ -79,3 +86,77 @@ class ResultMethods:
         from .simulation import simulate
 
         return simulate(self._model, n, seed, re, newdata)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        ddf: Sequence[Literal["satterthwaite", "kenward-roger"]] | None = None,
+        covariances: bool = True,
+    ) -> None:
+        """Write the model to a file, without the data; see `crossnest.storage.save`."""
+        from .storage import save
+
+        save(self._model, path, ddf, covariances)
+
+    def hatvalues(self) -> pd.Series[float]:
+        """Give `leverages`, by its name in R."""
+        return self._model.leverages()
+
+    def cooks_distance(self) -> pd.Series[float]:
+        """Give lme4's Cook's distances; see `crossnest.diagnostics.influence.cooks_distance`."""
+        from .diagnostics.influence import cooks_distance
+
+        return cooks_distance(self._model)
+
+    def dfbetas(self) -> pd.DataFrame:
+        """Give the standardized change of the fixed effects without each row: of `influence()`."""
+        return self.influence().dfbetas
+
+    def influence(
+        self, group: str | None = None, exact: bool = False, n_jobs: int | None = None
+    ) -> Influence:
+        """Leave out cases or groups; see `crossnest.diagnostics.influence.influence`."""
+        from .diagnostics.influence import influence
+
+        return influence(self._model, group, exact, n_jobs)
+
+    def quantile_residuals(
+        self,
+        n: int = 250,
+        seed: int | None = None,
+        re: Literal["new", "conditional"] = "new",
+    ) -> QuantileResiduals:
+        """Simulate; see `crossnest.diagnostics.quantile_residuals.quantile_residuals`."""
+        from .diagnostics.quantile_residuals import quantile_residuals
+
+        return quantile_residuals(self._model, n, seed, re)
+
+    def rand_pca(self) -> RandomEffectsPCA:
+        """Find the random effects' components; see `crossnest.diagnostics.rand_pca.rand_pca`."""
+        from .diagnostics.rand_pca import rand_pca
+
+        return rand_pca(self._model)
+
+    def icc(self, by_group: bool = False) -> Shares:
+        """Give the intraclass correlation; see `crossnest.diagnostics.goodness.icc`."""
+        from .diagnostics.goodness import icc
+
+        return icc(self._model, by_group)
+
+    def r2(self) -> Shares:
+        """Give marginal and conditional R2; see `crossnest.diagnostics.goodness.r2`."""
+        from .diagnostics.goodness import r2
+
+        return r2(self._model)
+
+    def vif(self) -> pd.DataFrame:
+        """Give variance inflation factors by term; see `crossnest.diagnostics.goodness.vif`."""
+        from .diagnostics.goodness import vif
+
+        return vif(self._model)
+
+    def check_model(self, seed: int = 1) -> Figure:
+        """Draw the usual checks; see `crossnest.diagnostics.check_model.check_model`."""
+        from .diagnostics.check_model import check_model
+
+        return check_model(self._model, seed)

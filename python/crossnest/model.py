@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .inference.ddf import Ddf
 
 FloatArray = NDArray[np.float64]
-ResidualKind = Literal["response", "pearson", "scaled"]
+ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
     @property
     def nobs(self) -> int:
         """Number of observations, n."""
-        return int(self.design.y.shape[0])
+        return self.design.n
 
     @property
     def reml(self) -> bool:
@@ -344,13 +344,23 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
 
         Parameters
         ----------
-        kind : {"response", "pearson", "scaled"}
-            Response minus fitted values; these times the square root of the weights; and the
-            latter divided by sigma.
+        kind : {"response", "pearson", "scaled", "standardized", "marginal"}
+            Response minus fitted values; these times the square root of the weights; the latter
+            divided by sigma; these divided by sqrt(1 - h), h the leverages, which gives them
+            variance 1 (NaN where h is 1); and the response minus X beta and offset, random effects
+            left in.
         """
-        if kind not in ("response", "pearson", "scaled"):
-            raise ValueError(f"kind must be 'response', 'pearson' or 'scaled', not {kind!r}")
-        return pd.Series(self._residuals(kind), index=self.design.index)
+        if kind not in get_args(ResidualKind):
+            kinds = ", ".join(map(repr, get_args(ResidualKind)))
+            raise ValueError(f"kind must be one of {kinds}, not {kind!r}")
+        if kind == "marginal":
+            residuals = self.design.y - self._population_mean
+        elif kind == "standardized":
+            left = 1 - self._live_fit.leverages()
+            residuals = self._residuals("scaled") / np.sqrt(np.where(left > 0, left, np.nan))
+        else:
+            residuals = self._residuals(kind)
+        return pd.Series(residuals, index=self.design.index)
 
     def leverages(self) -> pd.Series[float]:
         """Give the diagonal of the matrix that takes the response to the fitted values.
@@ -517,7 +527,13 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         offset = self.design.offset
         return self._fit.fitted if offset is None else self._fit.fitted + offset
 
-    def _residuals(self, kind: ResidualKind) -> FloatArray:
+    @property
+    def _population_mean(self) -> FloatArray:
+        """X beta + offset, (n,)."""
+        mean: FloatArray = self.design.X[:, self._kept] @ self._fit.beta
+        return mean if self.design.offset is None else mean + self.design.offset
+
+    def _residuals(self, kind: Literal["response", "pearson", "scaled"]) -> FloatArray:
         residuals = self.design.y - self._mean
         weights = self.design.weights
         if kind != "response" and weights is not None:

@@ -421,7 +421,7 @@ def to_frame(parsed: ParsedFormula, columns: Mapping[str, Column]) -> pd.DataFra
     )
 
 
-def _structured(parsed: ParsedFormula) -> Formula:
+def structured(parsed: ParsedFormula) -> Formula:
     """Return all parts of a formula as one, so that formulaic evaluates everything jointly."""
     return Formula(
         response=[Term([parsed.response])],
@@ -506,7 +506,7 @@ def evaluate(
             dropped.update(np.flatnonzero(factor.codes < 0).tolist())
         with np.errstate(divide="ignore", invalid="ignore"):
             matrices = materializer.get_model_matrix(
-                _structured(parsed), drop_rows=dropped, output="numpy", na_action="drop"
+                structured(parsed), drop_rows=dropped, output="numpy", na_action="drop"
             )
     except DesignError:
         raise

@@ -43,12 +43,13 @@ class RowSpace:
 
     @classmethod
     def of(cls, model: LinearMixedModel) -> RowSpace:
-        """Find the null space of a model's X: with X_a = X_k C it is that of [-C; I]."""
-        X, kept = model.design.X, np.sort(model._kept)
-        aliased = np.setdiff1d(np.arange(X.shape[1]), kept)
-        null = np.zeros((X.shape[1], len(aliased)))
+        """Find the null space of a model's X = QR: with R_a = R_k C it is that of [-C; I]."""
+        kept, p = np.sort(model._kept), model.design.p
+        aliased = np.setdiff1d(np.arange(p), kept)
+        null = np.zeros((p, len(aliased)))
         if len(aliased):
-            null[kept] = -scipy.linalg.lstsq(X[:, kept], X[:, aliased])[0]
+            R = model.design.triangle
+            null[kept] = -scipy.linalg.lstsq(R[:, kept], R[:, aliased])[0]
             null[aliased] = np.eye(len(aliased))
         basis = np.asarray(scipy.linalg.qr(null, mode="economic")[0], dtype=np.float64)
         return cls(basis, model._kept)

@@ -84,7 +84,7 @@ class _Columns:
     @classmethod
     def of(cls, model: LinearMixedModel, terms: FixedTerms) -> _Columns:
         kept = model._kept
-        triangle = _triangle(model.design.X)
+        triangle = model.design.triangle
         position = {int(j): i for i, j in enumerate(kept)}
         by_term = {
             term.name: [position[j] for j in terms.columns(term) if j in position]

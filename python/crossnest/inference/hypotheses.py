@@ -59,35 +59,31 @@ class Hypotheses:
             If a coefficient is unknown, the shape is wrong, a row has no weights, a text cannot be
             read, or a row is about aliased coefficients and not estimable.
         """
-        values = _right_sides(rhs)
         texts = _texts(L)
-        if texts is not None:
-            parsed = [parse(text, model.design.x_names) for text in texts]
-            full = np.array([p.weights for p in parsed]).reshape(len(texts), -1)
-            if any(p.is_equation for p in parsed):
-                if values.any():
-                    raise ValueError("give the right sides in the texts or as rhs, not both")
-                values = np.array([-p.constant for p in parsed])
-            elif any(p.constant for p in parsed):
-                values = values - np.array([p.constant for p in parsed])
-            labels = tuple(texts)
-        else:
+        if texts is None:
             full, labels = _weights(model, L)
-        if values.shape not in ((1,), (len(full),)):
-            raise ValueError(f"rhs has {values.size} values for {len(full)} hypotheses")
+            constants = np.zeros(len(full))
+        else:
+            forms = [parse(text, model.design.x_names) for text in texts]
+            full, labels = np.array([form.weights for form in forms]), tuple(texts)
+            constants = np.array([form.constant for form in forms])
+            if np.any(rhs) and any(form.is_equation for form in forms):
+                raise ValueError("give the right sides in the texts or as rhs, not both")
         kept = _on_kept(model, full)
-        empty = ~kept.any(axis=1)
-        if not len(kept) or empty.any():
-            at = labels[int(np.argmax(empty))] if len(kept) else "L"
-            raise ValueError(f"hypothesis '{at}' gives no coefficient a weight")
-        return cls(kept, np.broadcast_to(values, len(kept)).copy(), labels)
+        for label, row in zip(labels, kept, strict=True):
+            if not row.any():
+                raise ValueError(f"hypothesis '{label}' gives no coefficient a weight")
+        return cls(kept, _right_sides(rhs, len(full)) - constants, labels)
 
 
-def _right_sides(rhs: ArrayLike) -> FloatArray:
+def _right_sides(rhs: ArrayLike, m: int) -> FloatArray:
+    """Return the values hypothesized, (m,)."""
     values = np.atleast_1d(np.asarray(rhs, dtype=np.float64))
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ValueError("rhs must be a number, or one for each hypothesis")
-    return values
+    if values.shape not in ((1,), (m,)):
+        raise ValueError(f"rhs has {values.size} values for {m} hypotheses")
+    if not np.isfinite(values).all():
+        raise ValueError("rhs must be finite")
+    return np.broadcast_to(values, m)
 
 
 def _texts(L: object) -> list[str] | None:
@@ -127,6 +123,8 @@ def _weights(
             full = np.zeros((len(array), len(names)))
             full[:, model._kept] = array
             array = full
+    if not len(array):
+        raise ValueError("there is no hypothesis in L")
     if not np.isfinite(array).all():
         raise ValueError("L must be finite")
     return array, labels
@@ -161,8 +159,8 @@ def _written(weights: Mapping[str, float]) -> str:
 
 def _unknown(name: str, names: Sequence[str]) -> str:
     close = get_close_matches(name, names, n=1)
-    hint = f", did you mean '{close[0]}'?" if close else ""
-    return f"unknown coefficient '{name}'{hint} The coefficients are {', '.join(names)}"
+    hint = f", did you mean '{close[0]}'? The" if close else ": the"
+    return f"unknown coefficient '{name}'{hint} coefficients are {', '.join(names)}"
 
 
 # ------------------------------------------------------------------------------------- text
