@@ -1,4 +1,5 @@
 // Variances of predictions against the whole inverse of the mixed-model equations.
+#include <crossnest/prediction.hpp>
 #include <crossnest/problem.hpp>
 
 #include "check.hpp"
@@ -133,11 +134,12 @@ TEST(rows_of_another_model_are_refused) {
 }
 
 TEST(a_long_prediction_can_be_interrupted) {
-  const designs::Data data = designs::crossed(16, 9, 150, 2, 1);
-  bool stop = false;
-  Problem problem(data.design(), ProblemOptions(), crossnest::InterruptCheck([&] { return stop; }));
-  const Estimates at = problem.estimates({1.0, 0.0, 1.0, 1.0}, true);
-  stop = true;
-  CHECK_THROWS(problem.prediction_variances(at, data.design(), {true, true}),
-               crossnest::Interrupted);
+  dense::Engine engine(designs::crossed(16, 9, 150, 2, 1));
+  const std::vector<double> theta = {1.0, 0.0, 1.0, 1.0};
+  engine.criterion.objective(theta.data(), crossnest::Scale::user, true);
+  crossnest::PredictionVariances variances(engine.design, {true, true}, engine.blocks,
+                                           engine.coordinates, engine.criterion, engine.factor,
+                                           engine.pool);
+  crossnest::InterruptCheck stop([] { return true; });
+  CHECK_THROWS(variances.compute(stop), crossnest::Interrupted);
 }
