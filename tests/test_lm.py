@@ -118,7 +118,6 @@ def test_sequential_analysis_of_variance_is_rs(case):
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["new"]], ids=lambda case: case["name"])
 def test_predictions_are_rs(case):
-    pytest.importorskip("crossnest.new_rows")
     model, new = (
         fit(case),
         pd.DataFrame(case["new"], index=[f"row {i}" for i in range(len(case["new"]))]),
@@ -133,7 +132,6 @@ def test_predictions_are_rs(case):
 
 
 def test_predictions_of_the_rows_fitted():
-    pytest.importorskip("crossnest.new_rows")
     data = datasets.sleepstudy().assign(w=lambda frame: 1.0 + frame["Days"])
     model = crossnest.lm("Reaction ~ Days", data, weights="w")
     pd.testing.assert_series_equal(model.predict(), model.fittedvalues, check_names=False)
@@ -146,7 +144,6 @@ def test_predictions_of_the_rows_fitted():
 
 
 def test_predictions_that_cannot_be_made():
-    pytest.importorskip("crossnest.new_rows")
     data = datasets.sleepstudy()
     model = crossnest.lm("Reaction ~ Days + Subject", data, offset=10.0 * data["Days"])
     new = data.iloc[:2]

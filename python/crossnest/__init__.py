@@ -18,8 +18,10 @@ from .errors import (
     ConvergenceWarning,
     CrossnestWarning,
     DesignError,
+    FileFormatError,
     FormulaError,
     InferenceWarning,
+    NoDataError,
     ProfileWarning,
     RankDeficiencyWarning,
     SingularFitWarning,
@@ -32,12 +34,14 @@ from .summary import Summary
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import datasets, plotting
     from .classical.ivw import ivw
     from .classical.lm import lm
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
     from .inference.comparison import anova, kr_modcomp, sat_modcomp
+    from .side_by_side import compare
+    from .storage import load
 
 _kernels.install()
 
@@ -46,10 +50,12 @@ __all__ = [
     "ConvergenceWarning",
     "CrossnestWarning",
     "DesignError",
+    "FileFormatError",
     "FitError",
     "FormulaError",
     "InferenceWarning",
     "LinearMixedModel",
+    "NoDataError",
     "ProfileWarning",
     "RankDeficiencyWarning",
     "SingularFitWarning",
@@ -59,6 +65,7 @@ __all__ = [
     "__version__",
     "anova",
     "build_design",
+    "compare",
     "compare_pooling",
     "datasets",
     "ivw",
@@ -66,7 +73,9 @@ __all__ = [
     "lm",
     "lm_list",
     "lmer",
+    "load",
     "parse_formula",
+    "plotting",
     "sat_modcomp",
 ]
 
@@ -74,20 +83,22 @@ __all__ = [
 #: Functions imported when first used, and their modules.
 _LAZY = {
     "anova": ".inference.comparison",
+    "compare": ".side_by_side",
     "compare_pooling": ".classical.pooling",
     "ivw": ".classical.ivw",
     "kr_modcomp": ".inference.comparison",
     "lm": ".classical.lm",
     "lm_list": ".classical.lm_list",
+    "load": ".storage",
     "pb_modcomp": ".inference.pb_modcomp",
     "sat_modcomp": ".inference.comparison",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import `crossnest.datasets`, and the functions not needed for a fit, when first used."""
-    if name == "datasets":
-        return importlib.import_module(".datasets", __name__)
+    """Import modules and functions that are not needed for a fit when they are first used."""
+    if name in ("datasets", "plotting"):
+        return importlib.import_module(f".{name}", __name__)
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,7 +30,7 @@ HEAD = "crossnest.json"
 #: How such a file begins: the signature of a zip, and the name of its first member.
 _SIGNATURE, _NAME_AT = b"PK\x03\x04", 30
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 def write_archive(path: str | os.PathLike[str], content: Any) -> None:

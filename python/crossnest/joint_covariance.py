@@ -186,7 +186,10 @@ class _Measurement:
         """
         rows = len(next(iter(effects.values()))[0])
         parts = [
-            self._chunk(x, {f: (codes[i : i + CHUNK], z[i : i + CHUNK]) for f, (codes, z) in effects.items()})
+            self._chunk(
+                x,
+                {f: (codes[i : i + CHUNK], z[i : i + CHUNK]) for f, (codes, z) in effects.items()},
+            )
             for i in range(0, rows, CHUNK)
         ]
         return np.concatenate(parts) / self._unit

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .diagnostics.rand_pca import RandomEffectsPCA
     from .inference.ddf import Ddf
     from .model import LinearMixedModel
+    from .plotting import ModelPlots
     from .prediction import Interval, NewLevels
     from .refit import RefitMany
     from .tidying import Effects
@@ -29,6 +30,13 @@ class ResultMethods:
     @property
     def _model(self) -> LinearMixedModel:
         return cast("LinearMixedModel", self)
+
+    @property
+    def plot(self) -> ModelPlots:
+        """The plots of the model, as ``model.plot.fitted()``; see `crossnest.plotting`."""
+        from .plotting import ModelPlots
+
+        return ModelPlots(self._model)
 
     def predict(
         self,

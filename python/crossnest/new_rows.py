@@ -19,7 +19,16 @@ from formulaic import ModelSpec
 from formulaic.parser.types import Factor
 from formulaic.transforms import TRANSFORMS
 
-from .columns import CodeArray, Column, Columns, FactorColumn, FloatArray, Mask, NumericColumn
+from .columns import (
+    CodeArray,
+    Column,
+    Columns,
+    FactorColumn,
+    FloatArray,
+    Mask,
+    NumericColumn,
+    in_order_of,
+)
 from .design import Design
 from .errors import DesignError
 from .expression import names_in
@@ -177,7 +186,7 @@ def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArra
         if not isinstance(column, NumericColumn):
             raise DesignError(f"the offset column '{source}' is not numeric")
         return column.values
-    values = np.array(source, dtype=np.float64)
+    values = np.array(in_order_of(source, columns.index, "the offset"), dtype=np.float64)
     if values.shape != (columns.n_rows,):
         raise DesignError(
             f"the offset must have one value for each of the {columns.n_rows} new rows, not shape "

@@ -205,7 +205,11 @@ def _encode_scoped(scoped: ScopedTerm) -> dict[str, Any]:
             "name": str(one.factor.expr),
             "reduced": one.reduced,
             "variables": [
-                {"name": str(v), "roles": sorted(role.value for role in v.roles), "source": v.source}
+                {
+                    "name": str(v),
+                    "roles": sorted(role.value for role in v.roles),
+                    "source": v.source,
+                }
                 for v in sorted(one.factor.variables or ())
             ],
         }
@@ -218,7 +222,9 @@ def _decode_scoped(term: Term, tree: Mapping[str, Any]) -> ScopedTerm:
     known = {str(factor.expr): factor for factor in term.factors}
     factors = []
     for one in tree["factors"]:
-        variables = {Variable(v["name"], roles=v["roles"], source=v["source"]) for v in one["variables"]}
+        variables = {
+            Variable(v["name"], roles=v["roles"], source=v["source"]) for v in one["variables"]
+        }
         evaluated = EvaluatedFactor(known[one["name"]], values=None, variables=variables)
         factors.append(ScopedFactor(evaluated, reduced=one["reduced"]))
     return ScopedTerm(factors, scale=tree["scale"])

@@ -13,8 +13,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
-
 from ._core import FitError
 from .archive import blaming_the_file, read_archive, write_archive
 from .columns import Column
@@ -268,7 +266,7 @@ def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedD
     ]
     return LoadedDesign(
         **{name: tree[name] for name in _DESIGN},
-        **{name: None for name in tree["absent"]},
+        **dict.fromkeys(tree["absent"]),
         _n=tree["n"],
         formula=parsed,
         factors=tuple(LoadedGroupingFactor(**factor) for factor in tree["factors"]),

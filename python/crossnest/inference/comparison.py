@@ -113,7 +113,7 @@ def _likelihood_ratios(
     data = models[0].labels.data
     heading = [*heading, *([f"Data: {data}"] if data else []), "Models:"]
     heading += [f"{name}: {model.formula}" for name, model in zip(names, models, strict=True)]
-    return TestTable(columns, "\n".join(heading), index=list(names))
+    return TestTable(columns, heading="\n".join(heading), index=list(names))
 
 
 def upper_tail(chisq: FloatArray, df: FloatArray) -> FloatArray:
@@ -334,7 +334,7 @@ def kr_modcomp(
         "Pr(>F)": [test.pvalue, test.unscaled_pvalue],
     }
     heading = f"F test with Kenward-Roger's method\nlarge: {large.formula}\nsmall: {text}"
-    table = TestTable(columns, heading, index=["Ftest", "FtestU"])
+    table = TestTable(columns, heading=heading, index=["Ftest", "FtestU"])
     table.attrs["L"] = L.tolist()
     return table
 
@@ -364,6 +364,6 @@ def sat_modcomp(large: LinearMixedModel, small: LinearMixedModel | str | ArrayLi
         "Pr(>F)": [test.pvalue],
     }
     heading = f"F test with Satterthwaite's method\nlarge: {large.formula}\nsmall: {text}"
-    table = TestTable(columns, heading, index=["Ftest"])
+    table = TestTable(columns, heading=heading, index=["Ftest"])
     table.attrs["L"] = L.tolist()
     return table

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from formulaic.parser.types import Term
 
 from ..formula import _term_text
@@ -25,12 +24,10 @@ from .submodel import (
     refitted,
     without,
 )
-from .tables import TestTable
+from .tables import METHODS, TestTable
 
 __all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
 
-#: Degrees of freedom as headings name them.
-METHODS = {"satterthwaite": "Satterthwaite's", "kenward-roger": "Kenward-Roger's"}
 
 # ----------------------------------------------------------------------------- random effects
 
@@ -102,7 +99,7 @@ def _ratio_table(
         "Df": df,
         "Pr(>Chisq)": upper_tail(ratio, df),
     }
-    return TestTable(columns, heading, index=list(labels))
+    return TestTable(columns, heading=heading, index=list(labels))
 
 
 def _likelihood(model: LinearMixedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
@@ -211,17 +208,17 @@ def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
     heading = f"Single term deletions\n\nModel:\n{model.formula}"
     table = _ratio_table(pairs, ["<none>", *terms], heading)
     table["npar"] = table["Df"]
-    return TestTable(table[["npar", "AIC", "LRT", "Pr(>Chisq)"]], heading)
+    return TestTable(table[["npar", "AIC", "LRT", "Pr(>Chisq)"]], heading=heading)
 
 
 def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
     """Test the restrictions that make the model one without each of the terms."""
     rows = [_f_row(model, term, ddf) for term in terms.values()]
     names = ["Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)"]
-    title = f"Single term deletions using {METHODS.get(ddf, ddf)} method:"
+    title = f"Single term deletions using {METHODS[ddf]}:"
     data = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     return TestTable(
-        pd.DataFrame(data, columns=names, index=list(terms)), f"{title}\n\nModel:\n{model.formula}"
+        data, columns=names, index=list(terms), heading=f"{title}\n\nModel:\n{model.formula}"
     )
 
 

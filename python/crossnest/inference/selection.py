@@ -145,7 +145,7 @@ def _joined(tables: Sequence[pd.DataFrame], order: Sequence[float], heading: str
     """Put rows below each other, with the order in which they were eliminated before them."""
     table = pd.DataFrame(pd.concat([pd.DataFrame(each) for each in tables]))
     table.insert(0, "Eliminated", order)
-    return TestTable(table, heading)
+    return TestTable(table, heading=heading)
 
 
 # ------------------------------------------------------------------------------ fixed effects
@@ -213,4 +213,4 @@ def _linear_tests(model: LinearModel, names: Sequence[str]) -> TestTable:
         "F value": F,
         "Pr(>F)": scipy.stats.f.sf(F, df, model.df_resid),
     }
-    return TestTable(columns, "Single term deletions", index=list(names), dtype=np.float64)
+    return TestTable(columns, heading="Single term deletions", index=list(names), dtype=np.float64)
