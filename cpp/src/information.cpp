@@ -1,6 +1,6 @@
 #include "crossnest/information.hpp"
 
-#include <Eigen/LU>
+#include <Eigen/Cholesky>
 #include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
@@ -151,12 +151,17 @@ Information VarianceDerivatives::pieces() {
   return out;
 }
 
+// Of the traces, and of the right-hand sides of pieces().
+double VarianceDerivatives::bytes() const {
+  const double columns = static_cast<double>(parameters_.size()) * (rank_ + 1.0);
+  return traces_->bytes() + 16.0 * columns * static_cast<double>(criterion_.factor().q());
+}
+
 void VarianceDerivatives::check_memory() const {
-  const double n = static_cast<double>(traces_->widest()), bytes = traces_->bytes();
-  if (memory_limit_ > 0 && bytes > static_cast<double>(memory_limit_))
+  if (memory_limit_ > 0 && bytes() > static_cast<double>(memory_limit_))
     throw MemoryLimitError(
-        "the information on the variance parameters needs about " + readable_bytes(bytes) +
-        " (dense matrices of " + std::to_string(static_cast<Index>(n)) +
+        "the information on the variance parameters needs about " + readable_bytes(bytes()) +
+        " (dense matrices of " + std::to_string(traces_->widest()) +
         " columns), more than the limit of " + readable_bytes(static_cast<double>(memory_limit_)));
 }
 
@@ -242,7 +247,7 @@ VectorXd VarianceDerivatives::quadratic_forms() const {
 }
 
 bool VarianceDerivatives::exact_is_cheaper() const {
-  if (memory_limit_ > 0 && traces_->bytes() > static_cast<double>(memory_limit_)) return false;
+  if (memory_limit_ > 0 && bytes() > static_cast<double>(memory_limit_)) return false;
   const double m = criterion_.parameters(), columns = m * (rank_ + 1.0);
   const double q = static_cast<double>(criterion_.factor().q());
   const double solves = columns * (2.0 * static_cast<double>(A_.numbers()) + q * columns);
@@ -296,12 +301,14 @@ VectorXd VarianceDerivatives::gradient_at(const VectorXd& theta) {
   return theta_of_phi_.transpose() * gradient;
 }
 
-// A hundredth of the scale on which d changes along a direction: of the standard deviation the
-// direction meets, and of that whose variance equals that of an estimate from one level's rows.
+// A hundredth of the scale on which d changes along a direction: what is seen of the effects of a
+// level has variance Sigma + J / n I or so, by the estimation error of a level's effects.
 double VarianceDerivatives::step(const Direction& direction) const {
   const double levels = static_cast<double>(blocks_[at(block_of_[at(direction.term)])].levels);
-  const double met = (direction.D.transpose() * lambda_of(direction.term)).squaredNorm();
-  return kStep * std::sqrt(met + levels / static_cast<double>(A_.n()));
+  const MatrixXd lambda = lambda_of(direction.term);
+  MatrixXd seen = lambda * lambda.transpose();
+  seen.diagonal().array() += levels / static_cast<double>(A_.n());
+  return kStep / std::sqrt(direction.D.cwiseProduct(seen.llt().solve(direction.D)).sum());
 }
 
 // Of the profiled criterion d.
@@ -328,8 +335,8 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   Curvature out;
   out.parameters = static_cast<int>(m) + 1;
   out.rank = rank_;
-  out.exact = kind == HessianKind::exact || (kind == HessianKind::automatic && exact_is_cheaper());
   if (kind == HessianKind::exact) check_memory();
+  out.exact = kind == HessianKind::exact || (kind == HessianKind::automatic && exact_is_cheaper());
 
   // Var(beta) changes with V by C^-1 X'V^-1 G_r V^-1 X C^-1, and with sigma^2 in proportion.
   const MatrixXd J = covariance_jacobian();

@@ -21,6 +21,8 @@ constexpr Index kSmall = 96;
 // Rows of F that are fuller than this are multiplied as full matrices.
 constexpr double kFull = 0.25;
 constexpr Index kPanelRows = 256;
+// Multiply-adds of a tile of a dense product, about, so that the caller can interrupt soon.
+constexpr Index kTileWork = 1000000000;
 
 // The representative of a node in a forest of sets, halving the paths.
 Index find(std::vector<Index>& parent, Index node) {
@@ -154,7 +156,11 @@ class VarianceTraces::Workspace {
  public:
   Workspace(const VarianceTraces& owner, const std::vector<std::vector<double>>& lambda,
             ThreadPool& pool, InterruptCheck& interrupt)
-      : owner_(owner), pool_(pool), interrupt_(interrupt), k_(owner.blocks_[0].k) {
+      : owner_(owner),
+        kernels_(owner.widest_ > kSmall ? owner.kernels_ : eigen_kernels()),
+        pool_(pool),
+        interrupt_(interrupt),
+        k_(owner.blocks_[0].k) {
     for (std::size_t t = 0; t < lambda.size(); ++t) {
       const int k = owner.blocks_[t].k;
       lambda_.emplace_back(Map<const MatrixXd>(lambda[t].data(), k, k));
@@ -184,6 +190,26 @@ class VarianceTraces::Workspace {
            kFull * static_cast<double>(levels() * component_->size);
   }
 
+  // Calls body(first, columns) for tiles of the columns of t, on all threads.
+  template <class Body>
+  void for_tiles(Body&& body) {
+    const Index n = component_->size;
+    const Index width = std::clamp<Index>(kTileWork / (n * n), 16, 128);
+    const Index together = 2 * width * pool_.size();
+    for (Index first = 0; first < n; first += together) {
+      interrupt_.poll();
+      const Index last = std::min(first + together, n);
+      pool_.for_pieces((last - first + width - 1) / width, 1, [&](Index begin, Index end, int) {
+        for (Index tile = begin; tile < end; ++tile) {
+          const Index c = first + tile * width;
+          body(c, static_cast<int>(std::min(width, last - c)));
+        }
+      });
+    }
+  }
+  void add_gemm(char op, double alpha, std::vector<double>& A, std::vector<double>& B, Index rows,
+                bool upper, std::vector<double>& C);
+
   void eliminate();
   void load_tail();
   void add_products(const std::function<void(Index, double*)>& left, std::vector<double>& C);
@@ -203,6 +229,7 @@ class VarianceTraces::Workspace {
   }
 
   const VarianceTraces& owner_;
+  const DenseKernels& kernels_;
   ThreadPool& pool_;
   InterruptCheck& interrupt_;
   int k_;                                 // of the first block
@@ -288,12 +315,10 @@ void VarianceTraces::Workspace::add_products(const std::function<void(Index, dou
     scatter_products(left, C);
     return;
   }
-  const Index n = component_->size, batch = std::max<Index>(1, kPanelRows / k_), tile = 128;
+  const Index batch = std::max<Index>(1, kPanelRows / k_);
   std::vector<double> own;
   for (Index first = 0; first < levels(); first += batch) {
-    interrupt_.poll();
     const Index last = std::min(first + batch, levels());
-    int rows = static_cast<int>((last - first) * k_), ld = static_cast<int>(n);
     fill_panel(
         first, last,
         [&](Index i) {
@@ -303,18 +328,25 @@ void VarianceTraces::Workspace::add_products(const std::function<void(Index, dou
         },
         left_);
     fill_panel(first, last, [&](Index i) { return F(i); }, right_);
-    pool_.for_pieces((n + tile - 1) / tile, 1, [&](Index begin, Index end, int) {
-      for (Index c = begin * tile; c < std::min(end * tile, n); c += tile) {
-        char transposed = 'T', plain = 'N';
-        double one = 1.0;
-        int size = static_cast<int>(std::min(tile, n - c)), above = static_cast<int>(c) + size;
-        int inner = rows, lead = ld;
-        owner_.kernels_.dgemm(&transposed, &plain, &above, &size, &inner, &one, left_.data(),
-                              &inner, right_.data() + c * rows, &inner, &one, C.data() + c * n,
-                              &lead);
-      }
-    });
+    add_gemm('T', 1.0, left_, right_, (last - first) * k_, true, C);
   }
+}
+
+// C := C + alpha op(A) B for B rows x n; A is rows x n where op is 'T', n x n where it is 'N'. Of C
+// at least the upper triangle, and only tiles that meet it when `upper`.
+void VarianceTraces::Workspace::add_gemm(char op, double alpha, std::vector<double>& A,
+                                         std::vector<double>& B, Index rows, bool upper,
+                                         std::vector<double>& C) {
+  const Index n = component_->size;
+  for_tiles([&](Index c, int columns) {
+    char transposed = op, plain = 'N';
+    double factor = alpha, one = 1.0;
+    int m = static_cast<int>(upper ? c + columns : n), inner = static_cast<int>(rows),
+        lead = static_cast<int>(n);
+    int lead_A = op == 'T' ? inner : lead;
+    kernels_.dgemm(&transposed, &plain, &m, &columns, &inner, &factor, A.data(), &lead_A,
+                   B.data() + c * rows, &inner, &one, C.data() + c * n, &lead);
+  });
 }
 
 void VarianceTraces::Workspace::scatter_products(const std::function<void(Index, double*)>& left,
@@ -387,17 +419,13 @@ bool VarianceTraces::Workspace::solve_tail(DenseTail& dense) {
   scale_rows(lambda_, true, S_);  // Lambda'M Lambda
   for (Index i = 0; i < n; ++i) S_[at(i * n + i)] += 1.0;
   if (!dense.factor(S_.data())) return false;
-  constexpr Index kColumns = 128;
   const auto solve = [&](bool transposed) {
-    pool_.for_pieces((n + kColumns - 1) / kColumns, 1, [&](Index begin, Index end, int) {
-      for (Index c = begin * kColumns; c < std::min(end * kColumns, n); c += kColumns)
-        dense.solve(S_.data(), transposed, G_.data() + c * n,
-                    static_cast<int>(std::min(kColumns, n - c)));
+    for_tiles([&](Index c, int columns) {
+      dense.solve(S_.data(), transposed, G_.data() + c * n, columns);
     });
-    interrupt_.poll();
   };
   solve(true);
-  dense.subtract_square(T_.data(), G_.data(), static_cast<int>(n));
+  add_gemm('T', -1.0, G_, G_, n, true, T_);
   dense.mirror(T_.data());
   solve(false);
   scale_rows(lambda_, false, G_);
@@ -454,11 +482,10 @@ void VarianceTraces::Workspace::add_head_and_tail(DenseTail& dense, double* sums
   const Index n = component_->size;
   Y_.resize(of_heads_.size());
   for (std::size_t r = 0; r < of_heads_.size(); ++r) {
-    interrupt_.poll();
     std::vector<double>& Y = Y_[r];
-    Y.resize(at(n * n));
-    dense.multiply(B_[r].data(), n, G_.data(), static_cast<int>(n), 1.0, Y.data(),
-                   static_cast<int>(n));
+    Y.assign(at(n * n), 0.0);
+    dense.mirror(B_[r].data());
+    add_gemm('N', 1.0, G_, B_[r], n, false, Y);
     for (std::size_t s = 0; s < parameters.size(); ++s) {
       double sum = 0.0;
       for (Index i = component_->nodes; i < component_->nodes_end; ++i) {
@@ -537,7 +564,7 @@ bool VarianceTraces::Workspace::add(const Component& component, double* sums) {
   component_ = &component;
   eliminate();
   if (component.size > 0) {
-    DenseTail dense(component.size, owner_.kernels_, pool_, interrupt_);
+    DenseTail dense(component.size, kernels_, pool_, interrupt_);
     load_tail();
     add_products(
         [&](Index i, double* out) {

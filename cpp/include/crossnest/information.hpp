@@ -78,6 +78,7 @@ class VarianceDerivatives {
   void find_directions(const double* theta);
   Eigen::MatrixXd products() const;
   Information pieces();
+  double bytes() const;
   void check_memory() const;
   bool exact_is_cheaper() const;
   Eigen::MatrixXd covariance_jacobian() const;

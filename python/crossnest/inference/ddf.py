@@ -184,12 +184,12 @@ def _kenward_roger(model: LinearMixedModel, information: str) -> Tester:
 
 
 def _residual(model: LinearMixedModel, information: str) -> Tester:
-    beta = model.fixef.to_numpy()
+    beta = model._fit.beta
     return FixedDfTester(beta, model._covariance, float(model.nobs - len(beta)))
 
 
 def _normal(model: LinearMixedModel, information: str) -> Tester:
-    return FixedDfTester(model.fixef.to_numpy(), model._covariance, np.inf)
+    return FixedDfTester(model._fit.beta, model._covariance, np.inf)
 
 
 _MAKERS: dict[str, Callable[[LinearMixedModel, str], Tester]] = {

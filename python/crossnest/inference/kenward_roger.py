@@ -100,9 +100,12 @@ class KenwardRogerTester(Tester):
         adjusted = directions @ self.adjusted @ directions.T
         unscaled = float(difference @ np.linalg.solve(adjusted, difference)) / num_df
         scaling, den_df = self._scaling(directions)
-        tail = scipy.stats.f.sf([scaling * unscaled, unscaled], num_df, den_df)
+        statistic = scaling * unscaled
+        pvalue, unscaled_pvalue = (
+            float(scipy.stats.f.sf(value, num_df, den_df)) for value in (statistic, unscaled)
+        )
         return KenwardRogerTest(
-            num_df, den_df, scaling * unscaled, float(tail[0]), scaling, unscaled, float(tail[1])
+            num_df, den_df, statistic, pvalue, scaling, unscaled, unscaled_pvalue
         )
 
     def _directions(self, L: FloatArray) -> FloatArray:
@@ -163,7 +166,7 @@ def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRo
     RX, sigma = model._fit.RX, model.sigma
     root = np.linalg.inv(RX) * sigma
     return KenwardRogerTester(
-        beta=model.fixef.to_numpy(),
+        beta=model._fit.beta,
         vcov=root @ adjusted @ root.T,
         RX=RX,
         sigma=sigma,

@@ -89,7 +89,7 @@ def satterthwaite_tester(model: LinearMixedModel) -> SatterthwaiteTester:
     with model._problem() as problem:
         curvature = problem.curvature(model._fit.theta, model.reml)
     return SatterthwaiteTester(
-        beta=model.fixef.to_numpy(),
+        beta=model._fit.beta,
         vcov=model._covariance,
         RX=model._fit.RX,
         jacobian=curvature["jacobian"],
