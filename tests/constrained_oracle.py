@@ -1,8 +1,9 @@
-"""Constrained maximum likelihood by brute force: the n x n deviance in NumPy, minimised by SciPy."""
+"""Constrained maximum likelihood by brute force: the n x n deviance, minimised by SciPy."""
 
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 import scipy.optimize
 
 from oracle import relative_factors, z_matrix
@@ -39,7 +40,9 @@ class ConstrainedOracle:
             V += Z @ np.kron(np.eye(J), root @ root.T) @ Z.T
             start += J * k
         L = np.linalg.cholesky(V)
-        white = np.linalg.solve(L, np.column_stack([X, y]))
+        white = scipy.linalg.solve_triangular(
+            L, np.column_stack([X, y]), lower=True, check_finite=False
+        )
         residual = white[:, -1]
         if X.shape[1]:
             residual = residual - white[:, :-1] @ np.linalg.lstsq(white[:, :-1], residual)[0]

@@ -17,8 +17,7 @@ from crossnest.inference.profile import parameter_names, percent_names
 #: Models whose profiles are compared with brute force, and why they are among them.
 BRUTE_FORCE = (
     "reference/sleepstudy",  # a correlation
-    "reference/sleepstudy_w",  # weights
-    "reference/sleepstudy_off",  # an offset
+    "golden/sleepstudy_weights_offset",
     "reference/sleepstudy_zcp",  # no correlation
     "reference/pastes",  # nested
     "reference/penicillin",  # crossed
@@ -39,7 +38,7 @@ def oracle(name):
     random = np.random.default_rng(3)
     theta = _theta(model, best.estimates)
     centre = np.append(theta, np.log(best.estimates["sigma"]))
-    count = 20 if model.nobs < 30 else 2
+    count = 20 if model.nobs < 30 else 1
     starts = [centre, *(centre + 0.3 * random.normal(size=(count, centre.size)))]
     return brute, starts, brute.minimum(None, None, starts)
 
