@@ -206,7 +206,7 @@ def _table(
         f"Monte Carlo standard error of the p-value: {error:.2g}\n"
     )
     columns = ["Chisq", "Df", "Pr(>Chisq)"]
-    return TestTable(list(rows.values()), heading, index=list(rows), columns=columns)
+    return TestTable(list(rows.values()), index=list(rows), columns=columns, heading=heading)
 
 
 def _check_same_data(large: Design, small: Design) -> None:
