@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,13 @@ from .errors import DesignError
 if TYPE_CHECKING:
     from .model import LinearMixedModel
 
-__all__ = ["RefitMany", "model_at", "refit_columns", "refit_many"]
+__all__ = ["RefitMany", "chunks", "model_at", "refit_columns", "refit_many"]
 
 FloatArray = NDArray[np.float64]
+
+# Numbers of a chunk of responses: 32 MB. Fewest responses of a chunk, and most, so that a progress
+# bar moves and Ctrl-C is heard in Python too.
+_NUMBERS, _FEWEST, _MOST = 4_000_000, 64, 2000
 
 #: The engine's verdicts in its order: status, and what there is to say of it.
 _VERDICTS = (
@@ -130,17 +135,19 @@ def refit_columns(
     start: FloatArray | None = None,
 ) -> RefitMany:
     """Fit the responses Y (n, R), in the rows used; `start` is a theta tried besides moments."""
-    offset = model.design.offset
-    responses = np.asfortranarray(Y if offset is None else Y - offset[:, None])
+    offset, threads = model.design.offset, thread_count(model, n_jobs)
+    options = model.control.optimizer_options()
+    parts: list[Mapping[str, NDArray[Any]]] = []
     with model._problem() as problem:
-        found = _core.refit_many(
-            problem,
-            responses,
-            model.reml,
-            start,
-            thread_count(model, n_jobs),
-            model.control.optimizer_options(),
-        )
+        for at in chunks(model.nobs, Y.shape[1]) or [slice(0)]:
+            part = np.asfortranarray(Y[:, at] if offset is None else Y[:, at] - offset[:, None])
+            parts.append(
+                cast(
+                    Mapping[str, NDArray[Any]],
+                    _core.refit_many(problem, part, model.reml, start, threads, options),
+                )
+            )
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     status, reason = zip(*_VERDICTS, strict=True)
     return RefitMany(
         columns=pd.RangeIndex(Y.shape[1]),
@@ -155,6 +162,12 @@ def refit_columns(
         reason=np.array(reason, dtype=object)[found["status"]],
         evaluations=found["evaluations"],
     )
+
+
+def chunks(rows: int, count: int) -> list[slice]:
+    """Cut `count` responses of so many rows into chunks of bounded memory."""
+    width = min(max(_NUMBERS // rows, _FEWEST), _MOST)
+    return [slice(first, min(first + width, count)) for first in range(0, count, width)]
 
 
 def model_at(model: LinearMixedModel, y: FloatArray, theta: FloatArray) -> LinearMixedModel:

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
-from ..refit import RefitMany, model_at, refit_columns, thread_count
+from ..refit import RefitMany, chunks, model_at, refit_columns, thread_count
 from ..simulation import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
 from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
@@ -35,10 +35,6 @@ Statistic = Callable[["LinearMixedModel"], Any]
 
 _KINDS = ("parametric", "residual", "case", "wild", "reb")
 _INTERVALS = ("percentile", "basic", "normal", "bca")
-# Numbers of one chunk of responses: 32 MB.
-_CHUNK = 4_000_000
-# Fewest replicates of a chunk, most of one: so that a bar moves and Ctrl-C is heard.
-_LEAST, _MOST = 64, 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,14 +382,13 @@ def _response_replicates(
     """Draw responses and fit them, a chunk at a time."""
     done = _Replicates([], [])
     theta = np.asarray(model._fit.theta)
-    chunk = int(np.clip(_CHUNK // model.nobs, _LEAST, _MOST))
-    for first in track(range(0, n, chunk), f"{model.formula}: bootstrap", progress):
-        Y = scheme.draw(seed, first, min(chunk, n - first))
+    for at in track(chunks(model.nobs, n), f"{model.formula}: bootstrap", progress):
+        Y = scheme.draw(seed, at.start, at.stop - at.start)
         fits = refit_columns(model, Y, n_jobs, theta)
         usable = fits.usable
         done.n_singular += int(np.sum(fits.status == "singular"))
-        at = np.flatnonzero(~usable)
-        done.failures += [(first + int(i), str(fits.reason[i])) for i in at]
+        failed = np.flatnonzero(~usable)
+        done.failures += [(at.start + int(i), str(fits.reason[i])) for i in failed]
         if statistic is None:
             done.values += list(np.where(usable[:, None], parameters(model, fits), np.nan))
             continue

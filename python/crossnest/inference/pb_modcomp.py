@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
-from ..refit import refit_columns
+from ..refit import chunks, refit_columns
 from ..simulation import seed_or_new, simulator
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["BootstrapTest", "pb_modcomp"]
 
 FloatArray = NDArray[np.float64]
-
-_CHUNK = 4_000_000  # numbers of one chunk of responses: 32 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,10 +164,9 @@ def _reference(
 ) -> FloatArray:
     """Simulate the statistic under the small model, (n,); NaN where a fit failed."""
     source = simulator(small)
-    chunk = int(np.clip(_CHUNK // small.nobs, 64, 2000))
     parts = []
-    for first in track(range(0, n, chunk), "parametric bootstrap", progress):
-        Y = source.draw(seed, first, min(chunk, n - first))
+    for at in track(chunks(small.nobs, n), "parametric bootstrap", progress):
+        Y = source.draw(seed, at.start, at.stop - at.start)
         fits = [refit_columns(m, Y, n_jobs, np.asarray(m._fit.theta)) for m in (large, small)]
         statistic = np.maximum(fits[1].objective - fits[0].objective, 0.0)
         parts.append(np.where(fits[0].usable & fits[1].usable, statistic, np.nan))
@@ -206,7 +203,7 @@ def _table(
         f"Monte Carlo standard error of the p-value: {error:.2g}\n"
     )
     columns = ["Chisq", "Df", "Pr(>Chisq)"]
-    return TestTable(list(rows.values()), heading=heading, index=list(rows), columns=columns)
+    return TestTable(list(rows.values()), index=list(rows), columns=columns, heading=heading)
 
 
 def _check_same_data(large: Design, small: Design) -> None:

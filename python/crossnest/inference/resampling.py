@@ -169,7 +169,8 @@ class WildScheme(_OneByOne):
         root = np.sqrt(5.0)
         low = rng.random(int(self.groups.max()) + 1) < (root + 1) / (2 * root)
         factors = np.where(low, (1 - root) / 2, (1 + root) / 2)
-        return self._corrected * factors[self.groups]
+        deviation: FloatArray = self._corrected * factors[self.groups]
+        return deviation
 
     @cached_property
     def _corrected(self) -> FloatArray:

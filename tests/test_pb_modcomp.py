@@ -1,0 +1,122 @@
+"""The parametric bootstrap of likelihood ratios."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+import crossnest
+from conftest import fitted_model
+from crossnest.errors import DesignError
+from crossnest.inference.pb_modcomp import pb_modcomp
+
+pytest.importorskip("crossnest.inference.tables", reason="needs crossnest.inference.tables")
+
+SEEDS = [Path(__file__).resolve().parents[1].parent / "shared/seeds", Path("/work/shared/seeds")]
+
+
+def pair(large="Reaction ~ Days + (1 | Subject)", small="Reaction ~ 1 + (1 | Subject)", reml=False):
+    data = crossnest.datasets.sleepstudy()
+    return crossnest.lmer(large, data, reml=reml), crossnest.lmer(small, data, reml=reml)
+
+
+def test_reference_is_that_of_single_fits():
+    large, small = pair()
+    test = pb_modcomp(large, small, n=5, seed=4)
+    assert test.statistic == pytest.approx(small.objective - large.objective)
+    assert test.df == 1
+    for j, y in enumerate(small.simulate(5, seed=4).to_numpy().T):
+        single = small.refit(y).objective - large.refit(y).objective
+        assert test.reference[j] == pytest.approx(single, abs=1e-7)
+
+
+def test_pvalues_follow_their_definitions():
+    data = crossnest.datasets.sleepstudy()
+    data["x"] = np.random.default_rng(6).standard_normal(len(data))
+    large = crossnest.lmer("Reaction ~ Days + x + (Days | Subject)", data, reml=False)
+    small = crossnest.lmer("Reaction ~ Days + (Days | Subject)", data, reml=False)
+    test = pb_modcomp(large, small, n=300, seed=2)
+    t, reference = test.statistic, test.reference
+    assert test.n_extreme == np.sum(reference >= t) > 3
+    assert test.pvalue == (1 + test.n_extreme) / 301
+    assert test.error == pytest.approx(np.sqrt(test.pvalue * (1 - test.pvalue) / 300))
+    mean, variance = reference.mean(), reference.var(ddof=1)
+    expected = {
+        "LRT": scipy.stats.chi2.sf(t, 1),
+        "PBtest": test.pvalue,
+        "Bartlett": scipy.stats.chi2.sf(t / mean, 1),
+        "Gamma": scipy.stats.gamma.sf(t, mean**2 / variance, scale=variance / mean),
+    }
+    np.testing.assert_allclose(test.table["Pr(>Chisq)"], list(expected.values()))
+    assert test.table.index.tolist() == list(expected)
+    # The reference distribution is nearly chi-squared here.
+    assert scipy.stats.kstest(reference, scipy.stats.chi2(1).cdf).pvalue > 0.001
+
+
+def test_independent_of_jobs_and_reml():
+    one = pb_modcomp(*pair(), n=40, seed=1, n_jobs=1)
+    two = pb_modcomp(*pair(reml=True), n=40, seed=1, n_jobs=2)
+    np.testing.assert_allclose(one.reference, two.reference, atol=1e-6)
+    assert one.pvalue == two.pvalue
+
+
+def test_variance_components_have_ties_at_zero():
+    data = crossnest.datasets.dyestuff2()
+    data["half"] = np.tile(["a", "b"], 15)
+    large = fitted_model("dyestuff2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.CrossnestWarning)
+        two = crossnest.lmer("Yield ~ 1 + (1 | Batch) + (1 | half)", data)
+    test = pb_modcomp(two, large, n=100, seed=1)
+    assert test.statistic == pytest.approx(0, abs=1e-6)
+    assert test.pvalue == 1
+    assert 0.3 < np.mean(test.reference < 1e-6) <= 1
+
+
+def test_prints_like_pbkrtest():
+    test = pb_modcomp(*pair(), n=30, seed=1)
+    lines = repr(test).split("\n")
+    assert lines[0] == "Parametric bootstrap test; samples: 30; extremes: 0"
+    assert lines[1] == "large: Reaction ~ Days + (1 | Subject)"
+    assert lines[2] == "small: Reaction ~ 1 + (1 | Subject)"
+    assert lines[5].split() == ["Chisq", "Df", "Pr(>Chisq)"]
+    assert lines[7].split() == ["PBtest", "116.462", "0.03226", "*"]
+    assert "PBtest" in test._repr_html_()
+
+
+def test_models_that_cannot_be_compared_are_refused():
+    large, small = pair()
+    with pytest.raises(ValueError, match="must have more parameters"):
+        pb_modcomp(small, large, n=5)
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        pb_modcomp(large, small, n=0)
+    data = crossnest.datasets.sleepstudy()
+    fewer = crossnest.lmer("Reaction ~ 1 + (1 | Subject)", data.iloc[:170])
+    with pytest.raises(DesignError, match="different data: 180 and 170 rows"):
+        pb_modcomp(large, fewer, n=5)
+    other = crossnest.lmer("log(Reaction) ~ 1 + (1 | Subject)", data)
+    with pytest.raises(DesignError, match="their responses differ"):
+        pb_modcomp(large, other, n=5)
+    weights = 1.0 + data["Days"].to_numpy()
+    weighted = crossnest.lmer("Reaction ~ 1 + (1 | Subject)", data, weights=weights)
+    with pytest.raises(DesignError, match="their weights differ"):
+        pb_modcomp(large, weighted, n=5)
+
+
+def test_hours_of_reading_matter():
+    folder = next((path for path in SEEDS if path.is_dir()), None)
+    if folder is None:
+        pytest.skip("../shared/seeds is not here")
+    data = pd.read_csv(folder / "childread.csv")
+    models = [
+        crossnest.lmer(f"reading_age ~ {x} + (1 + hrs_week | school)", data)
+        for x in ("hrs_week", "1")
+    ]
+    test = pb_modcomp(*models, n=2000, seed=1)
+    assert test.statistic == pytest.approx(11.857, abs=5e-4)
+    assert abs(test.pvalue - 0.002) < 4 * test.error
