@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,8 +24,8 @@ from crossnest.inference.resampling import (
     WildScheme,
     reflate,
 )
+from shared_files import shared
 
-SEEDS = [Path(__file__).resolve().parents[1].parent / "shared/seeds", Path("/work/shared/seeds")]
 KINDS = [
     ("parametric", None),
     ("residual", None),
@@ -365,11 +364,8 @@ def test_acceleration_is_the_jackknifes_over_groups():
 
 
 def test_intervals_of_childread_are_near_those_of_lme4():
-    folder = next((path for path in SEEDS if path.is_dir()), None)
-    if folder is None:
-        pytest.skip("../shared/seeds is not here")
-    data = pd.read_csv(folder / "childread.csv")
-    expected = json.loads((folder / "expected.json").read_text())
+    data = pd.read_csv(shared("seeds/childread.csv"))
+    expected = json.loads(shared("seeds/expected.json").read_text())
     assert "hrs_week (0.557, 1.752)" in str(expected["read_lattice_note"])
     model = crossnest.lmer("reading_age ~ hrs_week + (1 + hrs_week | school)", data)
     intervals = model.bootstrap(500, seed=1).confint()

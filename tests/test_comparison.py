@@ -7,7 +7,6 @@ with optCtrl = list(ftol_abs = 1e-12, xtol_abs = 1e-10).
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,11 @@ import pytest
 import crossnest
 from conftest import fitted_model
 from reference_cases import all_cases, as_array, as_list
+from shared_files import shared
 
 pytestmark = pytest.mark.filterwarnings("ignore::crossnest.SingularFitWarning")
 
 #: Files next to the checkout that are not part of it.
-SEEDS = Path(__file__).resolve().parents[2] / "shared" / "seeds"
 
 
 def fit(dataset, formula, **arguments):
@@ -315,10 +314,8 @@ def test_models_that_cannot_be_compared(fitted):
 @pytest.fixture
 def children():
     """Give the data and R's results."""
-    if not (SEEDS / "childread.csv").exists():
-        pytest.skip(f"{SEEDS / 'childread.csv'} is not part of the project and not there")
-    data = pd.read_csv(SEEDS / "childread.csv")
-    return data, json.loads((SEEDS / "expected.json").read_text(encoding="utf-8"))
+    data = pd.read_csv(shared("seeds/childread.csv"))
+    return data, json.loads(shared("seeds/expected.json").read_text(encoding="utf-8"))
 
 
 def test_reading_ages(children):

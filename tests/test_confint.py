@@ -11,7 +11,7 @@ import scipy.stats
 
 from conftest import fitted_model
 from constrained_oracle import ConstrainedOracle
-from crossnest.inference.profile import parameter_names
+from crossnest.inference.parameters import parameter_names
 from reference_cases import all_cases, as_array, as_list, load_case
 
 ENDS = ("2.5 %", "97.5 %")

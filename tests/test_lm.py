@@ -18,18 +18,10 @@ from hypothesis import strategies as st
 import crossnest
 from crossnest import datasets
 from crossnest.classical.least_squares import least_squares
+from shared_files import shared
 
 TESTS = Path(__file__).resolve().parent
 CASES = json.loads((TESTS / "golden" / "lm" / "lm.json").read_text(encoding="utf-8"))["lm"]
-
-
-def teaching_file(name: str) -> Path:
-    """Find a file of the teaching data, which are not part of the project."""
-    for directory in (TESTS.parents[1], *TESTS.parents):
-        path = directory / "shared" / "seeds" / name
-        if path.exists():
-            return path
-    pytest.skip(f"the teaching data, shared/seeds/{name}, are not next to the checkout")
 
 
 def data_of(case: dict) -> pd.DataFrame:
@@ -171,8 +163,8 @@ def test_predictions_that_cannot_be_made():
     ],
 )
 def test_the_four_styles_of_the_course(key, formula):
-    data = pd.read_csv(teaching_file("gp_cholesterol.csv"))
-    expected = json.loads(teaching_file("expected.json").read_text(encoding="utf-8"))[key]
+    data = pd.read_csv(shared("seeds/gp_cholesterol.csv"))
+    expected = json.loads(shared("seeds/expected.json").read_text(encoding="utf-8"))[key]
     data.attrs["name"] = "g"
     if key == "gp_grouped":
         data = data.groupby("doctor")[["chol", "age"]].mean().add_suffix("_grouped")

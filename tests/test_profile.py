@@ -12,7 +12,7 @@ import pytest
 import crossnest
 from conftest import fitted_model
 from constrained_oracle import ConstrainedOracle
-from crossnest.inference.profile import parameter_names, percent_names
+from crossnest.inference.parameters import parameter_names, percent_names
 
 #: Models whose profiles are compared with brute force, and why they are among them.
 BRUTE_FORCE = (

@@ -87,10 +87,6 @@ class TestNewData:
 
     new = pd.DataFrame({"Days": [0.0, 1.0, 2.0, 3.0], "Subject": ["308", "x", "x", "y"]})
 
-    @pytest.fixture(autouse=True)
-    def needs_new_rows(self):
-        pytest.importorskip("crossnest.new_rows", reason="needs crossnest.new_rows")
-
     def test_unseen_levels_share_new_effects(self):
         model = fitted_model("sleepstudy")
         Y = model.simulate(8000, seed=2, newdata=self.new)

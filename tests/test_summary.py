@@ -23,6 +23,7 @@ from crossnest.inference import ddf as ddf_module
 from crossnest.summary import Summary, correlation_matrix, residual_quantiles
 from crossnest.var_corr import CovarianceTerm, VarCorr
 from reference_cases import TESTS, ReferenceCase, all_cases, as_array, as_list, load_case
+from shared_files import shared
 
 OURS = {
     "boundary (singular) fit: see help('isSingular')": "boundary (singular) fit: see `is_singular`",
@@ -211,7 +212,6 @@ def test_text_of_a_fit_is_lmertests_line_by_line(case, fitted):
     check_lines(lines, expected_lines(case.expected), 1e-3)
 
 
-SEEDS = [path / "shared" / "seeds" for path in TESTS.parents]
 SEED_MODELS = {
     "gp_random_intercept": ("gp_cholesterol.csv", "chol ~ age + (1 | doctor)", "satterthwaite"),
     "gp_random_slope": ("gp_cholesterol.csv", "chol ~ age + (age | doctor)", "satterthwaite"),
@@ -238,12 +238,9 @@ SEED_MODELS = {
 @pytest.mark.parametrize("name", SEED_MODELS)
 def test_teaching_data(name):
     """R's optimum is not as tight here: numbers agree to 1e-3, the layout exactly."""
-    directory = next((path for path in SEEDS if path.is_dir()), None)
-    if directory is None:
-        pytest.skip("the teaching data, shared/seeds, are not next to the checkout")
     file, formula, ddf = SEED_MODELS[name]
-    expected = json.loads((directory / "expected.json").read_text(encoding="utf-8"))[name]["text"]
-    model = crossnest.lmer(formula, pd.read_csv(directory / file))
+    expected = json.loads(shared("seeds/expected.json").read_text(encoding="utf-8"))[name]["text"]
+    model = crossnest.lmer(formula, pd.read_csv(shared(f"seeds/{file}")))
     data_name = next(line[9:] for line in expected if line.startswith("   Data: "))
     summary = dataclasses.replace(model.summary(ddf), data_name=data_name)
     check_lines(

@@ -17,9 +17,10 @@ from scipy.special import ndtr, ndtri
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
-from ..refit import RefitMany, chunks, model_at, refit_columns, thread_count
+from ..refit import chunks, model_at, refit_columns, thread_count
 from ..simulation import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
+from .parameters import parameters_of, parameters_of_refits, percent_names
 from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Bootstrap:
             raise ValueError(f"level must be between 0 and 1, not {level!r}")
         ends = np.array([(1 - level) / 2, (1 + level) / 2])
         columns = [_interval(self, name, kind, ends) for name in self.observed.index]
-        return pd.DataFrame(columns, index=self.observed.index, columns=_percent_names(ends))
+        return pd.DataFrame(columns, index=self.observed.index, columns=percent_names(level))
 
     def __str__(self) -> str:
         """Give a table of observed values, bias and standard errors, and what to know of it."""
@@ -168,11 +169,6 @@ def _interval(result: Bootstrap, name: str, kind: IntervalKind, ends: FloatArray
     return np.asarray(np.quantile(values, ends))
 
 
-def _percent_names(ends: FloatArray) -> list[str]:
-    """Name the ends of an interval by percent as R does: ``2.5 %``, ``97.5 %``."""
-    return [f"{np.format_float_positional(100 * x, 3, fractional=False, trim='-')} %" for x in ends]
-
-
 def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mapping[str, float]]:
     """Give the statistic without each group of the highest level, or each row if crossed."""
     try:
@@ -183,56 +179,6 @@ def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mappin
         fit = _fit_resampled(model, without(model.design, units == unit))
         if fit.converged:
             yield _named(statistic(fit))
-
-
-# ---------------------------------------------------------------------------------- parameters
-
-
-def parameter_names(model: LinearMixedModel) -> list[str]:
-    """Name the parameters: standard deviations and correlations, sigma, fixed effects.
-
-    ``sd_Days|Subject`` and ``cor_Days.(Intercept)|Subject``, in the order of the lower triangle of
-    each term.
-    """
-    names = []
-    for term in model.var_corr.terms:
-        pairs = term.pairs()
-        for j, column in enumerate(term.names):
-            names.append(f"sd_{column}|{term.group}")
-            names += [f"cor_{term.names[r]}.{column}|{term.group}" for r, c in pairs if c == j]
-    return [*names, "sigma", *model.fixef.index]
-
-
-def parameters(model: LinearMixedModel, fits: RefitMany) -> FloatArray:
-    """Give the parameters of R fits, (R, c), in the order of `parameter_names`."""
-    columns: list[FloatArray] = []
-    first = 0
-    for term in model.var_corr.terms:
-        k = len(term.names)
-        factor = np.zeros((len(fits), k, k))
-        for j in range(k):
-            stop = j + 1 if term.diagonal else k
-            factor[:, j:stop, j] = fits.theta[:, first : first + stop - j]
-            first += stop - j
-        norm = np.sqrt((factor**2).sum(axis=2))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows = factor / norm[:, :, None]
-        pairs = term.pairs()
-        for j in range(k):
-            columns.append(fits.sigma * norm[:, j])
-            columns += [(rows[:, r] * rows[:, c]).sum(axis=1) for r, c in pairs if c == j]
-    return np.column_stack([*columns, fits.sigma, fits.fixef])
-
-
-def _parameters_of(model: LinearMixedModel) -> pd.Series[float]:
-    """Give the parameters of one fit."""
-    values: list[float] = []
-    for term in model.var_corr.terms:
-        pairs, correlation = term.pairs(), term.correlation
-        for j, sd in enumerate(term.stddev):
-            values += [float(sd), *(float(correlation[r, c]) for r, c in pairs if c == j)]
-    values += [model.sigma, *model.fixef.tolist()]
-    return pd.Series(values, index=parameter_names(model))
 
 
 def _named(value: Any) -> dict[str, float]:
@@ -308,7 +254,7 @@ def bootstrap(
     if n < 1:
         raise ValueError(f"n must be at least 1, not {n}")
     seed = seed_or_new(seed)
-    observe = statistic or _parameters_of
+    observe = statistic or parameters_of
     observed = pd.Series(_named(observe(model)), dtype=np.float64)
     if kind == "case":
         cases = CaseScheme.of(model.design, resample)
@@ -390,7 +336,9 @@ def _response_replicates(
         failed = np.flatnonzero(~usable)
         done.failures += [(at.start + int(i), str(fits.reason[i])) for i in failed]
         if statistic is None:
-            done.values += list(np.where(usable[:, None], parameters(model, fits), np.nan))
+            done.values += list(
+                np.where(usable[:, None], parameters_of_refits(model, fits), np.nan)
+            )
             continue
         for i, theta_i in enumerate(fits.theta):
             fitted = statistic(model_at(model, Y[:, i].copy(), theta_i)) if usable[i] else {}

@@ -73,7 +73,7 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
         raise TypeError("anova compares mixed models: none of these has a random effect")
     names = _names(models, sys._getframe(1).f_locals)
     for name, model in zip(names[1:], models[1:], strict=True):
-        _check_same_data(models[0].design, model.design, names[0], name)
+        check_same_data(models[0].design, model.design, names[0], name)
     by_reml = any(map(_is_reml, models))
     if refit:
         models = tuple(_by_ml(model) for model in models)
@@ -151,7 +151,7 @@ def _check_comparable(models: Sequence[LinearMixedModel | LinearModel]) -> None:
         )
 
 
-def _check_same_data(first: Design, second: Design, name: str, other: str) -> None:
+def check_same_data(first: Design, second: Design, name: str, other: str) -> None:
     """Refuse models that were not fitted to the same rows of the same data."""
     if first.n != second.n:
         raise ValueError(
@@ -211,7 +211,7 @@ def restrictions(
         formula = _small_formula(large.design, small)
         small_X, text = subdesign(large.design, formula.fixed).X, formula.text
     elif isinstance(small, LinearMixedModel):
-        _check_same_data(large.design, small.design, "large", "small")
+        check_same_data(large.design, small.design, "large", "small")
         _check_same_random(large.design.formula, small.design.formula)
         small_X, text = small.design.X, small.formula
     else:

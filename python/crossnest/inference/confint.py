@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from .profile import choose, intervals, normal_quantile, parameter_names, percent_names
+from .parameters import choose, normal_quantile, parameter_names, percent_names
+from .profile import intervals
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel

@@ -9,14 +9,13 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
 from ..refit import chunks, refit_columns
 from ..simulation import seed_or_new, simulator
+from .comparison import check_same_data
 
 if TYPE_CHECKING:
-    from ..design import Design
     from ..model import LinearMixedModel
     from .tables import TestTable
 
@@ -106,17 +105,16 @@ def pb_modcomp(
 
     Raises
     ------
-    DesignError
-        If the models were fitted to different data.
     ValueError
-        If the large model does not have more parameters, or `n` is not positive.
+        If the models were fitted to different data, the large one does not have more parameters, or
+        `n` is not positive.
 
     References
     ----------
     Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods for
     tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
     """
-    _check_same_data(large.design, small.design)
+    check_same_data(large.design, small.design, "large", "small")
     df = large.npar - small.npar
     if df < 1:
         raise ValueError(
@@ -204,21 +202,3 @@ def _table(
     )
     columns = ["Chisq", "Df", "Pr(>Chisq)"]
     return TestTable(list(rows.values()), index=list(rows), columns=columns, heading=heading)
-
-
-def _check_same_data(large: Design, small: Design) -> None:
-    """Refuse models of other responses, weights or offsets."""
-    if large.n != small.n:
-        raise DesignError(f"the models were fitted to different data: {large.n} and {small.n} rows")
-    held = {
-        "responses": (large.y, small.y),
-        "weights": tuple(_or(d.weights, 1.0, d.n) for d in (large, small)),
-        "offsets": tuple(_or(d.offset, 0.0, d.n) for d in (large, small)),
-    }
-    for what, (one, other) in held.items():
-        if not np.array_equal(one, other):
-            raise DesignError(f"the models were fitted to different data: their {what} differ")
-
-
-def _or(values: FloatArray | None, default: float, n: int) -> FloatArray:
-    return np.full(n, default) if values is None else values

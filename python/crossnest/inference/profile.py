@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from .. import _core
 from ..errors import ProfileWarning
-from ..var_corr import unique_names
+from ..progress import track
+from .parameters import choose, normal_quantile, parameter_names, percent_names
 
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
@@ -164,7 +162,7 @@ def profile(
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)
-    with model._problem() as problem:
+    with model._engine.using(model.design.y) as problem:
         profiler = _core.Profiler(problem)
         traces = _for_each(profiler, model, chosen, lambda j: profiler.trace(j, cutoff), progress)
         estimates, deviance = profiler.estimates, profiler.deviance
@@ -204,7 +202,7 @@ def intervals(
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)
-    with model._problem() as problem:
+    with model._engine.using(model.design.y) as problem:
         profiler = _core.Profiler(problem)
         found = _for_each(profiler, model, chosen, lambda j: profiler.interval(j, cutoff), progress)
     rows = [names[j] for j in chosen]
@@ -215,67 +213,6 @@ def intervals(
     }
     frame.attrs["notes"] = {name: note for name, note in notes.items() if note}
     return frame.astype(np.float64)
-
-
-def parameter_names(model: LinearMixedModel) -> list[str]:
-    """Name all parameters of a model as lme4 does with ``oldNames=FALSE``.
-
-    Term by term the standard deviations and correlations of the random effects (lower triangle,
-    column by column), then sigma and the fixed effects.
-    """
-    names = []
-    for term in model.design.random:
-        group = model.design.factors[term.factor].name
-        diagonal = term.term.structure == "diagonal"
-        for j, column in enumerate(term.names):
-            names.append(f"sd_{column}|{group}")
-            if not diagonal:
-                names += [f"cor_{row}.{column}|{group}" for row in term.names[j + 1 :]]
-    return unique_names([*names, "sigma", *model.fixef.index])
-
-
-def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int) -> list[int]:
-    """Find the positions of the parameters asked for, in the order of the model.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-    """
-    count = len(names) - n_fixed
-    sets = {"theta_": list(range(count)), "beta_": list(range(count, len(names)))}
-    if parm is None:
-        return list(range(len(names)))
-    asked = [parm] if isinstance(parm, str) else list(parm)
-    unknown = [name for name in asked if name not in names and name not in sets]
-    if unknown:
-        raise ValueError(
-            f"no parameter {', '.join(map(repr, unknown))}; there are {', '.join(names)}, "
-            "'theta_' for all of the covariance and 'beta_' for all fixed effects"
-        )
-    wanted = {j for name in asked for j in sets.get(name, [])}
-    return sorted(wanted | {j for j, name in enumerate(names) if name in asked})
-
-
-def normal_quantile(level: float) -> float:
-    """Give the z with P(-z < Z < z) = level for a standard normal Z.
-
-    Raises
-    ------
-    ValueError
-        If `level` is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    return float(-ndtri((1 - level) / 2))
-
-
-def percent_names(level: float) -> list[str]:
-    """Name the ends of an interval by percent as R does: ``2.5 %``, ``97.5 %``."""
-    percents = [50 * (1 - level), 50 * (1 + level)]
-    short = [np.format_float_positional(x, 3, fractional=False, trim="-") for x in percents]
-    decimals = max(len(text.partition(".")[2]) for text in short)
-    return [f"{x:.{decimals}f} %" for x in percents]
 
 
 def _natural_spline(x: FloatArray, y: FloatArray, what: str) -> CubicSpline:
@@ -299,7 +236,7 @@ def _for_each(
     against: dict[int, float] = {}
     todo = list(chosen)
     while todo:
-        for j in _track(todo, progress):
+        for j in track(todo, "profile", progress):
             results[j] = work(j)
             against[j] = profiler.deviance
         todo = [j for j in chosen if against[j] > profiler.deviance]
@@ -311,15 +248,3 @@ def _for_each(
             stacklevel=5,
         )
     return [results[j] for j in chosen]
-
-
-def _track(items: Iterable[int], progress: bool) -> Iterable[int]:
-    """Show a progress bar where tqdm is installed and somebody looks at it."""
-    if not (progress and sys.stderr.isatty()):
-        return items
-    try:
-        tqdm = importlib.import_module("tqdm.auto").tqdm
-    except ImportError:
-        return items
-    bar: Iterable[int] = tqdm(items, desc="profile", unit="parameter", delay=1.0, leave=False)
-    return bar

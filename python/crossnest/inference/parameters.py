@@ -1,0 +1,112 @@
+"""The parameters of a model that intervals are given for, their names and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from ..var_corr import unique_names
+
+if TYPE_CHECKING:
+    from ..model import LinearMixedModel
+    from ..refit import RefitMany
+
+FloatArray = NDArray[np.float64]
+
+
+def parameter_names(model: LinearMixedModel) -> list[str]:
+    """Name all parameters of a model as lme4 does with ``oldNames=FALSE``.
+
+    Term by term the standard deviations and correlations of the random effects (lower triangle,
+    column by column), then sigma and the fixed effects.
+    """
+    names = []
+    for term in model.design.random:
+        group = model.design.factors[term.factor].name
+        diagonal = term.term.structure == "diagonal"
+        for j, column in enumerate(term.names):
+            names.append(f"sd_{column}|{group}")
+            if not diagonal:
+                names += [f"cor_{row}.{column}|{group}" for row in term.names[j + 1 :]]
+    return unique_names([*names, "sigma", *model.fixef.index])
+
+
+def parameters_of(model: LinearMixedModel) -> pd.Series[float]:
+    """Give the parameters of one fit."""
+    values: list[float] = []
+    for term in model.var_corr.terms:
+        pairs, correlation = term.pairs(), term.correlation
+        for j, sd in enumerate(term.stddev):
+            values += [float(sd), *(float(correlation[r, c]) for r, c in pairs if c == j)]
+    values += [model.sigma, *model.fixef.tolist()]
+    return pd.Series(values, index=parameter_names(model))
+
+
+def parameters_of_refits(model: LinearMixedModel, fits: RefitMany) -> FloatArray:
+    """Give the parameters of R fits, (R, c), in the order of `parameter_names`."""
+    columns: list[FloatArray] = []
+    first = 0
+    for term in model.var_corr.terms:
+        k = len(term.names)
+        factor = np.zeros((len(fits), k, k))
+        for j in range(k):
+            stop = j + 1 if term.diagonal else k
+            factor[:, j:stop, j] = fits.theta[:, first : first + stop - j]
+            first += stop - j
+        norm = np.sqrt((factor**2).sum(axis=2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rows = factor / norm[:, :, None]
+        pairs = term.pairs()
+        for j in range(k):
+            columns.append(fits.sigma * norm[:, j])
+            columns += [(rows[:, r] * rows[:, c]).sum(axis=1) for r, c in pairs if c == j]
+    return np.column_stack([*columns, fits.sigma, fits.fixef])
+
+
+def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int) -> list[int]:
+    """Find the positions of the parameters asked for, in the order of the model.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
+    count = len(names) - n_fixed
+    sets = {"theta_": list(range(count)), "beta_": list(range(count, len(names)))}
+    if parm is None:
+        return list(range(len(names)))
+    asked = [parm] if isinstance(parm, str) else list(parm)
+    unknown = [name for name in asked if name not in names and name not in sets]
+    if unknown:
+        raise ValueError(
+            f"no parameter {', '.join(map(repr, unknown))}; there are {', '.join(names)}, "
+            "'theta_' for all of the covariance and 'beta_' for all fixed effects"
+        )
+    wanted = {j for name in asked for j in sets.get(name, [])}
+    return sorted(wanted | {j for j, name in enumerate(names) if name in asked})
+
+
+def normal_quantile(level: float) -> float:
+    """Give the z with P(-z < Z < z) = level for a standard normal Z.
+
+    Raises
+    ------
+    ValueError
+        If `level` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    return float(-ndtri((1 - level) / 2))
+
+
+def percent_names(level: float) -> list[str]:
+    """Name the ends of an interval by percent as R does: ``2.5 %``, ``97.5 %``."""
+    percents = [50 * (1 - level), 50 * (1 + level)]
+    short = [np.format_float_positional(x, 3, fractional=False, trim="-") for x in percents]
+    decimals = max(len(text.partition(".")[2]) for text in short)
+    return [f"{x:.{decimals}f} %" for x in percents]
