@@ -15,7 +15,8 @@ import scipy.stats
 
 import crossnest
 from crossnest import datasets
-from test_lm import assert_every_digit, teaching_file
+from shared_files import shared
+from test_lm import assert_every_digit
 
 plt.switch_backend("Agg")
 
@@ -96,8 +97,8 @@ def test_groups_too_small_to_fit_are_missing():
 
 
 def test_the_course_data():
-    data = pd.read_csv(teaching_file("gp_cholesterol.csv"))
-    expected = json.loads(teaching_file("expected.json").read_text(encoding="utf-8"))["gp_separate"]
+    data = pd.read_csv(shared("seeds/gp_cholesterol.csv"))
+    expected = json.loads(shared("seeds/expected.json").read_text(encoding="utf-8"))["gp_separate"]
     fits = crossnest.lm_list("chol ~ age | doctor", data, pool=False)
     assert fits.coef().index.astype(str).tolist() == expected["doctor"]
     assert_every_digit(fits.coef(), expected["coef"])
