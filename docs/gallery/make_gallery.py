@@ -31,7 +31,9 @@ def encode(figure: Any) -> bytes:
 
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=DPI, format="png")
-    picture = Image.open(drawn).convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE)
+    # Of the ways to choose colours this one keeps rare ones, such as that of a single point.
+    coverage = Image.Quantize.MAXCOVERAGE
+    picture = Image.open(drawn).convert("RGB").quantize(N_COLOURS, method=coverage, dither=0)
     picture.save(small, format="png", optimize=True)
     return small.getvalue()
 
