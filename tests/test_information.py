@@ -25,6 +25,7 @@ def problems(draw):
     weights = np.ones(design.n) if design.weights is None else design.weights
     X = design.X[:, problem.pivot]
     marginal = Marginal(X, design.y, weights, design.factors, design.terms, theta, fit.sigma, reml)
+    assume(np.linalg.cond(marginal.S_inv) < 1e4)  # else it is the matrices that are inaccurate
     return problem, fit, marginal
 
 
@@ -33,7 +34,7 @@ def scaled_inverse(matrix):
     scale = 1 / np.sqrt(np.abs(np.diag(matrix)))
     assume(np.isfinite(scale).all())
     scaled = matrix * np.outer(scale, scale)
-    assume(np.linalg.cond(scaled) < 1e6)
+    assume(np.linalg.cond(scaled) < 1e4)
     return np.linalg.inv(scaled) * np.outer(scale, scale)
 
 
@@ -53,7 +54,7 @@ def test_curvature(drawn):
     inverse = scaled_inverse(marginal.hessian)
     jacobian = whitened(marginal.jacobian, fit)
     expected = np.einsum("aij,ab,bkl->ijkl", jacobian, inverse, jacobian)
-    for kind, tolerance in ("exact", 1e-7), ("differences", 1e-5):
+    for kind, tolerance in ("exact", 1e-6), ("differences", 1e-5):
         found = problem.curvature(fit.theta, fit.reml, hessian=kind)
         assert found["exact"] == (kind == "exact")
         own = scaled_inverse(found["hessian"])

@@ -18,7 +18,7 @@ using Eigen::VectorXd;
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // The step of the differences, relative to the scale on which the criterion changes.
-constexpr double kStep = 0.01;
+constexpr double kStep = 0.004;
 
 // What is not zero of E, placed among the effects of its block.
 std::vector<VarianceParameter::Entry> entries_of(const MatrixXd& E, int offset) {
@@ -301,7 +301,7 @@ VectorXd VarianceDerivatives::gradient_at(const VectorXd& theta) {
   return theta_of_phi_.transpose() * gradient;
 }
 
-// A hundredth of the scale on which d changes along a direction: what is seen of the effects of a
+// A small part of the scale on which d changes along a direction: what is seen of the effects of a
 // level has variance Sigma + J / n I or so, by the estimation error of a level's effects.
 double VarianceDerivatives::step(const Direction& direction) const {
   const double levels = static_cast<double>(blocks_[at(block_of_[at(direction.term)])].levels);

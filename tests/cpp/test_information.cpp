@@ -97,8 +97,7 @@ Invariants of_matrices(const crossnest::Design& design, const std::vector<double
       const auto i = static_cast<Index>(r), j = static_cast<Index>(s);
       Q.back().push_back(X.transpose() * G[r] * G[s] * model.V_inverse * X);
       traces(i, j) = (G[r] * G[s]).trace();
-      quadratics(i, j) =
-          Py.dot(model.V * G[r] * model.V * model.P * model.V * G[s] * Py) / variance;
+      quadratics(i, j) = Py.dot(model.V * G[r] * model.P * model.V * G[s] * Py) / variance;
     }
   }
   return Invariants(P, Q, traces, quadratics, observed);

@@ -8,6 +8,7 @@ namespace {
 
 using crossnest::VarianceParameter;
 using crossnest::VarianceTraces;
+using dense::Index;
 using dense::MatrixXd;
 
 // Every entry of the covariance matrix of every block, and a matrix E without pattern.
@@ -77,8 +78,6 @@ void check_traces(const designs::Data& data, bool singular = false, double scale
                  left.cwiseProduct(products[static_cast<std::size_t>(s)].transpose()).sum(), 1e-9);
   }
 }
-
-using dense::Index;
 
 }  // namespace
 
