@@ -1,11 +1,11 @@
 """Coverage of 95% intervals and size of 5% tests, by simulation on small unbalanced designs.
 
-    python benchmarks/coverage.py [--replicates 1000] [--bootstrap 199] [--seed 1]
+    python benchmarks/coverage.py [--replicates 1000] [--bootstrap 499] [--seed 1]
 
 Subjects and items are crossed, a quarter of the cells are missing, `group` varies between subjects
 and `x` within them. Responses are drawn from the model with known parameters; each is fitted by
-REML and every method gives its interval for every coefficient. On the larger design (24 subjects,
-12 items) the share of intervals that hold the truth should be near 95% for every method; on the
+REML and every method gives its interval for every coefficient. On the larger design (40 subjects,
+24 items) the share of intervals that hold the truth should be near 95% for every method; on the
 tiny one (6 subjects, 4 items) it shows which method's test of `group` keeps its size, one minus the
 coverage, of 5%. Prints tables in Markdown.
 """
@@ -101,13 +101,13 @@ def main() -> None:
     formatter = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("--replicates", type=int, default=1000)
-    parser.add_argument("--bootstrap", type=int, default=199)
+    parser.add_argument("--bootstrap", type=int, default=499)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
     warnings.simplefilter("ignore", crossnest.CrossnestWarning)
     rng = np.random.default_rng(arguments.seed)
-    for subjects, items in ((24, 12), (6, 4)):
+    for subjects, items in ((40, 24), (6, 4)):
         simulate(rng, subjects, items, arguments.replicates, arguments.bootstrap)
 
 

@@ -187,3 +187,13 @@ def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m crossnest fit '{FORMULA}' sleepstudy | true"
     out = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert out.stderr == ""
+
+
+@pytest.mark.parametrize("ddf", ["kenward-roger", "none"])
+def test_degrees_of_freedom(capsys, ddf):
+    _, out, _ = run(capsys, "fit", FORMULA, "sleepstudy", "--ddf", ddf, "--json", "-")
+    days = json.loads(out)["fixef"][1]
+    assert days["t_value"] == pytest.approx(6.7715, abs=1e-4)
+    assert (days["df"] is None and days["p_value"] is None) == (ddf == "none")
+    _, out, _ = run(capsys, "fit", FORMULA, "sleepstudy", "--ddf", ddf)
+    assert ("Kenward-Roger's method" in " ".join(out.split())) == (ddf == "kenward-roger")

@@ -56,6 +56,15 @@ class _BadInput(Exception):
     """Something the user gave cannot be used; the message is one line."""
 
 
+_COLUMNS = {
+    "Estimate": "estimate",
+    "Std. Error": "std_error",
+    "df": "df",
+    "t value": "t_value",
+    "Pr(>|t|)": "p_value",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
@@ -112,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="W", help="column of precision weights")
     fit.add_argument("--offset", metavar="O", help="column added to the linear predictor")
+    fit.add_argument(
+        "--ddf",
+        default="satterthwaite",
+        choices=["satterthwaite", "kenward-roger", "residual", "none"],
+        help="degrees of freedom of the tests (satterthwaite)",
+    )
     fit.add_argument("--json", metavar="OUT", help="write the results to this file ('-': print)")
     listing = commands.add_parser(
         "datasets", help="list the bundled data sets", description="List the bundled data sets."
@@ -133,7 +148,7 @@ def _fit(options: argparse.Namespace) -> int:
             weights=options.weights,
             offset=options.offset,
         )
-        summary = model.summary()
+        summary = model.summary(options.ddf)
     texts = [_one_line(warning.message) for warning in caught]
     if options.json != "-":
         print(summary)
@@ -182,8 +197,8 @@ def results(
     model: LinearMixedModel, summary: Summary, data: str, warned: Sequence[str]
 ) -> dict[str, Any]:
     """Collect what ``--json`` writes; its keys are documented in ``crossnest fit --help``."""
-    table = summary.coef_table.reset_index()
-    table.columns = pd.Index(["term", "estimate", "std_error", "df", "t_value", "p_value"])
+    table = summary.coef_table.reindex(columns=list(_COLUMNS)).rename(columns=_COLUMNS)
+    table = table.rename_axis("term").reset_index()
     ranef = model.ranef()
     assert isinstance(ranef, dict)
     opt = model.opt
