@@ -53,7 +53,9 @@ def data():
             "z": rng.normal(2000, 3, n),
             "k": rng.integers(0, 4, n),
             "f": rng.choice(["a", "b", "c"], n),
-            "o": pd.Categorical(rng.choice(["low", "mid", "high"], n), ["low", "mid", "high"], True),
+            "o": pd.Categorical(
+                rng.choice(["low", "mid", "high"], n), ["low", "mid", "high"], True
+            ),
             "b": rng.random(n) < 0.5,
             "w": rng.uniform(0.5, 2, n),
             "g": np.repeat([f"g{i}" for i in range(12)], 20),
@@ -398,7 +400,9 @@ def test_code_is_not_saved(formula, data, tmp_path):
 
 def test_contrasts_of_a_class_of_ones_own_are_not_saved(data, tmp_path):
     model = fit("y ~ f + (1 | g)", data, contrasts={"f": OwnContrasts()})
-    with pytest.raises(NotImplementedError, match=r"contrasts of 'f' are of the class OwnContrasts"):
+    with pytest.raises(
+        NotImplementedError, match=r"contrasts of 'f' are of the class OwnContrasts"
+    ):
         model.save(tmp_path / "model")
 
 

@@ -13,26 +13,31 @@ factors are crossed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from .columns import CodeArray, FloatArray
+from .design import RandomEffects
+from .engine import Engine
 from .errors import NoDataError
 
 if TYPE_CHECKING:
+    from ._core import Fit
     from .grouping import GroupingFactor
     from .model import LinearMixedModel
 
 __all__ = ["Between", "JointCovariance", "measure"]
 
+Levels: TypeAlias = NDArray[np.int64]
+
 #: Blocks of crossed factors are kept for all pairs of levels up to this many.
 MAX_PAIRS = 100_000
-#: Rows measured at once.
+#: Variances taken at once.
 CHUNK = 100_000
 
 
@@ -51,7 +56,7 @@ class Between:
     """
 
     factors: tuple[int, int]
-    partner: NDArray[np.int64] | None
+    partner: Levels | None
     blocks: FloatArray
 
     def of(self, inner: CodeArray, outer: CodeArray) -> FloatArray:
@@ -143,157 +148,135 @@ def _is_met(z: FloatArray, codes: CodeArray) -> NDArray[np.bool_]:
 def measure(model: LinearMixedModel) -> JointCovariance:
     """Take the covariances out of a fitted model's factor.
 
-    The engine gives variances of linear functions, so covariances come from those of sums,
-    2 cov(a, b) = var(a + b) - var(a) - var(b), every function scaled to variance sigma^2.
+    V has the conditional modes of a model without fixed effects to the columns of X R^-1 as
+    responses, G is that model's covariance matrix.
     """
-    return _Measurement(model).result()
+    design, fit = model.design, model._live_fit
+    alone = replace(design, X=np.empty((design.n, 0), order="F"), offset=None)
+    engine = Engine(alone, model.control)
+    columns = list(fixed_part(design.X[:, model._kept], fit.RX).T)
+    modes = []
+    for column in columns or [design.y]:
+        with engine.using(np.ascontiguousarray(column)) as problem:
+            without_fixed = problem.estimates(fit.theta, False)
+        modes.append(without_fixed.b)
+    V = [np.zeros((*b.shape, 0)) for b in fit.b]
+    if columns:
+        V = [np.stack(b, axis=2) for b in zip(*modes, strict=True)]
+    blocks = _Blocks(model, without_fixed)
+    n_factors = range(len(design.factors))
+    between = (blocks.between(f, g) for f, g in combinations(n_factors, 2))
+    return JointCovariance(
+        tuple(np.concatenate([V[t] for t in model._terms_of(f)], axis=1) for f in n_factors),
+        tuple(blocks.within(f) for f in n_factors),
+        tuple(block for block in between if block is not None),
+    )
 
 
-class _Measurement:
-    """The engine's variances at made-up rows."""
+class _Blocks:
+    """Blocks of G. Those of one term the engine has; the others follow from variances of sums.
 
-    def __init__(self, model: LinearMixedModel) -> None:
-        self._model = model
-        self._fit = model._live_fit
-        design = model.design
-        self._factors = design.factors
-        self._terms = [model._terms_of(f) for f in range(len(design.factors))]
-        self._widths = [sum(len(design.random[t].names) for t in terms) for terms in self._terms]
-        self._unit = model.sigma**2 or 1.0
-        self._scales = [self._scale(f) for f in range(len(design.factors))]
-        self._V = [self._with_fixed(f) for f in range(len(design.factors))]
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    fit : Fit
+        Estimates of the model without fixed effects, at the same theta.
+    """
 
-    def result(self) -> JointCovariance:
-        pairs = combinations(range(len(self._factors)), 2)
-        between = [self._between(f, g) for f, g in pairs]
-        return JointCovariance(
-            tuple(self._V),
-            tuple(self._within(f) for f in range(len(self._factors))),
-            tuple(one for one in between if one is not None),
-        )
+    def __init__(self, model: LinearMixedModel, fit: Fit) -> None:
+        self._fit = fit
+        self._design = model.design
+        self._terms_of = model._terms_of
+        self._own = model._conditional_covariances
+        self._unit = model.sigma**2 / fit.sigma**2
+        self._probes = [_probes(*one) for one in zip(model.design.random, self._own, strict=True)]
 
-    def _variances(
-        self, x: FloatArray | None, effects: Mapping[int, tuple[NDArray[Any], FloatArray]]
-    ) -> FloatArray:
-        """Give variances over sigma^2.
+    def within(self, f: int) -> FloatArray:
+        """Give the diagonal blocks of a factor, (J, K, K)."""
+        levels = np.arange(self._design.factors[f].n_levels)
+        return self._assemble(f, levels, f, levels)
 
-        Parameters
-        ----------
-        x : (p,) array or None
-            Weights of the fixed effects, in every row.
-        effects : mapping
-            For some grouping factors the (m,) levels and the (m, K) weights of their effects.
-        """
-        rows = len(next(iter(effects.values()))[0])
-        parts = [
-            self._chunk(
-                x,
-                {f: (codes[i : i + CHUNK], z[i : i + CHUNK]) for f, (codes, z) in effects.items()},
-            )
-            for i in range(0, rows, CHUNK)
-        ]
-        return np.concatenate(parts) / self._unit
-
-    def _chunk(
-        self, x: FloatArray | None, effects: Mapping[int, tuple[NDArray[Any], FloatArray]]
-    ) -> FloatArray:
-        design = self._model.design
-        m = len(next(iter(effects.values()))[0])
-        X = np.zeros((m, design.p), order="F")
-        if x is not None:
-            X[:, self._model._kept] = x
-        codes = [np.full(m, -1, dtype=np.int32) for _ in self._factors]
-        zero = np.zeros(m)
-        columns: list[list[FloatArray | None]] = [[zero] * len(t.names) for t in design.random]
-        for f, (levels, z) in effects.items():
-            codes[f][:] = levels
-            first = 0
-            for t in self._terms[f]:
-                k = len(design.random[t].names)
-                columns[t] = [np.ascontiguousarray(z[:, first + j]) for j in range(k)]
-                first += k
-        return self._fit.prediction_variances(X, codes, columns, [True] * len(columns))
-
-    def _weights(self, f: int, levels: NDArray[Any], j: int) -> FloatArray:
-        """Give the weight that makes effect j of some levels have variance sigma^2, (m, K)."""
-        z = np.zeros((len(levels), self._widths[f]))
-        z[:, j] = self._scales[f][levels, j]
-        return z
-
-    def _scale(self, f: int) -> FloatArray:
-        """Give (J, K) scales; 1 for effects without variance."""
-        levels = np.arange(self._factors[f].n_levels)
-        out = np.empty((len(levels), self._widths[f]))
-        for j, unit in enumerate(np.eye(self._widths[f])):
-            out[:, j] = self._variances(None, {f: (levels, np.tile(unit, (len(levels), 1)))})
-        with np.errstate(divide="ignore"):
-            return np.where(out > 0, 1 / np.sqrt(out), 1.0)
-
-    def _own(self, f: int, levels: NDArray[Any], j: int) -> FloatArray:
-        """Give the scaled variance of effect j: 1, or 0."""
-        return self._variances(None, {f: (levels, self._weights(f, levels, j))})
-
-    def _with_fixed(self, f: int) -> FloatArray:
-        """Give V of a factor: |e_i - z V|^2 + z G z' = 1 - 2 z V e_i' + var(z b), e_i = x R^-1."""
-        levels = np.arange(self._factors[f].n_levels)
-        RX = self._model._fit.RX
-        V = np.empty((len(levels), self._widths[f], len(RX)))
-        for j in range(self._widths[f]):
-            z, own = self._weights(f, levels, j), self._own(f, levels, j)
-            for i, row in enumerate(RX):
-                V[:, j, i] = (1 + own - self._variances(row, {f: (levels, z)})) / 2
-        return V / self._scales[f][:, :, None]
-
-    def _covariance(
-        self, f: int, j: int, at_f: NDArray[Any], g: int, k: int, at_g: NDArray[Any]
-    ) -> FloatArray:
-        """Give entries of G: effect j of levels of f with effect k of levels of g, (m,)."""
-        z_f, z_g = self._weights(f, at_f, j), self._weights(g, at_g, k)
-        both = {f: (at_f, z_f + z_g)} if f == g else {f: (at_f, z_f), g: (at_g, z_g)}
-        joint = self._variances(None, both) - self._own(f, at_f, j) - self._own(g, at_g, k)
-        scaled = joint / (2 * self._scales[f][at_f, j] * self._scales[g][at_g, k])
-        fixed = np.sum(self._V[f][at_f, j] * self._V[g][at_g, k], axis=1)
-        return np.asarray(self._unit * (scaled - fixed))
-
-    def _within(self, f: int) -> FloatArray:
-        """Give the diagonal blocks of a factor; those of one term the engine has itself."""
-        levels = np.arange(self._factors[f].n_levels)
-        out = np.zeros((len(levels), self._widths[f], self._widths[f]))
-        given = self._model._conditional_covariances
-        term_of = np.repeat(self._terms[f], [given[t].shape[1] for t in self._terms[f]])
-        first = 0
-        for t in self._terms[f]:
-            last = first + given[t].shape[1]
-            out[:, first:last, first:last] = given[t]
-            first = last
-        for j, k in combinations(range(self._widths[f]), 2):
-            if term_of[j] != term_of[k]:
-                out[:, j, k] = out[:, k, j] = self._covariance(f, j, levels, f, k, levels)
-        return out
-
-    def _between(self, f: int, g: int) -> Between | None:
+    def between(self, f: int, g: int) -> Between | None:
         """Give the blocks of two factors; None where they are crossed and have too many pairs."""
+        factors = self._design.factors
         for inner, outer in ((f, g), (g, f)):
-            partner = _partner(self._factors[inner], self._factors[outer])
+            partner = _partner(factors[inner], factors[outer])
             if partner is not None:
                 levels = np.arange(len(partner))
-                return Between((inner, outer), partner, self._blocks(inner, levels, outer, partner))
-        shape = self._factors[f].n_levels, self._factors[g].n_levels
+                blocks = self._assemble(inner, levels, outer, partner)
+                return Between((inner, outer), partner, blocks)
+        shape = factors[f].n_levels, factors[g].n_levels
         if shape[0] * shape[1] > MAX_PAIRS:
             return None
         at_f, at_g = (at.ravel() for at in np.indices(shape))
-        blocks = self._blocks(f, at_f, g, at_g)
+        blocks = self._assemble(f, at_f, g, at_g)
         return Between((f, g), None, blocks.reshape(*shape, *blocks.shape[1:]))
 
-    def _blocks(self, f: int, at_f: NDArray[Any], g: int, at_g: NDArray[Any]) -> FloatArray:
-        out = np.empty((len(at_f), self._widths[f], self._widths[g]))
-        for j in range(self._widths[f]):
-            for k in range(self._widths[g]):
-                out[:, j, k] = self._covariance(f, j, at_f, g, k, at_g)
-        return out
+    def _assemble(self, f: int, at_f: Levels, g: int, at_g: Levels) -> FloatArray:
+        """Put the blocks of all terms on two factors together, (m, K_f, K_g)."""
+        rows = [
+            np.concatenate([self._block(t, at_f, u, at_g) for u in self._terms_of(g)], axis=2)
+            for t in self._terms_of(f)
+        ]
+        return np.concatenate(rows, axis=1)
+
+    def _block(self, t: int, at_t: Levels, u: int, at_u: Levels) -> FloatArray:
+        """Give the block of two terms at pairs of levels, (m, k_t, k_u)."""
+        if t == u:
+            return self._own[t]
+        left, right = self._probes[t][at_t], self._probes[u][at_u]
+        own_left = np.einsum("mij,mjk,mik->mi", left, self._own[t][at_t], left)
+        own_right = np.einsum("mij,mjk,mik->mi", right, self._own[u][at_u], right)
+        covariances = np.empty((len(at_t), left.shape[1], right.shape[1]))
+        for i in range(left.shape[1]):
+            for j in range(right.shape[1]):
+                both = self._variances({t: (at_t, left[:, i]), u: (at_u, right[:, j])})
+                covariances[:, i, j] = (both - own_left[:, i] - own_right[:, j]) / 2
+        half = np.linalg.solve(left, covariances)
+        return np.linalg.solve(right, half.transpose(0, 2, 1)).transpose(0, 2, 1)
+
+    def _variances(self, terms: Mapping[int, tuple[Levels, FloatArray]]) -> FloatArray:
+        """Give the variance of the sum of some terms' effects: levels (m,), weights (m, k)."""
+        m = len(next(iter(terms.values()))[0])
+        parts = []
+        for i in range(0, m, CHUNK):
+            at = slice(i, i + CHUNK)
+            parts.append(self._chunk({t: (levels[at], z[at]) for t, (levels, z) in terms.items()}))
+        return np.concatenate(parts) * self._unit
+
+    def _chunk(self, terms: Mapping[int, tuple[Levels, FloatArray]]) -> FloatArray:
+        random = self._design.random
+        m = len(next(iter(terms.values()))[0])
+        codes = [np.full(m, -1, dtype=np.int32) for _ in self._design.factors]
+        columns: list[list[FloatArray | None]] = [[None] * len(term.names) for term in random]
+        for t, (levels, z) in terms.items():
+            codes[random[t].factor][:] = levels
+            columns[t] = [np.ascontiguousarray(column) for column in z.T]
+        included = [t in terms for t in range(len(random))]
+        return self._fit.prediction_variances(np.empty((m, 0), order="F"), codes, columns, included)
 
 
-def _partner(inner: GroupingFactor, outer: GroupingFactor) -> NDArray[np.int64] | None:
+def _probes(term: RandomEffects, own: FloatArray) -> FloatArray:
+    """Give k independent weights of a term's effects of similar variance by level, (J, k, k).
+
+    The engine centres the columns of a term that has the constant, so that its rows must have the
+    constant too.
+    """
+    deviations = np.sqrt(np.diagonal(own, axis1=1, axis2=2))
+    scales = 1 / np.where(deviations > 0, deviations, 1.0)
+    constant = next((j for j, column in enumerate(term.columns) if column is None), None)
+    if constant is not None:
+        scales = scales / scales[:, [constant]]
+    probes = np.zeros_like(own)
+    diagonal = np.arange(own.shape[1])
+    probes[:, diagonal, diagonal] = scales
+    if constant is not None:
+        probes[:, :, constant] = 1.0
+    return probes
+
+
+def _partner(inner: GroupingFactor, outer: GroupingFactor) -> Levels | None:
     """Give the level of `outer` each level of `inner` is in; None if it is in several."""
     partner = np.zeros(inner.n_levels, dtype=np.int64)
     partner[inner.codes] = outer.codes

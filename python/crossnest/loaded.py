@@ -46,7 +46,7 @@ _WORDS = {
     "columns": "the model matrix of the random effects",
     "fitted": "the fitted values",
     "index": "the rows' labels",
-    "kept": "which rows were used",
+    "kept": "the rows fitted",
     "offset": "the offset",
     "row_labels": "the rows' labels",
     "values": "the values of a variable",
@@ -289,7 +289,7 @@ class LoadedModel(LinearMixedModel):
     quantiles: FloatArray
 
     @property
-    def _scaled_quantiles(self) -> FloatArray:  # type: ignore[override]
+    def _scaled_quantiles(self) -> FloatArray:
         return self.quantiles
 
     def _problem(self) -> AbstractContextManager[Problem]:

@@ -31,7 +31,7 @@ Model: TypeAlias = LinearMixedModel | LinearModel
 FIXED, RANDOM, FIT = "Fixed effects", "Random effects", "Fit"
 SIGMA = "SD residual"
 PARTS = (FIXED, RANDOM, FIT)
-#: The statistics of fit, by how their names start, in the order printed, and their decimals.
+#: Decimals of the statistics whose names start so; those of fit are printed in this order.
 DECIMALS = {
     "Observations": 0,
     "Groups: ": 0,
@@ -40,6 +40,7 @@ DECIMALS = {
     "BIC": 2,
     "ICC": 3,
     "R2": 3,
+    "Cor ": 2,
 }
 #: Significant digits of everything else.
 DIGITS = 4
@@ -142,12 +143,10 @@ def _cells(numbers: FloatArray, digits: int) -> list[list[str]]:
 
 def _statistic(term: str, values: FloatArray) -> list[str]:
     """Format the values of one statistic, or variance component."""
-    for starts, decimals in DECIMALS.items():
-        if term.startswith(starts):
-            return [
-                "" if np.isnan(v) else f"{round_digits(v, decimals):.{decimals}f}" for v in values
-            ]
-    return _cells(values[None, :], DIGITS)[0]
+    decimals = next((k for start, k in DECIMALS.items() if term.startswith(start)), None)
+    if decimals is None:
+        return _cells(values[None, :], DIGITS)[0]
+    return ["" if np.isnan(v) else f"{round_digits(v, decimals):.{decimals}f}" for v in values]
 
 
 # ------------------------------------------------------------------------------- the numbers

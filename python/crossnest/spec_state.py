@@ -200,25 +200,23 @@ def _decode_encoding(tree: Mapping[str, Any]) -> tuple[Factor.Kind, dict[str, An
 
 
 def _encode_scoped(scoped: ScopedTerm) -> dict[str, Any]:
+    """Describe one product of factors."""
     factors = [
-        {
-            "name": str(one.factor.expr),
-            "reduced": one.reduced,
-            "variables": [
-                {
-                    "name": str(v),
-                    "roles": sorted(role.value for role in v.roles),
-                    "source": v.source,
-                }
-                for v in sorted(one.factor.variables or ())
-            ],
-        }
+        {"name": str(one.factor.expr), "reduced": one.reduced, "variables": _variables(one.factor)}
         for one in scoped.factors
     ]
     return {"scale": scoped.scale, "factors": factors}
 
 
+def _variables(factor: EvaluatedFactor) -> list[dict[str, Any]]:
+    return [
+        {"name": str(v), "roles": sorted(role.value for role in v.roles), "source": v.source}
+        for v in sorted(factor.variables or ())
+    ]
+
+
 def _decode_scoped(term: Term, tree: Mapping[str, Any]) -> ScopedTerm:
+    """Make a product of a term's factors, without values."""
     known = {str(factor.expr): factor for factor in term.factors}
     factors = []
     for one in tree["factors"]:

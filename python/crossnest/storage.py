@@ -194,23 +194,26 @@ def _encode_ddf(
     model: LinearMixedModel, problem: Problem, ddf: Sequence[Method] | None
 ) -> dict[str, Any]:
     """Compute what the degrees of freedom need; by default what is possible."""
-    theta, reml = model._fit.theta, model.reml
-    computed = {"satterthwaite": problem.curvature, "kenward-roger": problem.information}
     out: dict[str, Any] = {}
-    for method, compute in computed.items():
+    for method in METHODS:
         out[method] = None
         if not len(model.fixef) or method not in (METHODS if ddf is None else ddf):
             continue
-        if method == "kenward-roger" and not reml:
-            if ddf is not None:
-                raise ValueError("Kenward and Roger's method is for fits by REML only")
-            continue
         try:
-            out[method] = dict(compute(theta, reml))
+            out[method] = dict(_ddf_pieces(model, problem, method))
         except (MemoryError, FitError, ValueError):
             if ddf is not None:
                 raise
     return out
+
+
+def _ddf_pieces(model: LinearMixedModel, problem: Problem, method: Method) -> Mapping[str, Any]:
+    theta = model._fit.theta
+    if method == "satterthwaite":
+        return problem.curvature(theta, model.reml)
+    if not model.reml:
+        raise ValueError("Kenward and Roger's method is for fits by REML only")
+    return problem.information(theta, model.reml)
 
 
 def _encode_joint(model: LinearMixedModel) -> dict[str, Any] | None:
