@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from numpy.testing import assert_allclose
 
 import crossnest
@@ -61,6 +62,14 @@ def test_fixed(case):
     assert "conf.low" not in model.tidy("fixed", ddf="none")
 
 
+def test_fixed_with_infinite_degrees_of_freedom(case):
+    model, expected = case
+    table = model.tidy("fixed", conf_int=True, ddf="normal")
+    assert_table_equal(table, expected["fixed"])
+    assert np.isinf(table["df"]).all()
+    assert_allclose(table["p.value"], 2 * scipy.stats.norm.sf(np.abs(table["statistic"])))
+
+
 def test_fixed_with_degrees_of_freedom(case, monkeypatch):
     model, expected = case
     df = np.array(expected["fixed_satterthwaite"]["df"])
@@ -106,9 +115,16 @@ def test_glance(case):
 def test_augment(case):
     model, expected = case
     table = model.augment()
-    columns = {k: v for k, v in expected["augment"].items() if k not in (".cooksd", "(weights)")}
+    columns = {k: v for k, v in expected["augment"].items() if k != "(weights)"}
     assert_table_equal(table.head(5), columns)
     assert len(table) == model.nobs
+
+
+def test_augment_without_fixed_effects():
+    data = crossnest.datasets.sleepstudy()
+    table = crossnest.lmer("Reaction ~ 0 + (1 | Subject)", data, reml=False).augment()
+    assert ".cooksd" not in table
+    assert (table[".fixed"] == 0).all()
 
 
 def test_several_effects_in_one_table(fitted):

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
     from .inference.comparison import anova, kr_modcomp, sat_modcomp
+    from .neighbours.polars import to_polars
+    from .neighbours.sklearn import MixedModelRegressor as MixedModelRegressor
     from .side_by_side import compare
     from .storage import load
 
@@ -77,11 +79,13 @@ __all__ = [
     "parse_formula",
     "plotting",
     "sat_modcomp",
+    "to_polars",
 ]
 
 
-#: Functions imported when first used, and their modules.
+#: What is imported when first used, and its module.
 _LAZY = {
+    "MixedModelRegressor": ".neighbours.sklearn",
     "anova": ".inference.comparison",
     "compare": ".side_by_side",
     "compare_pooling": ".classical.pooling",
@@ -92,6 +96,7 @@ _LAZY = {
     "load": ".storage",
     "pb_modcomp": ".inference.pb_modcomp",
     "sat_modcomp": ".inference.comparison",
+    "to_polars": ".neighbours.polars",
 }
 
 

@@ -221,19 +221,19 @@ def _read(values: Any, name: str) -> Column:
 
 
 def in_order_of(values: Any, index: pd.Index, role: str) -> Any:
-    """Put a Series in the order of the data's row labels; return anything else as it is.
+    """Put a Series or DataFrame in the order of the data's row labels; leave all else as it is.
 
     Raises
     ------
     DesignError
         If its labels are not those of the data.
     """
-    if not isinstance(values, pd.Series) or values.index.equals(index):
+    if not isinstance(values, pd.Series | pd.DataFrame) or values.index.equals(index):
         return values
     same = len(values) == len(index) and values.index.is_unique and values.index.isin(index).all()
     if not (same and index.is_unique):
         raise DesignError(
-            f"the Series given as {role} has another index than the data: "
+            f"the {type(values).__name__} given as {role} has another index than the data: "
             "give it the data's index, or pass .to_numpy() to take it row by row"
         )
     return values.reindex(index)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
+
+from .arguments import check_count
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ class Control:
     def __post_init__(self) -> None:
         """Check every option."""
         if self.threads is not None:
-            _check_count("threads", self.threads)
-        _check_count("max_evaluations", self.max_evaluations)
+            check_count(self.threads, "Control: threads")
+        check_count(self.max_evaluations, "Control: max_evaluations")
         if self.memory_limit is not None:
-            _check_count("memory_limit", self.memory_limit)
+            check_count(self.memory_limit, "Control: memory_limit")
         _check_positive("tolerance", self.tolerance)
 
     def optimizer_options(self) -> dict[str, Any]:
@@ -56,10 +58,3 @@ def _check_positive(name: str, value: Any) -> None:
         raise TypeError(f"Control: {name} must be a number, not {value!r}")
     if not (math.isfinite(value) and float(value) > 0):
         raise ValueError(f"Control: {name} must be positive, not {value!r}")
-
-
-def _check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"Control: {name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"Control: {name} must be at least 1, not {value}")

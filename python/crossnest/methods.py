@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .diagnostics.rand_pca import RandomEffectsPCA
     from .inference.ddf import Ddf
     from .model import LinearMixedModel
+    from .neighbours.maketables import RegressionTable
     from .plotting import ModelPlots
     from .prediction import Interval, NewLevels
     from .refit import RefitMany
@@ -77,11 +78,13 @@ class ResultMethods:
 
         return augment(self._model, newdata)
 
-    def refit_many(self, Y: ArrayLike | pd.DataFrame, n_jobs: int | None = None) -> RefitMany:
+    def refit_many(
+        self, Y: ArrayLike | pd.DataFrame, n_jobs: int | None = None, progress: bool = True
+    ) -> RefitMany:
         """Fit the same model to many responses; see `crossnest.refit.refit_many`."""
         from .refit import refit_many
 
-        return refit_many(self._model, Y, n_jobs)
+        return refit_many(self._model, Y, n_jobs, progress)
 
     def simulate(
         self,
@@ -168,3 +171,38 @@ class ResultMethods:
         from .diagnostics.check_model import check_model
 
         return check_model(self._model, seed)
+
+    @property
+    def endog_names(self) -> str:
+        """The response as written, by its name in statsmodels."""
+        return self._model.design.response_name
+
+    @property
+    def _regression_table(self) -> RegressionTable:
+        from .neighbours.maketables import RegressionTable
+
+        return RegressionTable(self._model)
+
+    @property
+    def __maketables_coef_table__(self) -> pd.DataFrame:
+        """Coefficients for maketables; see `crossnest.neighbours.maketables.RegressionTable`."""
+        return self._regression_table.__maketables_coef_table__
+
+    @property
+    def __maketables_depvar__(self) -> str:
+        """The response for maketables."""
+        return self._regression_table.__maketables_depvar__
+
+    @property
+    def __maketables_vcov_info__(self) -> dict[str, str | None]:
+        """The kind of standard errors for maketables."""
+        return self._regression_table.__maketables_vcov_info__
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        """Names of the statistics that maketables shows."""
+        return self._regression_table.__maketables_default_stat_keys__
+
+    def __maketables_stat__(self, key: str) -> float | None:
+        """Give a statistic for maketables."""
+        return self._regression_table.__maketables_stat__(key)

@@ -32,7 +32,7 @@ from .var_corr import VarCorr
 
 if TYPE_CHECKING:
     from ._core import Fit, Problem
-    from .inference.ddf import Ddf
+    from .inference.ddf import Ddf, Information
 
 FloatArray = NDArray[np.float64]
 ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
@@ -241,7 +241,7 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
     @property
     def params(self) -> pd.Series[float]:
         """Fixed-effects estimates: `fixef` by its name in statsmodels."""
-        return self.fixef
+        return self.fixef.copy()  # packages that take it for statsmodels' name its index
 
     @cached_property
     def vcov(self) -> pd.DataFrame:
@@ -444,7 +444,12 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         warn_about(model, stacklevel=3)
         return model
 
-    def summary(self, ddf: Ddf = "satterthwaite", correlation: bool | None = None) -> Summary:
+    def summary(
+        self,
+        ddf: Ddf = "satterthwaite",
+        correlation: bool | None = None,
+        information: Information = "expected",
+    ) -> Summary:
         """Summarize the fit; printing the result gives the layout of lme4 and lmerTest.
 
         Parameters
@@ -454,13 +459,16 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
             minus fixed effects, infinite (z-tests), or no tests (lme4's summary).
         correlation : bool, optional
             Whether to print the correlations of the fixed effects; up to 12 effects if not given.
+        information : {"expected", "observed"}
+            For Kenward and Roger's method, which information on the variance parameters:
+            pbkrtest's, the expected one, or that of SAS and JMP.
 
         Warns
         -----
         InferenceWarning
             If the degrees of freedom cannot be had, and are NaN.
         """
-        return self._summary(self._scaled_quantiles, correlation, ddf)
+        return self._summary(self._scaled_quantiles, correlation, ddf, information)
 
     def __repr__(self) -> str:
         """Show what lme4 prints for a fit."""
@@ -587,10 +595,14 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         return frames
 
     def _summary(
-        self, quantiles: FloatArray | None, correlation: bool | None = None, ddf: Ddf = "none"
+        self,
+        quantiles: FloatArray | None,
+        correlation: bool | None = None,
+        ddf: Ddf = "none",
+        information: Information = "expected",
     ) -> Summary:
         design, labels = self.design, self.labels
-        coefficients = coefficient_table(self, ddf)
+        coefficients = coefficient_table(self, ddf, information)
         return Summary(
             formula=self.formula,
             data_name=labels.data,
@@ -616,6 +628,7 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
             messages=self._messages(),
             show_correlation=correlation,
             ddf=ddf,
+            information=information,
         )
 
     def _messages(self) -> tuple[str, ...]:

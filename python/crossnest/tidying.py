@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
+from .arguments import as_list, check_level
 from .columns import Column, FactorColumn
 from .design import Design
 
@@ -69,12 +70,11 @@ def tidy(
         ``std.error``, ``statistic``, ``df``, ``p.value``, ``conf.low`` and ``conf.high`` that
         apply.
     """
-    kinds = [effects] if isinstance(effects, str) else list(effects)
+    kinds = as_list(effects)
     for kind in kinds:
         if kind not in get_args(Effects):
             raise ValueError(f"effects must be of {', '.join(get_args(Effects))}, not {kind!r}")
-    if not 0 < conf_level < 1:
-        raise ValueError(f"conf_level must be between 0 and 1, not {conf_level!r}")
+    check_level(conf_level, "conf_level")
     if not kinds:
         raise ValueError("effects names nothing to give")
     tables = {
@@ -106,10 +106,9 @@ def _fixed(model: LinearMixedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame
     else:
         from .inference.ddf import coefficient_tests
 
-        table = coefficient_tests(model, ddf)
-        estimate, error = np.asarray(table["Estimate"]), np.asarray(table["Std. Error"])
-        names = {"t value": "statistic", "df": "df", "Pr(>|t|)": "p.value"}
-        tests = {new: table[old].to_numpy() for old, new in names.items()}
+        table = coefficient_tests(model, ddf)  # of t values, or of z values
+        estimate, error, df, statistic, pvalue = table.to_numpy().T
+        tests = {"statistic": statistic, "df": df, "p.value": pvalue}
         quantile = scipy.stats.t.ppf(tail, tests["df"])
     columns = {"term": list(model.fixef.index), "estimate": estimate, "std.error": error}
     return pd.DataFrame({**columns, **tests, **_interval(estimate, quantile * error)})
@@ -197,10 +196,11 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
     -------
     DataFrame
         For the rows fitted their variables with ``.fitted``, ``.resid`` (response minus fitted),
-        ``.hat`` (leverage), ``.fixed`` (without random effects), ``.mu`` (as ``.fitted``),
-        ``.offset``, ``.sqrtXwt`` and ``.sqrtrwt`` (square roots of the weights), ``.weights`` and
-        ``.wtres`` (residuals times these roots). For `newdata` its columns with ``.fitted``,
-        ``.fixed`` and, where it has the response, ``.resid``.
+        ``.hat`` (leverage), ``.cooksd`` (lme4's Cook's distance, where there are fixed effects),
+        ``.fixed`` (without random effects), ``.mu`` (as ``.fitted``), ``.offset``, ``.sqrtXwt`` and
+        ``.sqrtrwt`` (square roots of the weights), ``.weights`` and ``.wtres`` (residuals times
+        these roots). For `newdata` its columns with ``.fitted``, ``.fixed`` and, where it has the
+        response, ``.resid``.
 
     Raises
     ------
@@ -216,6 +216,7 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
         ".fitted": model.fittedvalues,
         ".resid": model.resid,
         ".hat": model.leverages(),
+        **({".cooksd": model.cooks_distance()} if len(model.fixef) else {}),
         ".fixed": np.asarray(model.predict(re="none")),
         ".mu": model.fittedvalues,
         ".offset": 0.0 * ones if design.offset is None else design.offset,
@@ -224,7 +225,7 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
         ".weights": weights,
         ".wtres": model.residuals("pearson"),
     }
-    return _model_frame(design).assign(**columns)
+    return model_frame(design).assign(**columns)
 
 
 def _augment_new(model: LinearMixedModel, newdata: Any) -> pd.DataFrame:
@@ -244,7 +245,7 @@ def _values(column: Column) -> Any:
     return column.values
 
 
-def _model_frame(design: Design) -> pd.DataFrame:
+def model_frame(design: Design) -> pd.DataFrame:
     """Give the variables of the rows fitted: response, effects, offsets, grouping factors."""
     columns = {name: _values(column) for name, column in design.variables.items()}
     for term in design.random:

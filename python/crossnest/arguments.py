@@ -1,0 +1,49 @@
+"""Checks of the arguments that many functions take: counts, coverages, one name or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+__all__ = ["as_list", "check_count", "check_level"]
+
+
+def as_list(value: Any) -> list[Any]:
+    """Give one thing (a text is one) or several as a list."""
+    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+
+
+def check_count(value: Any, name: str) -> int:
+    """Give a number of things, refusing what is not a whole number of at least 1.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, not {value}")
+    return int(value)
+
+
+def check_level(value: Any, name: str = "level") -> float:
+    """Give the coverage of an interval, refusing what is not a number between 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is not between 0 and 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number between 0 and 1, not {value!r}")
+    level = float(value)
+    if not 0 < level < 1:
+        raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
+    return level

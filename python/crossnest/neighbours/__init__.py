@@ -1,0 +1,1 @@
+"""Ways into other packages, each imported when first used; none of them is required."""
