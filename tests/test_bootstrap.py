@@ -125,6 +125,35 @@ def test_statistic_may_be_a_number_a_mapping_a_series_or_an_array():
     assert cases.replicates["statistic"].tolist() == [180.0, 180.0]
 
 
+@pytest.mark.parametrize("kind", ["parametric", "case"])
+def test_a_statistic_must_give_the_same_numbers_for_every_fit(kind):
+    model = fitted_model("sleepstudy")
+    with pytest.raises(ValueError, match="gave 1 numbers for the fit but 2 for a refit"):
+        model.bootstrap(2, kind, seed=1, statistic=lambda m: [m.sigma] * (1 + (m is not model)))
+    with pytest.raises(ValueError, match="gave 'b' for a refit but not for the fit"):
+        model.bootstrap(2, kind, seed=1, statistic=lambda m: {"a" if m is model else "b": 1.0})
+    turned = model.bootstrap(
+        2, kind, seed=1, statistic=lambda m: m.fixef if m is model else m.fixef[::-1]
+    )
+    plain = model.bootstrap(2, kind, seed=1, statistic=lambda m: m.fixef)
+    pd.testing.assert_frame_equal(turned.replicates, plain.replicates)
+    twice = model.bootstrap(1, kind, seed=1, statistic=lambda m: pd.Series([1, 2], ["a", "a"]))
+    assert twice.replicates.iloc[0].to_dict() == {"a": 1, "a.1": 2}
+
+
+@pytest.mark.parametrize("value", [None, "text", pd.DataFrame({"a": ["b"]}), {"a": "b"}])
+def test_a_statistic_must_give_numbers(value):
+    with pytest.raises(TypeError, match=f"statistic must give a number.*{type(value).__name__}"):
+        fitted_model("sleepstudy").bootstrap(2, statistic=lambda m: value)
+
+
+def test_an_error_of_the_statistic_is_the_callers():
+    model = fitted_model("sleepstudy")
+    for kind in ("parametric", "case"):
+        with pytest.raises(ZeroDivisionError):
+            model.bootstrap(3, kind, seed=1, statistic=lambda m: m.sigma if m is model else 1 / 0)
+
+
 def test_failures_are_counted_and_explained():
     model = fitted_model("sleepstudy")
     data = crossnest.datasets.sleepstudy()
@@ -156,7 +185,7 @@ def test_singular_fits_count():
     result = fitted_model("dyestuff2").bootstrap(100, seed=1)
     assert result.n_singular > 30
     assert (result.replicates["sd_(Intercept)|Batch"] == 0).sum() == result.n_singular
-    assert f"{result.n_singular} replicates are singular fits" in str(result)
+    assert f"{result.n_singular} replicates with a singular fit" in str(result)
 
 
 def test_prints_calmly():
@@ -166,6 +195,9 @@ def test_prints_calmly():
     assert lines[1] == "50 replicates, seed 3"
     assert lines[2].split() == ["observed", "bias", "std.", "error"]
     assert lines[3].startswith("sd_(Intercept)|Subject")
+    result = fitted_model("sleepstudy").bootstrap(1, seed=3)
+    assert "\n1 replicate, seed 3\n" in str(result)
+    assert result._repr_html_().startswith("<pre>Parametric bootstrap of")
 
 
 # --------------------------------------------------------------------------------------- schemes
@@ -280,10 +312,12 @@ def test_cases_are_drawn_at_the_levels_asked_for(levels, batches, casks, rows):
 
 
 def test_case_levels_must_be_known():
-    with pytest.raises(ValueError, match=r"among Subject and 'rows', not school"):
+    with pytest.raises(ValueError, match=r"among 'Subject' and 'rows', not 'school'"):
         fitted_model("sleepstudy").bootstrap(2, "case", ["school"])
     with pytest.raises(ValueError, match="not none"):
         fitted_model("sleepstudy").bootstrap(2, "case", [])
+    with pytest.raises(ValueError, match="not False, True"):
+        fitted_model("sleepstudy").bootstrap(2, "case", [True, False])
 
 
 def test_case_resampling_of_groups_gives_sandwich_errors():
@@ -301,8 +335,14 @@ def test_bad_options_are_refused():
         model.bootstrap(2, "nonparametric")
     with pytest.raises(ValueError, match="resample is for other kinds than 'parametric'"):
         model.bootstrap(2, resample="rows")
-    with pytest.raises(ValueError, match="resample of 'wild' must be one of hc2, hc3"):
+    with pytest.raises(
+        ValueError, match="resample of kind 'wild' must be 'hc2' or 'hc3', not 'hc4'"
+    ):
         model.bootstrap(2, "wild", "hc4")
+    with pytest.raises(ValueError, match="must be '1' or '0', not 1"):
+        model.bootstrap(2, "reb", 1)
+    with pytest.raises(TypeError, match=r"n must be a whole number, not 2\.5"):
+        model.bootstrap(2.5)
     with pytest.raises(ValueError, match="n must be at least 1"):
         model.bootstrap(0)
 

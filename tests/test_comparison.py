@@ -308,6 +308,27 @@ def test_models_that_cannot_be_compared(fitted):
         crossnest.kr_modcomp(large, fitted("sleepstudy"))
 
 
+def test_the_small_model_is_shown_without_what_was_left_out():
+    model = fit("cake", "angle ~ recipe * temperature + (1 | recipe:replicate)")
+    heading = crossnest.sat_modcomp(model, "~ . - recipe:temperature").heading
+    assert heading.endswith("small: angle ~ recipe + temperature + (1 | recipe:replicate)")
+
+
+def test_interactions_may_be_written_the_other_way_round():
+    # Without x, the formula's `z + x:z` is read as `z + z:x`.
+    data = cake().assign(x=lambda d: d["temp"] / 100, z=lambda d: d["replicate"].cat.codes / 10.0)
+    model = crossnest.lmer("angle ~ x * z + (1 | recipe:replicate)", data)
+    table = crossnest.sat_modcomp(model, "~ . - x")
+    assert table.attrs["L"] == [[0, 1, 0, 0]]
+
+
+def test_what_is_no_model_is_told(fitted):
+    with pytest.raises(TypeError, match="the large model must be one fitted by lmer, not str"):
+        crossnest.kr_modcomp("~ 1", fitted("sleepstudy"))
+    with pytest.raises(TypeError, match="the small model must be a model, a formula or a matrix"):
+        crossnest.sat_modcomp(fitted("sleepstudy"), None)
+
+
 # ------------------------------------------------------------------- a study of 132 children
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import types
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,12 +143,27 @@ def test_bootstrap_hands_its_options_on(monkeypatch):
         asked.update(options)
         return Replicates()
 
-    module = types.ModuleType("bootstrap")
-    module.bootstrap = bootstrap
-    monkeypatch.setitem(__import__("sys").modules, "crossnest.inference.bootstrap", module)
+    monkeypatch.setattr("crossnest.inference.bootstrap.bootstrap", bootstrap)
     intervals = model.confint("bootstrap", 0.9, "beta_", n=20, seed=1, interval="basic")
     assert asked == {"interval": "basic", "level": 0.9, "n": 20, "seed": 1}
     assert list(intervals.index) == ["(Intercept)", "Days"]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "error", "text"),
+    [
+        ("profile", {"n": 3}, TypeError, "'profile' has no option 'n'; its options: progress"),
+        ("wald", {"progress": False}, TypeError, "no option 'progress'; its options: none"),
+        ("bootstrap", {"statistic": len}, TypeError, "no option 'statistic'"),
+        ("bootstrap", {"interval": "perc"}, ValueError, "interval must be one of percentile"),
+        ("boot", {}, ValueError, "method must be one of profile"),
+        ("wald", {"level": "95"}, TypeError, "level must be a number between 0 and 1, not '95'"),
+        ("wald", {"parm": 1}, ValueError, "no parameter 1; there are sd_"),
+    ],
+)
+def test_bad_options_are_refused_before_any_work(method, options, error, text):
+    with pytest.raises(error, match=text):
+        fitted_model("sleepstudy").confint(method, **options)
 
 
 def test_no_fixed_effects():

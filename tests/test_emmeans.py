@@ -394,6 +394,10 @@ def test_table_prints_what_is_not_estimable_and_cuts_plain_frames():
         ({"specs": "recipe", "level": 95}, "level must be between 0 and 1"),
         ({"specs": "recipe", "var": "temperature"}, "not a covariate"),
         ({"specs": "recipe", "by": "recipe"}, "`by` takes up all of recipe"),
+        ({"specs": []}, "`specs` names no variable"),
+        ({"specs": "recipe", "contrasts": [1, -1, 0]}, r"unknown contrasts \[1, -1, 0\]"),
+        ({"specs": "recipe", "contrasts": {"x": ["a", 1, 0]}}, "'x' must hold numbers"),
+        ({"specs": "recipe", "contrasts": {"x": [1, np.nan, 0]}}, "'x' must hold finite numbers"),
     ],
 )
 def test_refusals_name_the_problem(arguments, message):
@@ -406,8 +410,11 @@ def test_refusals_name_the_problem(arguments, message):
 def test_factor_by_formula_has_no_slope_and_covariates_need_numbers():
     with pytest.raises(ValueError, match="makes a factor of 'Days'"):
         model("days").emtrends("1", "Days", ddf="satterthwaite")
-    with pytest.raises(ValueError, match="must give numbers for the covariate 'Days'"):
-        model("quadratic").emmeans("1", at={"Days": [np.nan]}, ddf="satterthwaite")
+    for value in ([np.nan], "hello", []):
+        with pytest.raises(ValueError, match="must give numbers for the covariate 'Days'"):
+            model("quadratic").emmeans("1", at={"Days": value}, ddf="satterthwaite")
+    with pytest.raises(TypeError, match="by name or as a sequence of names, not 3"):
+        model("quadratic").emmeans(3)
 
 
 def test_what_cannot_be_evaluated_is_refused():

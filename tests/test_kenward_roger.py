@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import crossnest
 from crossnest.inference.ddf import tester as make_tester
@@ -224,6 +225,45 @@ def test_expected_information_on_the_same_data(dough):
     df = [17.9081871339357, 12.3526285829433, 12.3156273759996, 12.3526285829433]
     np.testing.assert_allclose(table["Std. Error"], errors, rtol=1e-6)
     np.testing.assert_allclose(table["df"], df, rtol=1e-6)
+
+
+def test_whoever_tests_may_ask_for_the_observed_information(dough):
+    options = {"ddf": "kenward-roger", "information": "observed"}
+    summary = dough.summary(**options)
+    line = summary.coef_table.loc["FR"]
+    np.testing.assert_allclose(line["Std. Error"], 0.206238243, rtol=1e-7)
+    np.testing.assert_allclose(line["df"], 12.50494, rtol=1e-6)
+    assert "Kenward-Roger's method (observed\n  information)" in summary.text
+    single = dough.contest("FR", joint=False, **options)
+    np.testing.assert_allclose(single[list(line.index)].iloc[0], line)
+    tables = [
+        dough.contest("FR", **options),
+        dough.anova(**options).loc[["FR"]],
+        crossnest.kr_modcomp(dough, "~ . - FR", information="observed").iloc[:1],
+    ]
+    for table in tables:
+        np.testing.assert_allclose(table["DenDF"], line["df"], rtol=1e-9)
+        assert "(observed information)" in table.heading
+    half = scipy.stats.t.ppf(0.975, line["df"]) * line["Std. Error"]
+    ends = dough.confint("kenward-roger", parm="FR", information="observed")
+    np.testing.assert_allclose(ends, [[line["Estimate"] - half, line["Estimate"] + half]])
+    middle = {"FR": 0, "MC": 0, "SS": 0}
+    slope = dough.emtrends("1", "FR", at=middle, information="observed")
+    np.testing.assert_allclose(slope.table["SE"], line["Std. Error"], rtol=1e-6)
+    assert "kenward-roger (observed information)" in repr(slope)
+    expected = dough.summary(ddf="kenward-roger").coef_table.loc["FR"]
+    np.testing.assert_allclose(expected["Std. Error"], 0.206295358, rtol=1e-6)
+    np.testing.assert_allclose(expected["df"], 12.35263, rtol=1e-6)
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "residual", "normal", "none"])
+def test_other_methods_have_no_observed_information(fitted, ddf):
+    model = fitted("sleepstudy")
+    for ask in (model.summary, model.anova, lambda **options: model.contest("Days", **options)):
+        with pytest.raises(ValueError, match=r"observed' is for ddf='kenward|ddf must be one of"):
+            ask(ddf=ddf, information="observed")
+    with pytest.raises(ValueError, match="information must be"):
+        model.summary(ddf=ddf, information="average")
 
 
 # --- teaching data -------------------------------------------------------------------------------

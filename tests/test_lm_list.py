@@ -184,6 +184,14 @@ def test_ivw_is_weighted_least_squares():
     )
 
 
+def test_ivw_matches_series_by_label():
+    estimates = pd.Series([1.0, 2.0], index=["a", "b"])
+    turned = pd.Series([0.25, 1.0], index=["b", "a"])
+    assert crossnest.ivw(estimates, turned).estimate == pytest.approx(1.8)
+    with pytest.raises(ValueError, match="the variances have other labels than the estimates"):
+        crossnest.ivw(estimates, turned.set_axis(["b", "c"]))
+
+
 def test_ivw_heterogeneity_by_hand():
     combined = crossnest.ivw([0.0, 4.0], [1.0, 1.0])
     assert (combined.estimate, combined.q, combined.i2) == (2.0, 8.0, 1 - 1 / 8)

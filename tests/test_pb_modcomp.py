@@ -84,6 +84,18 @@ def test_prints_like_pbkrtest():
     assert "PBtest" in test._repr_html_()
 
 
+def test_a_small_model_outside_the_large_one_is_refused():
+    data = crossnest.datasets.sleepstudy()
+    data["noise"] = np.random.default_rng(1).standard_normal(len(data))
+    data["other"] = np.random.default_rng(2).standard_normal(len(data))
+    large = crossnest.lmer("Reaction ~ noise + other + (1 | Subject)", data)
+    small = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data)
+    with pytest.raises(ValueError, match="does not lie within the large one"):
+        crossnest.pb_modcomp(large, small, n=10)
+    with pytest.raises(TypeError, match="small must be a LinearMixedModel, not LinearModel"):
+        crossnest.pb_modcomp(large, crossnest.lm("Reaction ~ noise", data), n=10)
+
+
 def test_models_that_cannot_be_compared_are_refused():
     large, small = pair()
     with pytest.raises(ValueError, match="must have more parameters"):

@@ -176,6 +176,17 @@ def test_unknown_parameters_and_levels_are_refused():
         model.profile("sigma").points("Days")
 
 
+def test_prints_calmly():
+    model = crossnest.lmer("Yield ~ 1 + (1 | Batch)", crossnest.datasets.dyestuff())
+    profile = model.profile(["sd_(Intercept)|Batch", "sigma"], level=0.999)
+    lines = str(profile).split("\n")
+    assert lines[0].startswith("Profile of `Yield ~ 1 + (1 | Batch)`, deviance 327.327")
+    assert lines[1].split() == ["estimate", "from", "to"]
+    assert [line.split()[0] for line in lines[2:4]] == ["sd_(Intercept)|Batch", "sigma"]
+    assert lines[4].startswith("sd_(Intercept)|Batch, lower end: zeta does not reach")
+    assert profile._repr_html_().startswith("<pre>Profile of")
+
+
 def test_a_better_optimum_is_said_so():
     # Stop a fit at the worse of two optima: the profile starts from the better one.
     model = fitted_model("reference/sleepstudy_ml")

@@ -128,8 +128,32 @@ def test_bad_responses_are_refused(Y, text):
         fitted_model("sleepstudy").refit_many(Y)
 
 
+def test_labelled_responses_go_by_their_labels():
+    model = fitted_model("sleepstudy")
+    Y = pd.DataFrame({"a": model.design.y, "b": model.design.y**2}, index=model.design.index)
+    shuffled = Y.sample(frac=1, random_state=1)
+    expected = model.refit_many(Y).objective
+    np.testing.assert_array_equal(model.refit_many(shuffled).objective, expected)
+    with pytest.raises(DesignError, match="the DataFrame given as the responses has another index"):
+        model.refit_many(Y.set_axis(range(1000, 1180)))
+
+
+def test_long_work_is_watched(monkeypatch):
+    watched = []
+
+    def track(items, label, enabled):
+        watched.append((label, enabled))
+        return iter(items)
+
+    monkeypatch.setattr("crossnest.refit.track", track)
+    model = fitted_model("sleepstudy")
+    model.refit_many(np.eye(180)[:, :2])
+    model.refit_many(np.eye(180)[:, :2], progress=False)
+    assert watched == [(f"{model.formula}: fits", True), (f"{model.formula}: fits", False)]
+
+
 def test_bad_n_jobs_is_refused():
-    with pytest.raises(ValueError, match="n_jobs must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="n_jobs must be at least 1"):
         fitted_model("sleepstudy").refit_many(np.zeros((180, 1)), n_jobs=0)
     assert len(fitted_model("sleepstudy").refit_many(np.zeros((180, 0)))) == 0
 

@@ -186,7 +186,10 @@ def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArra
         if not isinstance(column, NumericColumn):
             raise DesignError(f"the offset column '{source}' is not numeric")
         return column.values
-    values = np.array(in_order_of(source, columns.index, "the offset"), dtype=np.float64)
+    try:
+        values = np.array(in_order_of(source, columns.index, "the offset"), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DesignError("the offset of the new rows is not numeric") from error
     if values.shape != (columns.n_rows,):
         raise DesignError(
             f"the offset must have one value for each of the {columns.n_rows} new rows, not shape "

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
+from .arguments import as_list, check_level
 from .design import Design, RandomEffects
 from .errors import DesignError
 from .new_rows import Rows, fitted_rows, new_rows
@@ -112,8 +113,7 @@ def _check_options(new_levels: str, interval: str | None, level: float) -> None:
         raise ValueError(f"new_levels must be 'error', 'population' or 'nan', not {new_levels!r}")
     if interval not in (None, "confidence", "prediction"):
         raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    check_level(level)
 
 
 # ------------------------------------------------------------------------------ random effects
@@ -143,10 +143,10 @@ def included_terms(design: Design, re: Literal["all", "none"] | Sequence[str]) -
             raise ValueError(f"re must be 'all', 'none' or a list of terms, not {re!r}")
         return [re == "all"] * len(design.random)
     known = [_answers_to(design, term) for term in design.random]
-    for name in re:
-        if not any(_bare(name) in names for names in known):
+    for name in as_list(re):
+        if not any(_bare(str(name)) in names for names in known):
             terms = ", ".join(dict.fromkeys(str(term.term) for term in design.random))
-            raise ValueError(f"re names '{name}', the random-effects terms are {terms}")
+            raise ValueError(f"re names {name!r}, the random-effects terms are {terms}")
     wanted = {_bare(name) for name in re}
     return [not wanted.isdisjoint(names) for names in known]
 
@@ -184,7 +184,8 @@ def _means(model: LinearMixedModel, rows: Rows, included: Sequence[bool]) -> Flo
         padded = np.vstack([modes, np.zeros(modes.shape[1])])  # a level not fitted is the last
         effects = padded[rows.codes[term.factor]]
         for j, column in enumerate(columns):
-            mean += effects[:, j] if column is None else column * effects[:, j]
+            with np.errstate(invalid="ignore"):  # infinite values have no mean
+                mean += effects[:, j] if column is None else column * effects[:, j]
     return mean if rows.offset is None else mean + rows.offset
 
 

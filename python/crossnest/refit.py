@@ -11,7 +11,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from .arguments import check_count
+from .columns import in_order_of
 from .errors import DesignError
+from .progress import track
 
 if TYPE_CHECKING:
     from .model import LinearMixedModel
@@ -100,7 +103,10 @@ class RefitMany:
 
 
 def refit_many(
-    model: LinearMixedModel, Y: ArrayLike | pd.DataFrame, n_jobs: int | None = None
+    model: LinearMixedModel,
+    Y: ArrayLike | pd.DataFrame,
+    n_jobs: int | None = None,
+    progress: bool = True,
 ) -> RefitMany:
     """Fit the same model to many responses.
 
@@ -113,18 +119,21 @@ def refit_many(
     model : LinearMixedModel
         The fitted model; its formula, weights, offset and criterion are those of every fit.
     Y : (n, R) array_like or DataFrame
-        One column a response, in the rows used, or in all rows of the data.
+        One column a response, in the rows used, or in all rows of the data; the rows of a pandas
+        DataFrame go by their labels.
     n_jobs : int, optional
         Threads; those of the model's `Control` if not given.
+    progress : bool
+        Whether to show a progress bar if it takes longer than a second on a terminal.
 
     Raises
     ------
     DesignError
-        If Y is not numeric or has another number of rows.
-    ValueError
-        If `n_jobs` is not positive.
+        If Y is not numeric, has another number of rows, or labels other than the data's.
+    TypeError, ValueError
+        If `n_jobs` is not a whole number, or not positive.
     """
-    fits = refit_columns(model, _responses(model, Y), n_jobs)
+    fits = refit_columns(model, _responses(model, Y), n_jobs, progress=progress)
     return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
 
 
@@ -133,13 +142,15 @@ def refit_columns(
     Y: FloatArray,
     n_jobs: int | None = None,
     start: FloatArray | None = None,
+    progress: bool = False,
 ) -> RefitMany:
     """Fit the responses Y (n, R), in the rows used; `start` is a theta tried besides moments."""
     offset, threads = model.design.offset, thread_count(model, n_jobs)
     options = model.control.optimizer_options()
     parts: list[Mapping[str, NDArray[Any]]] = []
     with model._problem() as problem:
-        for at in chunks(model.nobs, Y.shape[1]) or [slice(0)]:
+        pieces = chunks(model.nobs, Y.shape[1]) or [slice(0)]
+        for at in track(pieces, f"{model.formula}: fits", progress):
             part = np.asfortranarray(Y[:, at] if offset is None else Y[:, at] - offset[:, None])
             parts.append(
                 cast(
@@ -181,18 +192,18 @@ def thread_count(model: LinearMixedModel, n_jobs: int | None) -> int:
     """Check `n_jobs`; 0 stands for all cores."""
     if n_jobs is None:
         return model.control.threads or 0
-    if isinstance(n_jobs, bool) or int(n_jobs) != n_jobs or n_jobs < 1:
-        raise ValueError(f"n_jobs must be a whole number of at least 1, not {n_jobs!r}")
-    return int(n_jobs)
+    return check_count(n_jobs, "n_jobs")
 
 
 def _responses(model: LinearMixedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:
     """Check responses given by the user: (n, R) float64 in the rows used."""
+    design = model.design
+    every_row = np.shape(Y)[:1] == design.row_labels.shape
+    Y = in_order_of(Y, design.row_labels if every_row else design.index, "the responses")
     try:
         values = np.asarray(Y, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DesignError("the responses are not numeric") from error
-    design = model.design
     if values.ndim != 2:
         raise DesignError(f"Y must have two dimensions, one column a response, not {values.ndim}")
     if design.kept is not None and len(values) == design.n_rows:

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
 
+from .arguments import check_count
 from .errors import DesignError
 
 if TYPE_CHECKING:
@@ -118,11 +119,10 @@ def simulate(
     DesignError
         If `newdata` lacks a column, or with ``re="conditional"`` has a level of a grouping factor
         that was not fitted.
-    ValueError
+    TypeError, ValueError
         If `re` or `n` or the seed are not valid.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+    n = check_count(n, "n")
     if re not in ("new", "conditional"):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
     names = [f"sim_{i + 1}" for i in range(n)]

@@ -29,11 +29,11 @@ from ._rformat import (
     zapsmall,
 )
 from .errors import InferenceWarning
-from .inference.tables import METHODS, with_stars
+from .inference.tables import METHODS, check_information, method_name, with_stars
 from .var_corr import VarCorr, html_table
 
 if TYPE_CHECKING:
-    from .inference.ddf import Ddf
+    from .inference.ddf import Ddf, Information
     from .model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
@@ -88,6 +88,8 @@ class Summary:
         Whether `text` shows the correlations; None for up to `MAX_CORRELATIONS` fixed effects.
     ddf : {"none", "satterthwaite", "kenward-roger", "residual", "normal"}
         How the fixed effects were tested.
+    information : {"expected", "observed"}
+        Which information on the variance parameters Kenward and Roger's method took.
     """
 
     formula: str
@@ -114,6 +116,7 @@ class Summary:
     messages: tuple[str, ...] = ()
     show_correlation: bool | None = None
     ddf: Ddf = "none"
+    information: Information = "expected"
 
     @property
     def coef_table(self) -> pd.DataFrame:
@@ -138,7 +141,7 @@ class Summary:
         if self.ddf == "none":
             return f"{self._fitted_by} ['lmerMod']"
         kind = "z" if self.ddf == "normal" else "t"
-        title = f"{self._fitted_by}. {kind}-tests use {METHODS[self.ddf]}"
+        title = f"{self._fitted_by}. {kind}-tests use {method_name(self.ddf, self.information)}"
         in_lmertest = self.ddf in ("satterthwaite", "kenward-roger")
         title = title if in_lmertest else title.replace(" .", ".")
         lines = textwrap.wrap(title, LINE_WIDTH - 3, subsequent_indent="  ")
@@ -307,7 +310,9 @@ def correlation_matrix(covariance: FloatArray) -> FloatArray:
     return np.asarray(covariance / np.outer(stddev, stddev), dtype=np.float64)
 
 
-def coefficient_table(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:
+def coefficient_table(
+    model: LinearMixedModel, ddf: Ddf, information: Information = "expected"
+) -> pd.DataFrame:
     """Estimate and test the fixed effects: the columns of `Summary.coef_table`, (p, m).
 
     Where the degrees of freedom cannot be had, they and the p-values are NaN, and a warning says
@@ -316,11 +321,12 @@ def coefficient_table(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If `ddf` is none of the methods.
+        If `ddf` is none of the methods, or it does not have this kind of information.
     """
     if ddf not in (*METHODS, "none"):
         methods = ", ".join(map(repr, [*METHODS, "none"]))
         raise ValueError(f"ddf must be one of {methods}, not {ddf!r}")
+    check_information(information, ddf)
     columns = {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
     table = pd.DataFrame(columns, index=model.fixef.index)
     if ddf == "none":
@@ -329,7 +335,7 @@ def coefficient_table(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:
 
     try:
         if len(table):
-            table = coefficient_tests(model, ddf)
+            table = coefficient_tests(model, ddf, information)
     except (ValueError, NotImplementedError, MemoryError, FitError) as error:
         text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
         warnings.warn(text, InferenceWarning, stacklevel=4)

@@ -9,6 +9,10 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_level
+from ..columns import in_order_of
+from ..errors import DesignError
+
 FloatArray = NDArray[np.float64]
 
 
@@ -51,8 +55,7 @@ class CombinedEstimate:
 
     def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
         """Give the normal confidence interval of level 1 - alpha."""
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must be between 0 and 1, not {alpha}")
+        check_level(alpha, "alpha")
         half = float(scipy.stats.norm.ppf(1 - alpha / 2)) * self.se
         return self.estimate - half, self.estimate + half
 
@@ -99,7 +102,8 @@ def ivw(estimates: ArrayLike, variances: ArrayLike) -> CombinedEstimate:
     estimates : (k,) array_like
         The estimates, such as a slope of each group.
     variances : (k,) array_like
-        Their squared standard errors, taken as known; all positive.
+        Their squared standard errors, taken as known; all positive. Where both are Series they go
+        together by their labels.
 
     Returns
     -------
@@ -108,7 +112,8 @@ def ivw(estimates: ArrayLike, variances: ArrayLike) -> CombinedEstimate:
     Raises
     ------
     ValueError
-        If the lengths differ, a value is missing or infinite, or a variance is not positive.
+        If the lengths or labels differ, a value is missing or infinite, or a variance is not
+        positive.
 
     References
     ----------
@@ -123,6 +128,14 @@ def ivw(estimates: ArrayLike, variances: ArrayLike) -> CombinedEstimate:
     >>> print(round(combined.estimate, 3), round(combined.se, 3))
     1.8 0.447
     """
+    if isinstance(estimates, pd.Series) and len(estimates) == np.size(variances):
+        try:
+            variances = in_order_of(variances, estimates.index, "the variances")
+        except DesignError:
+            raise ValueError(
+                "the variances have other labels than the estimates: give them the same index, or "
+                "pass .to_numpy() to take them one by one"
+            ) from None
     theta, variance = _vector(estimates, "estimates"), _vector(variances, "variances")
     if theta.size != variance.size:
         raise ValueError(f"there are {theta.size} estimates but {variance.size} variances")

@@ -13,6 +13,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_level
 from ..design import Design, build_design
 from ..errors import RankDeficiencyWarning
 from ..formula import INTERCEPT
@@ -91,7 +92,7 @@ class LinearModel:
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Give confidence intervals of level 1 - alpha: ``lower`` and ``upper``, (p, 2)."""
-        half = t_quantile(1 - alpha, self.df_resid) * self.bse
+        half = t_quantile(1 - check_level(alpha, "alpha"), self.df_resid) * self.bse
         return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
 
     @property
@@ -278,9 +279,7 @@ class LinearModel:
 
 def t_quantile(level: float, df: float) -> float:
     """Give the half width of a t interval, in standard errors."""
-    if not 0 < level < 1:
-        raise ValueError(f"the level of an interval must be between 0 and 1, not {level}")
-    return float(scipy.stats.t.ppf((1 + level) / 2, df))
+    return float(scipy.stats.t.ppf((1 + check_level(level)) / 2, df))
 
 
 def weighted_problem(design: Design) -> tuple[FloatArray, FloatArray]:

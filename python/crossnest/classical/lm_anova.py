@@ -44,4 +44,6 @@ def anova(model: LinearModel) -> TestTable:
         "Pr(>F)": np.append(scipy.stats.f.sf(f, df[:-1], model.df_resid), np.nan),
     }
     heading = f"Analysis of Variance Table\n\nResponse: {model.design.response_name}"
-    return TestTable(table, heading=heading, index=[*(str(terms[i].term) for i in shown), "Residuals"])
+    return TestTable(
+        table, heading=heading, index=[*(str(terms[i].term) for i in shown), "Residuals"]
+    )

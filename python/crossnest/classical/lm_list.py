@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._pyplot import pyplot
 from .._rformat import format_numbers, matrix_lines
+from ..arguments import check_level
 from ..design import Design, build_design
 from ..errors import SmallGroupWarning
 from ..formula import split_groups
@@ -92,8 +93,7 @@ class LinearModelList:
         pool : bool, optional
             As for `bse`; the degrees of freedom are the sum over groups, or those of each group.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"the level of an interval must be between 0 and 1, not {level}")
+        check_level(level)
         half = self.bse(pool).mul(scipy.stats.t.ppf((1 + level) / 2, self._df_of(pool)), axis=0)
         estimate = self.coef()
         parts = {"lower": estimate - half, "estimate": estimate, "upper": estimate + half}

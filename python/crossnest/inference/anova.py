@@ -7,19 +7,19 @@ from typing import Literal
 import numpy as np
 
 from ..model import LinearMixedModel
-from .contest import f_row, method_name
-from .ddf import Ddf, tester
+from .contest import F_COLUMNS, f_row
+from .ddf import Ddf, Information, tester
 from .estimable_functions import hypothesis_matrices
-from .tables import TestTable
+from .tables import TestTable, method_name
 
 _ROMAN = {1: "I", 2: "II", 3: "III"}
-_COLUMNS = ("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)")
 
 
 def anova(
     model: LinearMixedModel,
     type: Literal[1, 2, 3, "I", "II", "III"] = 3,
     ddf: Ddf = "satterthwaite",
+    information: Information = "expected",
 ) -> TestTable:
     """Test the terms of the fixed effects, as lmerTest does.
 
@@ -32,6 +32,9 @@ def anova(
         tests each term after all that do not contain it, I after those before it.
     ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
         Method of the denominator degrees of freedom.
+    information : {"expected", "observed"}
+        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
+        the expected one, or that of SAS and JMP.
 
     Returns
     -------
@@ -42,7 +45,7 @@ def anova(
     Raises
     ------
     ValueError
-        If type or ddf is none of those above.
+        If type, ddf or information is none of those above.
     NotImplementedError
         For type III where the contrasts of a factor do not tell all its levels apart.
 
@@ -54,16 +57,17 @@ def anova(
     number = next((n for n, roman in _ROMAN.items() if str(type) in (str(n), roman)), None)
     if number is None:
         raise ValueError(f"type must be 1, 2 or 3, or 'I', 'II' or 'III', not {type!r}")
-    heading = f"Type {_ROMAN[number]} Analysis of Variance Table with {method_name(ddf)}"
+    method = method_name(ddf, information)
+    heading = f"Type {_ROMAN[number]} Analysis of Variance Table with {method}"
     if not len(model.fixef):
-        return TestTable(columns=_COLUMNS, dtype=np.float64, heading=heading)
-    test = tester(model, ddf)
+        return TestTable(columns=F_COLUMNS, dtype=np.float64, heading=heading)
+    test = tester(model, ddf, information)
     matrices = hypothesis_matrices(model, number)
     rows = {
         term: f_row(test, L, np.zeros(len(L)), model.sigma)
         for term, L in matrices.items()
         if len(L)
     }
-    table = TestTable.from_dict(rows, orient="index", columns=_COLUMNS, dtype=np.float64)
+    table = TestTable.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=np.float64)
     table = table.reindex([*rows, *(term for term in matrices if term not in rows)])
     return TestTable(table, heading=heading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from ..arguments import check_count, check_level
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
@@ -22,6 +24,7 @@ from ..simulation import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
 from .parameters import parameters_of, parameters_of_refits, percent_names
 from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
+from .statistic import Statistic, in_order, named
 
 if TYPE_CHECKING:
     from ..design import Design
@@ -32,10 +35,10 @@ __all__ = ["Bootstrap", "bootstrap"]
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "case", "wild", "reb"]
 IntervalKind = Literal["percentile", "basic", "normal", "bca"]
-Statistic = Callable[["LinearMixedModel"], Any]
+Numbers = Callable[["LinearMixedModel"], list[float]]
 
 _KINDS = ("parametric", "residual", "case", "wild", "reb")
-_INTERVALS = ("percentile", "basic", "normal", "bca")
+INTERVALS = ("percentile", "basic", "normal", "bca")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ class Bootstrap:
     observed : Series
         (c,) parameters of the fit, or its statistic.
     replicates : DataFrame
-        (n, c) one row a replicate; NaN where the fit failed or did not converge.
+        (n, c) one row a replicate; NaN where the fit failed or did not converge, and for a
+        correlation with an effect whose standard deviation is estimated as zero.
     failures : DataFrame
         One row a replicate that is left out: ``replicate``, its row of `replicates`, and
         ``reason``.
@@ -111,10 +115,9 @@ class Bootstrap:
         ----------
         Davison and Hinkley (1997). Bootstrap Methods and their Application, ch. 5.
         """
-        if kind not in _INTERVALS:
-            raise ValueError(f"kind must be one of {', '.join(_INTERVALS)}, not {kind!r}")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, not {level!r}")
+        if kind not in INTERVALS:
+            raise ValueError(f"kind must be one of {', '.join(INTERVALS)}, not {kind!r}")
+        check_level(level)
         ends = np.array([(1 - level) / 2, (1 + level) / 2])
         columns = [_interval(self, name, kind, ends) for name in self.observed.index]
         return pd.DataFrame(columns, index=self.observed.index, columns=percent_names(level))
@@ -126,16 +129,19 @@ class Bootstrap:
         table = pd.DataFrame({"observed": self.observed, "bias": self.bias, "std. error": self.bse})
         lines = [
             f"{how} of `{self.model.formula}`",
-            f"{self.n} replicates, seed {self.seed}",
+            f"{_replicates(self.n)}, seed {self.seed}",
             table.to_string(float_format=lambda x: f"{x:.5g}"),
         ]
         if self.n_singular:
-            lines.append(f"{self.n_singular} replicates are singular fits")
+            lines.append(f"{_replicates(self.n_singular)} with a singular fit")
         for reason, count in self.failures["reason"].value_counts().items():
-            lines.append(f"{count} replicates left out: {reason}")
+            lines.append(f"{_replicates(count)} left out: {reason}")
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     @cached_property
     def _acceleration(self) -> pd.Series[float]:
@@ -145,6 +151,10 @@ class Bootstrap:
         with np.errstate(divide="ignore", invalid="ignore"):
             acceleration = (left**3).sum() / (6 * (left**2).sum() ** 1.5)
         return acceleration.fillna(0.0)
+
+
+def _replicates(count: int) -> str:
+    return f"{count} replicate{'s' * (count != 1)}"
 
 
 # ----------------------------------------------------------------------------------- intervals
@@ -175,20 +185,10 @@ def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mappin
         units = highest_groups(model.design)
     except DesignError:
         units = np.arange(model.nobs)
-    for unit in range(int(units.max()) + 1):
+    for unit in track(range(int(units.max()) + 1), f"{model.formula}: jackknife"):
         fit = _fit_resampled(model, without(model.design, units == unit))
         if fit.converged:
-            yield _named(statistic(fit))
-
-
-def _named(value: Any) -> dict[str, float]:
-    """Name the numbers of a statistic: a number, mapping, Series or array."""
-    if isinstance(value, pd.Series | Mapping):
-        return {str(name): float(number) for name, number in value.items()}
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim == 0:
-        return {"statistic": float(array)}
-    return {f"statistic_{j}": float(number) for j, number in enumerate(array.ravel())}
+            yield named(statistic(fit))
 
 
 # ----------------------------------------------------------------------------------- bootstrap
@@ -231,8 +231,9 @@ def bootstrap(
         Threads; those of the model's `Control` if not given.
     statistic : callable, optional
         A function of the refitted `LinearMixedModel` that gives a number, mapping, Series or
-        array. By default all parameters: standard deviations and correlations of the random
-        effects, sigma, fixed effects.
+        array, the same numbers for every fit; ``case`` calls it in several threads. By default all
+        parameters: standard deviations and correlations of the random effects, sigma, fixed
+        effects.
     progress : bool
         Whether to show a progress bar on a terminal or in a notebook.
 
@@ -240,8 +241,9 @@ def bootstrap(
     ------
     DesignError
         If the grouping factors are crossed and the kind needs independent groups.
-    ValueError
-        If an option is unknown.
+    TypeError, ValueError
+        If an option is unknown, or the statistic does not give numbers, or not the same ones for
+        every fit.
 
     References
     ----------
@@ -251,25 +253,30 @@ def bootstrap(
     """
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+    n = check_count(n, "n")
     seed = seed_or_new(seed)
     observe = statistic or parameters_of
-    observed = pd.Series(_named(observe(model)), dtype=np.float64)
+    observed = pd.Series(named(observe(model)), dtype=np.float64)
+    names = list(observed.index)
+
+    def in_same_order(fit: LinearMixedModel) -> list[float]:
+        return in_order(named(observe(fit)), names)
+
     if kind == "case":
         cases = CaseScheme.of(model.design, resample)
-        names = [model.design.factors[j].name for j in cases.order]
-        choice = ", ".join(name for name in [*names, "rows"] if name in cases.resampled)
-        done = _case_replicates(model, cases, n, seed, n_jobs, observe, progress)
+        levels = [*(model.design.factors[j].name for j in cases.order), "rows"]
+        choice = ", ".join(name for name in levels if name in cases.resampled)
+        done = _case_replicates(model, cases, n, seed, n_jobs, in_same_order, progress)
     else:
         scheme, choice = _response_scheme(model, kind, resample)
+        statistic = None if statistic is None else in_same_order
         done = _response_replicates(model, scheme, n, seed, n_jobs, statistic, progress)
     return Bootstrap(
         kind=kind,
         resample=choice,
         seed=seed,
         observed=observed,
-        replicates=done.frame(list(observed.index)),
+        replicates=done.frame(names),
         failures=pd.DataFrame(done.failures, columns=["replicate", "reason"]),
         n_singular=done.n_singular,
         model=model,
@@ -279,19 +286,17 @@ def bootstrap(
 
 @dataclass
 class _Replicates:
-    """Replicates as they come: values by name, what failed, and how many are singular."""
+    """Replicates as they come: numbers (None if left out), what failed, how many are singular."""
 
-    values: list[Mapping[str, float] | FloatArray]
+    values: list[FloatArray | list[float] | None]
     failures: list[tuple[int, str]]
     n_singular: int = 0
 
     def frame(self, names: list[str]) -> pd.DataFrame:
         rows = np.full((len(self.values), len(names)), np.nan)
-        for row, values in zip(rows, self.values, strict=True):
-            if isinstance(values, Mapping):
-                row[:] = [values.get(name, np.nan) for name in names]
-            else:
-                row[:] = values
+        for row, numbers in zip(rows, self.values, strict=True):
+            if numbers is not None:
+                row[:] = numbers
         return pd.DataFrame(rows, columns=names)
 
 
@@ -306,7 +311,8 @@ def _response_scheme(
     choices = ("hc2", "hc3") if kind == "wild" else ("1", "0")
     choice = choices[0] if resample is None else resample
     if choice not in choices:
-        raise ValueError(f"resample of {kind!r} must be one of {', '.join(choices)}: {resample!r}")
+        known = " or ".join(map(repr, choices))
+        raise ValueError(f"resample of kind {kind!r} must be {known}, not {resample!r}")
     if kind == "wild":
         correction = cast(Literal["hc2", "hc3"], choice)
         return WildScheme(model, correction, highest_groups(model.design)), correction
@@ -322,7 +328,7 @@ def _response_replicates(
     n: int,
     seed: int,
     n_jobs: int | None,
-    statistic: Statistic | None,
+    statistic: Numbers | None,
     progress: bool,
 ) -> _Replicates:
     """Draw responses and fit them, a chunk at a time."""
@@ -341,8 +347,8 @@ def _response_replicates(
             )
             continue
         for i, theta_i in enumerate(fits.theta):
-            fitted = statistic(model_at(model, Y[:, i].copy(), theta_i)) if usable[i] else {}
-            done.values.append(_named(fitted))
+            fit = model_at(model, Y[:, i].copy(), theta_i) if usable[i] else None
+            done.values.append(None if fit is None else statistic(fit))
     return done
 
 
@@ -352,29 +358,29 @@ def _case_replicates(
     n: int,
     seed: int,
     n_jobs: int | None,
-    statistic: Statistic,
+    statistic: Numbers,
     progress: bool,
 ) -> _Replicates:
     """Draw designs and fit each, on several threads; the engine works without the GIL."""
 
-    def replicate(i: int) -> tuple[Mapping[str, float], str, bool]:
+    def replicate(i: int) -> tuple[list[float] | None, str, bool]:
         try:
             fit = _fit_resampled(model, cases.draw(random_stream(seed, i)))
         except DesignError as error:
-            return {}, str(error).rpartition("`: ")[2], False
+            return None, str(error).rpartition("`: ")[2], False
         lost = [name for name in model.fixef.index if name not in fit.fixef.index]
         if lost:
-            return {}, f"fixed effects cannot be estimated: {', '.join(lost)}", False
+            return None, f"fixed effects cannot be estimated: {', '.join(lost)}", False
         if not fit.converged:
-            return {}, "the optimizer stopped before the minimum", False
-        return _named(statistic(fit)), "", fit.is_singular
+            return None, "the optimizer stopped before the minimum", False
+        return statistic(fit), "", fit.is_singular
 
     done = _Replicates([], [])
     threads = thread_count(model, n_jobs) or os.cpu_count() or 1
     results = _in_threads(replicate, n, threads)
     steps = track(results, f"{model.formula}: bootstrap", progress, total=n)
-    for i, (values, reason, singular) in enumerate(steps):
-        done.values.append(values)
+    for i, (numbers, reason, singular) in enumerate(steps):
+        done.values.append(numbers)
         done.n_singular += singular
         if reason:
             done.failures.append((i, reason))

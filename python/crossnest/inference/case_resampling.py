@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..arguments import as_list
 from ..design import Design, RandomEffects
 from ..errors import DesignError
 from ..grouping import GroupingFactor
@@ -60,12 +61,12 @@ class CaseScheme:
         names = [design.factors[j].name for j in order]
         if resample is None:
             resample = names[0]
-        wanted = frozenset([resample] if isinstance(resample, str) else resample)
+        wanted = frozenset(as_list(resample))
         unknown = wanted - {*names, ROWS}
         if unknown or not wanted:
             raise ValueError(
-                f"resample must name levels among {', '.join(names)} and '{ROWS}', not "
-                f"{', '.join(sorted(unknown)) or 'none'}"
+                f"resample must name levels among {', '.join(map(repr, names))} and '{ROWS}', not "
+                f"{', '.join(sorted(map(repr, unknown))) or 'none'}"
             )
         return cls(design, order, wanted)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -16,15 +16,17 @@ from ..classical.lm import LinearModel
 from ..design import Design
 from ..formula import ParsedFormula, RandomTerm, parse_formula
 from ..model import LinearMixedModel
-from .ddf import tester
+from .ddf import Information, tester
 from .kenward_roger import KenwardRogerTester
 from .restriction import is_within, restriction_matrix
 from .submodel import effects_text, random_parts, refitted, subdesign
-from .tables import TestTable
+from .tables import TestTable, method_name
 
 __all__ = ["anova", "kr_modcomp", "sat_modcomp"]
 
 FloatArray = NDArray[np.float64]
+
+_SMALL = "the small model must be a model, a formula or a matrix of restrictions"
 
 
 # ------------------------------------------------------------------------ likelihood ratios
@@ -203,13 +205,18 @@ def restrictions(
 
     Raises
     ------
+    TypeError
+        If the large model is no mixed model, or the small one none of these.
     ValueError
         If the small model does not lie within the large one or is as large, has other random
         effects or other data, or L has another number of columns.
     """
+    if not isinstance(large, LinearMixedModel):
+        raise TypeError(f"the large model must be one fitted by lmer, not {type(large).__name__}")
     if isinstance(small, str):
         formula = _small_formula(large.design, small)
-        small_X, text = subdesign(large.design, formula.fixed).X, formula.text
+        smaller = subdesign(large.design, formula.fixed)
+        small_X, text = smaller.X, smaller.formula.text
     elif isinstance(small, LinearMixedModel):
         check_same_data(large.design, small.design, "large", "small")
         _check_same_random(large.design.formula, small.design.formula)
@@ -230,12 +237,12 @@ def restrictions(
 
 def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
     """Check a restriction matrix; leave out rows that follow from the others."""
+    if L is None:
+        raise TypeError(_SMALL)
     try:
         matrix = np.atleast_2d(np.array(L, dtype=np.float64))
     except (TypeError, ValueError) as error:
-        raise TypeError(
-            "the small model must be a model, a formula or a matrix of restrictions"
-        ) from error
+        raise TypeError(_SMALL) from error
     p = len(large.fixef)
     if matrix.ndim != 2 or matrix.shape[1] != p:
         raise ValueError(f"L has shape {matrix.shape}, expected {p} columns, one a fixed effect")
@@ -287,7 +294,7 @@ def _independent(term: RandomTerm) -> bool:
 def kr_modcomp(
     large: LinearMixedModel,
     small: LinearMixedModel | str | ArrayLike,
-    information: Literal["expected", "observed"] = "expected",
+    information: Information = "expected",
 ) -> TestTable:
     """Test a model within a larger one by Kenward and Roger's F test.
 
@@ -333,7 +340,8 @@ def kr_modcomp(
         "F value": [test.statistic, test.unscaled],
         "Pr(>F)": [test.pvalue, test.unscaled_pvalue],
     }
-    heading = f"F test with Kenward-Roger's method\nlarge: {large.formula}\nsmall: {text}"
+    name = method_name("kenward-roger", information)
+    heading = f"F test with {name}\nlarge: {large.formula}\nsmall: {text}"
     table = TestTable(columns, heading=heading, index=["Ftest", "FtestU"])
     table.attrs["L"] = L.tolist()
     return table

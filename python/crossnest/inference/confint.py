@@ -14,6 +14,15 @@ from .profile import intervals
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
+    from .bootstrap import IntervalKind
+    from .ddf import Information
+
+#: What each method can be told besides level and parameters.
+_OPTIONS = {
+    "profile": ("progress",),
+    "kenward-roger": ("information",),
+    "bootstrap": ("interval", "n", "kind", "resample", "seed", "n_jobs", "progress"),
+}
 
 Method = Literal["profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"]
 
@@ -42,9 +51,11 @@ def confint(
     parm : str or sequence of str, optional
         Parameters, as for `crossnest.inference.profile.profile`. Default: all.
     **options
-        For ``profile``: ``progress``. For ``bootstrap``: ``interval``, the kind of interval
-        (``"percentile"`` if not given), and all arguments of
-        `crossnest.inference.bootstrap.bootstrap`.
+        For ``profile``: ``progress``. For ``kenward-roger``: ``information``, ``"expected"``
+        (pbkrtest) or ``"observed"`` (SAS). For ``bootstrap``: ``interval``, the kind of interval
+        (``"percentile"`` if not given), and the arguments ``n``, ``kind``, ``resample``, ``seed``,
+        ``n_jobs`` and ``progress`` of `crossnest.inference.bootstrap.bootstrap`; intervals of a
+        statistic are those of `Bootstrap.confint`.
 
     Returns
     -------
@@ -73,6 +84,11 @@ def confint(
     names = parameter_names(model)
     chosen = [names[j] for j in choose(names, parm, len(model.fixef))]
     normal_quantile(level)  # refuses a level that is none
+    known = _OPTIONS.get(method, ())
+    for name in options:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise TypeError(f"method {method!r} has no option {name!r}; its options: {listed}")
     return methods[method](model, chosen, level, **options)
 
 
@@ -91,8 +107,13 @@ def _satterthwaite(model: LinearMixedModel, chosen: list[str], level: float) -> 
     return _by_t(model, chosen, level, "satterthwaite")
 
 
-def _kenward_roger(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
-    return _by_t(model, chosen, level, "kenward-roger")
+def _kenward_roger(
+    model: LinearMixedModel,
+    chosen: list[str],
+    level: float,
+    information: Information = "expected",
+) -> pd.DataFrame:
+    return _by_t(model, chosen, level, "kenward-roger", information)
 
 
 def _by_t(
@@ -100,11 +121,12 @@ def _by_t(
     chosen: list[str],
     level: float,
     ddf: Literal["satterthwaite", "kenward-roger"],
+    information: Information = "expected",
 ) -> pd.DataFrame:
     """Estimate plus or minus t quantiles, with the degrees of freedom of a method."""
     from .ddf import tester
 
-    table = tester(model, ddf).t_table(np.eye(len(model.fixef)))
+    table = tester(model, ddf, information).t_table(np.eye(len(model.fixef)))
     quantile = -stdtrit(table["df"].to_numpy(), (1 - level) / 2)
     return _symmetric(model, chosen, level, table, quantile)
 
@@ -129,9 +151,11 @@ def _bootstrap(
     model: LinearMixedModel,
     chosen: list[str],
     level: float,
-    interval: str = "percentile",
+    interval: IntervalKind = "percentile",
     **options: Any,
 ) -> pd.DataFrame:
-    from .bootstrap import bootstrap
+    from .bootstrap import INTERVALS, bootstrap
 
+    if interval not in INTERVALS:
+        raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}")
     return bootstrap(model, **options).confint(kind=interval, level=level).loc[chosen]

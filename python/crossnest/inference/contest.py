@@ -10,11 +10,14 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..model import LinearMixedModel
-from .ddf import Ddf, Tester, independent_contrasts, tester
+from .ddf import Ddf, Information, Tester, independent_contrasts, tester
 from .hypotheses import Hypotheses
-from .tables import METHODS, TestTable
+from .tables import TestTable, method_name
 
 FloatArray = NDArray[np.float64]
+
+#: Columns of F tests.
+F_COLUMNS = ("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)")
 
 
 def contest(
@@ -23,6 +26,7 @@ def contest(
     rhs: ArrayLike = 0.0,
     joint: bool = True,
     ddf: Ddf = "satterthwaite",
+    information: Information = "expected",
 ) -> TestTable:
     """Test linear hypotheses on the fixed effects.
 
@@ -40,6 +44,9 @@ def contest(
         Whether to test all hypotheses together by an F test, or each by a t test.
     ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
         Method of the denominator degrees of freedom.
+    information : {"expected", "observed"}
+        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
+        the expected one, or that of SAS and JMP.
 
     Returns
     -------
@@ -51,37 +58,39 @@ def contest(
     Raises
     ------
     ValueError
-        If a coefficient is unknown, a hypothesis cannot be read or is not estimable, or ddf is
-        ``"none"``.
+        If a coefficient is unknown, a hypothesis cannot be read or is not estimable, those tested
+        together contradict each other, or ddf is ``"none"``.
+    TypeError
+        If weights or right sides are no numbers.
 
     References
     ----------
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
-    method = method_name(ddf)
+    method = method_name(ddf, information)
     hypotheses = Hypotheses.of(model, L, rhs)
-    test = tester(model, ddf)
+    test = tester(model, ddf, information)
     if not joint:
         return _one_by_one(test, hypotheses, f"Tests of linear hypotheses with {method}")
+    _check_consistent(test, hypotheses)
     row = f_row(test, hypotheses.L, hypotheses.rhs, model.sigma)
     label = "; ".join(hypotheses.labels) if len(hypotheses.labels) <= 3 else "joint"
     heading = f"Joint test of linear hypotheses with {method}"
     return TestTable([row], index=[label], heading=heading)
 
 
-def method_name(ddf: Ddf) -> str:
-    """Say how the degrees of freedom are had.
-
-    Raises
-    ------
-    ValueError
-        If `ddf` is none of the methods.
-    """
-    if ddf not in METHODS:
-        methods = ", ".join(map(repr, METHODS))
-        raise ValueError(f"for a test ddf must be one of {methods}, not {ddf!r}")
-    return METHODS[ddf]
+def _check_consistent(test: Tester, hypotheses: Hypotheses) -> None:
+    """Refuse hypotheses that cannot hold together, as ``a = 1`` and ``2 * a = 0``."""
+    L = hypotheses.L * np.sqrt(np.diag(test.vcov))  # free of the coefficients' units
+    size = np.linalg.norm(L, axis=1)
+    L, rhs = L / size[:, None], hypotheses.rhs / size
+    solution = np.linalg.lstsq(L, rhs, rcond=1e-8)[0]
+    if np.any(np.abs(L @ solution - rhs) > 1e-6 * np.abs(rhs).max()):
+        raise ValueError(
+            "the hypotheses contradict each other, so they cannot be tested together: test each "
+            "by joint=False"
+        )
 
 
 def f_row(test: Tester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[str, float]:
@@ -93,14 +102,8 @@ def f_row(test: Tester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[st
     result = test.f_test(L, rhs)
     _, squares = independent_contrasts(test.beta, test.vcov, L, rhs)
     mean_sq = float(np.mean(squares)) * sigma**2
-    return {
-        "Sum Sq": mean_sq * result.num_df,
-        "Mean Sq": mean_sq,
-        "NumDF": result.num_df,
-        "DenDF": result.den_df,
-        "F value": result.statistic,
-        "Pr(>F)": result.pvalue,
-    }
+    values = (result.num_df, result.den_df, result.statistic, result.pvalue)
+    return dict(zip(F_COLUMNS, (mean_sq * result.num_df, mean_sq, *values), strict=True))
 
 
 def _one_by_one(test: Tester, hypotheses: Hypotheses, heading: str) -> TestTable:

@@ -101,7 +101,7 @@ def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]
     """
     if isinstance(method, Mapping):
         return {str(name): _custom(str(name), values, levels) for name, values in method.items()}
-    if method not in FAMILIES:
+    if str(method) not in FAMILIES:  # a list, say, cannot be looked up
         known = ", ".join(FAMILIES)
         raise ValueError(
             f"unknown contrasts {method!r}: use one of {known}, or a mapping of names to "
@@ -114,10 +114,15 @@ def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]
 
 def _custom(name: str, values: ArrayLike, levels: Sequence[str]) -> FloatArray:
     """Check the coefficients of one contrast."""
-    coefficients = np.asarray(values, dtype=np.float64)
+    try:
+        coefficients = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the contrast '{name}' must hold numbers, not {values!r}") from error
     if coefficients.shape != (len(levels),):
         raise ValueError(
             f"the contrast '{name}' has {coefficients.size} coefficients for {len(levels)} means "
             f"({', '.join(levels)}): give one for each"
         )
+    if not np.isfinite(coefficients).all():
+        raise ValueError(f"the contrast '{name}' must hold finite numbers, not {values!r}")
     return coefficients

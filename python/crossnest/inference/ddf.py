@@ -11,12 +11,18 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from .tables import check_information
+
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 
 Ddf = Literal["satterthwaite", "kenward-roger", "residual", "normal", "none"]
+Information = Literal["expected", "observed"]
+
+#: A row of contrasts this small relative to the largest is nothing but rounding errors.
+ROUNDING = 1e-10
 
 
 class FTest(NamedTuple):
@@ -114,7 +120,9 @@ def independent_contrasts(
 ) -> tuple[FloatArray, FloatArray]:
     """Turn L beta = rhs into uncorrelated contrasts, by the eigenvectors of L vcov L'.
 
-    Eigenvalues below 1.5e-8 of the largest count as zero, as in lmerTest.
+    Eigenvalues below 1.5e-8 of the largest count as zero, as in lmerTest. Where that takes rows in
+    very different units for redundant, which they are not once all have variance 1, it is done
+    with these.
 
     Returns
     -------
@@ -126,16 +134,27 @@ def independent_contrasts(
     """
     if len(L) == 0:
         return L, np.zeros(0)
-    values, vectors = np.linalg.eigh(L @ vcov @ L.T)
+    covariance = L @ vcov @ L.T
+    largest = np.abs(L).max(axis=1)
+    scale = np.zeros(len(L))  # zero for rows of rounding errors
+    rows = largest > ROUNDING * largest.max()
+    scale[rows] = 1 / np.sqrt(np.diag(covariance)[rows])
+    values, vectors = _positive_eigen(covariance)
+    scaled_values, scaled_vectors = _positive_eigen(covariance * np.outer(scale, scale))
+    if len(scaled_values) > len(values):
+        values, vectors = scaled_values, scaled_vectors * scale[:, None]
+    difference = vectors.T @ (L @ beta - rhs)
+    return vectors.T @ L, difference**2 / values
+
+
+def _positive_eigen(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give the eigenvalues that do not count as zero, (q,), and their eigenvectors, (m, q)."""
+    values, vectors = np.linalg.eigh(covariance)
     positive = values > max(np.sqrt(np.finfo(float).eps) * values[-1], 0.0)
-    rotated = vectors[:, positive].T
-    difference = rotated @ (L @ beta - rhs)
-    return rotated @ L, difference**2 / values[positive]
+    return values[positive], vectors[:, positive]
 
 
-def tester(
-    model: LinearMixedModel, ddf: Ddf, information: Literal["expected", "observed"] = "expected"
-) -> Tester:
+def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expected") -> Tester:
     """Give the tester of a method, made once for each model.
 
     Parameters
@@ -150,8 +169,8 @@ def tester(
     Raises
     ------
     ValueError
-        If the method is unknown or is "none", or Kenward and Roger's is asked for a model fitted by
-        maximum likelihood.
+        If the method is unknown or is "none", it has no such information, or Kenward and Roger's
+        is asked for a model fitted by maximum likelihood.
     MemoryError
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
@@ -160,10 +179,7 @@ def tester(
     if ddf not in _MAKERS:
         known = ", ".join(repr(name) for name in _MAKERS)
         raise ValueError(f"ddf must be one of {known}, not {ddf!r}")
-    if information not in ("expected", "observed"):
-        raise ValueError(f"information must be 'expected' or 'observed', not {information!r}")
-    if information == "observed" and ddf != "kenward-roger":
-        raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")
+    check_information(information, ddf)
     made: dict[tuple[str, str], Tester] = model.__dict__.setdefault("_testers", {})
     key = (ddf, information)
     if key not in made:
@@ -200,7 +216,9 @@ _MAKERS: dict[str, Callable[[LinearMixedModel, str], Tester]] = {
 }
 
 
-def coefficient_tests(model: LinearMixedModel, ddf: Ddf) -> pd.DataFrame:
+def coefficient_tests(
+    model: LinearMixedModel, ddf: Ddf, information: Information = "expected"
+) -> pd.DataFrame:
     """Test each fixed effect: the columns of `Tester.t_table`, one row a coefficient."""
-    table = tester(model, ddf).t_table(np.eye(len(model.fixef)))
+    table = tester(model, ddf, information).t_table(np.eye(len(model.fixef)))
     return table.set_index(model.fixef.index)

@@ -12,6 +12,7 @@ from formulaic.parser.types import Term
 from ..formula import _term_text
 from ..model import LinearMixedModel
 from .comparison import upper_tail
+from .contest import F_COLUMNS, f_row
 from .ddf import Ddf, tester
 from .restriction import restriction_matrix
 from .submodel import (
@@ -24,7 +25,7 @@ from .submodel import (
     refitted,
     without,
 )
-from .tables import METHODS, TestTable
+from .tables import TestTable, method_name
 
 __all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
 
@@ -213,23 +214,18 @@ def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
 
 def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
     """Test the restrictions that make the model one without each of the terms."""
-    rows = [_f_row(model, term, ddf) for term in terms.values()]
-    names = ["Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)"]
-    title = f"Single term deletions using {METHODS[ddf]}:"
-    data = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    return TestTable(
-        data, columns=names, index=list(terms), heading=f"{title}\n\nModel:\n{model.formula}"
-    )
+    title = f"Single term deletions using {method_name(ddf)}:"
+    rows = {name: _f_row(model, term, ddf) for name, term in terms.items()}
+    table = TestTable.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=np.float64)
+    return TestTable(table, heading=f"{title}\n\nModel:\n{model.formula}")
 
 
-def _f_row(model: LinearMixedModel, term: Term, ddf: Ddf) -> list[float]:
-    """Give Sum Sq, Mean Sq, NumDF, DenDF, F and p; NaN where nothing else than aliasing is lost."""
+def _f_row(model: LinearMixedModel, term: Term, ddf: Ddf) -> dict[str, float]:
+    """Test the restrictions that leave out a term; NaN where nothing but aliasing is lost."""
     design = model.design
     others = [other for other in design.formula.fixed.terms if other != term]
     X0 = design.X[:, fixed_columns(design, others)]
     L = restriction_matrix(design.X[:, model._kept], X0)
     if not len(L):
-        return [np.nan] * 6
-    test = tester(model, ddf).f_test(L)
-    mean = test.statistic * model.sigma**2
-    return [mean * test.num_df, mean, test.num_df, test.den_df, test.statistic, test.pvalue]
+        return dict.fromkeys(F_COLUMNS, np.nan)
+    return f_row(tester(model, ddf), L, np.zeros(len(L)), model.sigma)

@@ -13,7 +13,7 @@ Lenth (2023). emmeans: Estimated marginal means, aka least-squares means. R pack
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
-    from .ddf import Ddf, Tester
+    from .ddf import Ddf, Information, Tester
 
 FloatArray = NDArray[np.float64]
 Contrasts = str | Mapping[str, ArrayLike]
@@ -212,10 +212,15 @@ def _adjustment_notes(adjust: str, changed: bool, sizes: list[tuple[int, int]]) 
 # ------------------------------------------------------------------------------- making them
 
 
-def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
+def _names(value: object) -> tuple[str, ...]:
+    """Return names given as one, as several, or not at all."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+    if isinstance(value, str):
+        return (value,)
+    if not (isinstance(value, Iterable) and all(isinstance(name, str) for name in value)):
+        raise TypeError(f"variables are given by name or as a sequence of names, not {value!r}")
+    return tuple(dict.fromkeys(value))
 
 
 def _check_names(names: Sequence[str], grid: ReferenceGrid) -> None:
@@ -238,11 +243,11 @@ def _interaction_note(model: LinearMixedModel, names: Sequence[str]) -> list[str
     return []
 
 
-def _common_notes(model: LinearMixedModel, averaged: Sequence[str], ddf: str) -> tuple[str, ...]:
+def _common_notes(model: LinearMixedModel, averaged: Sequence[str], method: str) -> tuple[str, ...]:
     notes = []
     if averaged:
         notes.append(f"Results are averaged over the levels of: {', '.join(averaged)}")
-    notes.append(f"Degrees-of-freedom method: {ddf}")
+    notes.append(f"Degrees-of-freedom method: {method}")
     response = model.design.response_name
     if response not in model.design.variables:
         notes.append(f"Results are given on the {response} (not the response) scale.")
@@ -263,12 +268,12 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _tester(model: LinearMixedModel, ddf: Ddf) -> Tester:
+def _tester(model: LinearMixedModel, ddf: Ddf, information: Information) -> Tester:
     """Give the method's tester; say what to do where it is refused."""
     from .ddf import tester
 
     try:
-        return tester(model, ddf)
+        return tester(model, ddf, information)
     except MemoryError as error:
         hint = "ddf='satterthwaite' needs far less memory"
         raise MemoryError(f"{error}; {hint}") from error
@@ -283,6 +288,7 @@ def _marginal_means(
     adjust: str,
     ddf: Ddf,
     level: float,
+    information: Information,
     trend: str | None,
 ) -> MarginalMeans:
     """Average a grid and estimate; the common part of `emmeans` and `emtrends`."""
@@ -292,15 +298,20 @@ def _marginal_means(
     strata = _names(by)
     names = grid.with_groups([*(n for n in _names(specs) if n not in strata), *strata])
     _check_names(names, grid)
+    if not names:
+        raise ValueError("`specs` names no variable: '1' gives the overall mean")
     strata = grid.with_groups(strata)
     if set(names) <= set(strata):
         raise ValueError(f"`by` takes up all of {', '.join(names)}: name in `specs` what is left")
     cells, L, averaged = grid.marginal(names)
     space = RowSpace.of(model)
-    functions = LinearFunctions(_tester(model, ddf), space, L, np.full(len(L), grid.offset))
+    functions = LinearFunctions(
+        _tester(model, ddf, information), space, L, np.full(len(L), grid.offset)
+    )
     estimates = _estimate_table(functions.t_table(), f"{trend}.trend" if trend else "emmean", level)
     involved = [*names, trend] if trend else names
-    common = (*_interaction_note(model, involved), *_common_notes(model, averaged, ddf))
+    method = f"{ddf} (observed information)" if information == "observed" else ddf
+    common = (*_interaction_note(model, involved), *_common_notes(model, averaged, method))
     notes = (*common, f"Confidence level used: {level:g}")
     means = MarginalMeans(
         table=EmmTable.of(pd.concat([cells, estimates], axis=1), strata, notes),
@@ -326,6 +337,7 @@ def emmeans(
     adjust: str = "tukey",
     ddf: Ddf = "kenward-roger",
     level: float = 0.95,
+    information: Information = "expected",
 ) -> MarginalMeans:
     """Estimate marginal means (least-squares means).
 
@@ -354,6 +366,9 @@ def emmeans(
         Method of the standard errors and degrees of freedom.
     level : float
         Confidence level.
+    information : {"expected", "observed"}
+        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
+        the expected one, or that of SAS and JMP.
 
     Raises
     ------
@@ -364,7 +379,7 @@ def emmeans(
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
     grid = reference_grid(model, at)
-    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, None)
+    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, information, None)
 
 
 def emtrends(
@@ -377,6 +392,7 @@ def emtrends(
     adjust: str = "tukey",
     ddf: Ddf = "kenward-roger",
     level: float = 0.95,
+    information: Information = "expected",
 ) -> MarginalMeans:
     """Estimate slopes in a covariate, averaged as marginal means are.
 
@@ -396,4 +412,4 @@ def emtrends(
         If `var` is not a covariate of the fixed effects, and as `emmeans`.
     """
     grid = slope_grid(model, var, at)
-    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, var)
+    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, information, var)

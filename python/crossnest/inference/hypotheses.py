@@ -56,9 +56,14 @@ class Hypotheses:
         Raises
         ------
         ValueError
-            If a coefficient is unknown, the shape is wrong, a row has no weights, a text cannot be
-            read, or a row is about aliased coefficients and not estimable.
+            If there are no fixed effects, a coefficient is unknown, the shape is wrong, a row has
+            no weights, a text cannot be read, or a row is about aliased coefficients and not
+            estimable.
+        TypeError
+            If weights or right sides are no numbers.
         """
+        if not len(model.fixef):
+            raise ValueError("the model has no fixed effects to test")
         texts = _texts(L)
         if texts is None:
             full, labels = _weights(model, L)
@@ -78,12 +83,20 @@ class Hypotheses:
 
 def _right_sides(rhs: ArrayLike, m: int) -> FloatArray:
     """Return the values hypothesized, (m,)."""
-    values = np.atleast_1d(np.asarray(rhs, dtype=np.float64))
+    values = np.atleast_1d(_numbers(rhs, "rhs"))
     if values.shape not in ((1,), (m,)):
         raise ValueError(f"rhs has {values.size} values for {m} hypotheses")
     if not np.isfinite(values).all():
         raise ValueError("rhs must be finite")
     return np.broadcast_to(values, m)
+
+
+def _numbers(values: object, name: str) -> FloatArray:
+    """Return an array of numbers."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold numbers, not {values!r}") from error
 
 
 def _texts(L: object) -> list[str] | None:
@@ -100,18 +113,20 @@ def _weights(
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Return weights of all coefficients (m, p_all), aliased ones included, and labels."""
     names = model.design.x_names
-    if isinstance(L, Mapping):
-        L = pd.DataFrame({name: [weight] for name, weight in L.items()}, index=[_written(L)])
-    elif isinstance(L, pd.Series):
-        L = L.to_frame().T
+    if isinstance(L, Mapping | pd.Series):
+        named = dict(L)
+        weights = dict(zip(named, _numbers(list(named.values()), "L").tolist(), strict=True))
+        L = pd.DataFrame([weights], index=[_written(weights)])
     if isinstance(L, pd.DataFrame):
         for name in L.columns:
             if name not in names:
                 raise ValueError(_unknown(str(name), names))
         frame = L.reindex(columns=pd.Index(names), fill_value=0.0)
-        array, labels = frame.to_numpy(dtype=np.float64), tuple(map(str, L.index))
+        array, labels = _numbers(frame, "L"), tuple(map(str, L.index))
     else:
-        array = np.atleast_2d(np.asarray(L, dtype=np.float64))
+        array = np.atleast_2d(_numbers(L, "L"))
+        if not array.size:
+            raise ValueError("there is no hypothesis in L")
         labels = tuple(str(i + 1) for i in range(len(array)))
         if array.ndim != 2 or array.shape[1] not in (len(names), len(model.fixef)):
             wanted = dict.fromkeys((len(model.fixef), len(names)))
@@ -143,7 +158,7 @@ def _on_kept(model: LinearMixedModel, full: FloatArray) -> FloatArray:
     if wrong.any():
         listed = ", ".join(names[j] for j in aliased if full[wrong, j].any())
         raise ValueError(
-            f"not estimable: {listed} were dropped from the model as aliased with other columns"
+            f"not estimable: the model was fitted without {listed}, aliased with other columns"
         )
     return full[:, model._kept]
 

@@ -152,7 +152,7 @@ def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRo
     if not model.reml and len(model.fixef) > 0:
         raise ValueError(
             "Kenward and Roger's method is for fits by REML only: this model was fitted by maximum "
-            "likelihood; fit it with reml=True"
+            "likelihood; fit it with reml=True, or use ddf='satterthwaite'"
         )
     with model._problem() as problem:
         pieces = problem.information(model._fit.theta, model.reml)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..model import LinearMixedModel
     from .bootstrap import Bootstrap
-    from .ddf import Ddf
+    from .ddf import Ddf, Information
     from .emmeans import MarginalMeans
     from .profile import Profile
     from .selection import Step
@@ -46,21 +46,23 @@ class InferenceMethods:
         rhs: ArrayLike = 0.0,
         joint: bool = True,
         ddf: Ddf = "satterthwaite",
+        information: Information = "expected",
     ) -> TestTable:
         """Test linear hypotheses L beta = rhs; see `crossnest.inference.contest.contest`."""
         from .contest import contest
 
-        return contest(self._model, L, rhs, joint, ddf)
+        return contest(self._model, L, rhs, joint, ddf, information)
 
     def anova(
         self,
         type: Literal[1, 2, 3, "I", "II", "III"] = 3,
         ddf: Ddf = "satterthwaite",
+        information: Information = "expected",
     ) -> TestTable:
         """Test the terms of the fixed effects; see `crossnest.inference.anova.anova`."""
         from .anova import anova
 
-        return anova(self._model, type, ddf)
+        return anova(self._model, type, ddf, information)
 
     def ranova(self, reduce_terms: bool = True) -> TestTable:
         """Test the random-effects terms; see `crossnest.inference.deletion.ranova`."""
@@ -148,11 +150,12 @@ class InferenceMethods:
         adjust: str = "tukey",
         ddf: Ddf = "kenward-roger",
         level: float = 0.95,
+        information: Information = "expected",
     ) -> MarginalMeans:
         """Estimate marginal means; see `crossnest.inference.emmeans.emmeans`."""
         from .emmeans import emmeans
 
-        return emmeans(self._model, specs, by, at, contrasts, adjust, ddf, level)
+        return emmeans(self._model, specs, by, at, contrasts, adjust, ddf, level, information)
 
     def emtrends(
         self,
@@ -164,8 +167,10 @@ class InferenceMethods:
         adjust: str = "tukey",
         ddf: Ddf = "kenward-roger",
         level: float = 0.95,
+        information: Information = "expected",
     ) -> MarginalMeans:
         """Estimate slopes of a covariate; see `crossnest.inference.emmeans.emtrends`."""
         from .emmeans import emtrends
 
-        return emtrends(self._model, specs, var, by, at, contrasts, adjust, ddf, level)
+        options = (by, at, contrasts, adjust, ddf, level, information)
+        return emtrends(self._model, specs, var, *options)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from ..arguments import as_list, check_level
 from ..var_corr import unique_names
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int)
     sets = {"theta_": list(range(count)), "beta_": list(range(count, len(names)))}
     if parm is None:
         return list(range(len(names)))
-    asked = [parm] if isinstance(parm, str) else list(parm)
+    asked = as_list(parm)
     unknown = [name for name in asked if name not in names and name not in sets]
     if unknown:
         raise ValueError(
@@ -96,12 +97,10 @@ def normal_quantile(level: float) -> float:
 
     Raises
     ------
-    ValueError
-        If `level` is not between 0 and 1.
+    TypeError, ValueError
+        If `level` is not a number between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    return float(-ndtri((1 - level) / 2))
+    return float(-ndtri((1 - check_level(level)) / 2))
 
 
 def percent_names(level: float) -> list[str]:

@@ -9,19 +9,22 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from ..model import _fit_design
+from ..arguments import check_count
+from ..model import LinearMixedModel, _fit_design
 from ..progress import track
 from ..refit import chunks, refit_columns
 from ..simulation import seed_or_new, simulator
 from .comparison import check_same_data
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
     from .tables import TestTable
 
 __all__ = ["BootstrapTest", "pb_modcomp"]
 
 FloatArray = NDArray[np.float64]
+
+# What optima of a model and one within it may differ by the wrong way, in deviance.
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +109,19 @@ def pb_modcomp(
     Raises
     ------
     ValueError
-        If the models were fitted to different data, the large one does not have more parameters, or
-        `n` is not positive.
+        If the models were fitted to different data, the large one does not have more parameters or
+        fits worse than the small one, which then does not lie within it, or `n` is not positive.
+    TypeError
+        If one of them is no linear mixed model, or `n` no whole number.
 
     References
     ----------
     Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods for
     tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
     """
+    for name, one in (("large", large), ("small", small)):
+        if not isinstance(one, LinearMixedModel):
+            raise TypeError(f"{name} must be a LinearMixedModel, not {type(one).__name__}")
     check_same_data(large.design, small.design, "large", "small")
     df = large.npar - small.npar
     if df < 1:
@@ -121,10 +129,15 @@ def pb_modcomp(
             f"the large model `{large.formula}` must have more parameters than the small one "
             f"`{small.formula}`: {large.npar} are not more than {small.npar}"
         )
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+    n = check_count(n, "n")
     seed = seed_or_new(seed)
     large, small = _by_ml(large), _by_ml(small)
+    if small.objective < large.objective - _ROUNDING:
+        raise ValueError(
+            f"the small model `{small.formula}` does not lie within the large one "
+            f"`{large.formula}`: its deviance is lower, {small.objective:.6g} and not "
+            f"{large.objective:.6g}"
+        )
     observed = max(small.objective - large.objective, 0.0)
     reference = _reference(large, small, n, seed, n_jobs, progress)
     used = reference[np.isfinite(reference)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,27 @@ class Profile:
     level: float
     notes: pd.DataFrame
     _model: LinearMixedModel
+
+    def __str__(self) -> str:
+        """Give one row a parameter profiled: its estimate, how far it was followed, and notes."""
+        names = list(self.notes.index)
+        ends = [self.points(name)[0][[0, -1]] for name in names]
+        table = pd.DataFrame(ends, index=names, columns=["from", "to"])
+        table.insert(0, "estimate", self.estimates[names])
+        lines = [
+            f"Profile of `{self._model.formula}`, deviance {self.deviance:.4f}, to "
+            f"{100 * self.level:g} %",
+            table.to_string(float_format=lambda x: f"{x:.5g}"),
+        ]
+        for name in names:
+            kept = self.notes.loc[name]
+            lines += [f"{name}, {end} end: {note}" for end, note in kept.items() if note]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def points(self, parm: str) -> tuple[FloatArray, FloatArray]:
         """Give the values and zetas of one parameter, (points,) each.

@@ -121,8 +121,9 @@ def _at_its_values(name: str, values: FloatArray, at: Mapping[str, Any]) -> Pred
 def _covariate(name: str, values: FloatArray, at: Mapping[str, Any]) -> Predictor:
     """Take a covariate at its mean, or at its values if there are two, or where `at` says."""
     if name in at:
-        points = np.atleast_1d(np.array(at[name], dtype=np.float64))
-        if points.ndim != 1 or not points.size or not np.isfinite(points).all():
+        asked = pd.to_numeric(np.ravel(at[name]), errors="coerce")
+        points = np.asarray(asked, dtype=np.float64)
+        if not points.size or not np.isfinite(points).all():
             raise ValueError(f"`at` must give numbers for the covariate '{name}': {at[name]!r}")
         return Predictor(name, NumericColumn(points), None)
     if np.all((values == values.min()) | (values == values.max())):

@@ -156,7 +156,8 @@ def _coding(effects: Effects, categorical: set[str]) -> set[object]:
     stand_in = {f: Factor(str(f.expr), eval_method="lookup") for f in effects.factors}
     terms = [Term([stand_in.get(f, f) for f in term.factors]) for term in effects.terms]
     factors = categorical & {str(factor.expr) for factor in effects.factors}
-    return set(_structure(Effects.from_terms(terms), frozenset(factors)))
+    products = _structure(Effects.from_terms(terms), frozenset(factors))
+    return {(scale, frozenset(variables)) for scale, variables in products}  # a:b is b:a
 
 
 def _kept_columns(old: Effects, new: Effects, spec: ModelSpec) -> list[int]:

@@ -19,7 +19,7 @@ from .._rformat import (
 from ..var_corr import html_table
 
 if TYPE_CHECKING:
-    from .ddf import Ddf
+    from .ddf import Ddf, Information
 
 #: How headings name the methods of the degrees of freedom; the first two are lmerTest's words.
 METHODS: Mapping[Ddf, str] = {
@@ -28,8 +28,33 @@ METHODS: Mapping[Ddf, str] = {
     "residual": "residual degrees of freedom",
     "normal": "the normal approximation",
 }
+#: What the variance parameters' covariance matrix is the inverse of in Kenward and Roger's method.
+INFORMATION: tuple[Information, ...] = ("expected", "observed")
 #: Columns of test statistics other than those called "... value".
 _STATISTICS = ("F", "Chisq")
+
+
+def method_name(ddf: Ddf, information: Information = "expected") -> str:
+    """Say how the degrees of freedom are had, as headings do.
+
+    Raises
+    ------
+    ValueError
+        If `ddf` is none of the methods, or it does not have this kind of information.
+    """
+    if ddf not in METHODS:
+        methods = ", ".join(map(repr, METHODS))
+        raise ValueError(f"for a test ddf must be one of {methods}, not {ddf!r}")
+    check_information(information, ddf)
+    return METHODS[ddf] + (" (observed information)" if information == "observed" else "")
+
+
+def check_information(information: Information, ddf: Ddf) -> None:
+    """Refuse a kind of information that is unknown, or that the method does not have."""
+    if information not in INFORMATION:
+        raise ValueError(f"information must be 'expected' or 'observed', not {information!r}")
+    if information == "observed" and ddf != "kenward-roger":
+        raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")
 
 
 class TestTable(pd.DataFrame):
