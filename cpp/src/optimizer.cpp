@@ -22,6 +22,10 @@ using Eigen::VectorXd;
 constexpr double kFloor = 1e-4;
 // A parameter this small at the optimum may be zero.
 constexpr double kNegligible = 1e-5;
+// A diagonal of lambda this small may be on its way to zero, which a smooth method reaches slowly.
+constexpr double kNearZero = 1e-3;
+// A predicted decrease this small is rounding error: the step that brings it changes nothing.
+constexpr double kExact = 1e-18;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
 // The average information is no good Hessian when this many steps running gain little.
 constexpr int kSlowSteps = 10;
@@ -83,10 +87,28 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
     if (!(next.objective < best.objective)) break;
     best = next;
   }
+  if (!criterion_.scales_only()) settle(best);
   snap_zeros(best);
   best.evaluations = evaluations_;
   best.gradients = gradients_;
   return best;
+}
+
+// Where diagonals of lambda are nearly zero, the search goes on from where they are zero: they stay
+// so, as the gradient in them vanishes there.
+void Optimizer::settle(Optimum& optimum) {
+  const std::vector<double>& bounds = criterion_.lower_bounds();
+  VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
+  bool near = false;
+  for (Index a = 0; a < theta.size(); ++a) {
+    if (!std::isfinite(bounds[static_cast<std::size_t>(a)])) continue;
+    if (theta(a) == 0.0 || theta(a) > kNearZero) continue;
+    theta(a) = 0.0;
+    near = true;
+  }
+  if (!near) return;
+  const Optimum settled = quasi_newton(theta);
+  if (settled.converged && settled.objective < optimum.objective) optimum = settled;
 }
 
 // A column of lambda that vanishes is found only to rounding by a smooth method: say zero where
@@ -263,7 +285,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     VectorXd step = newton_step(state.hessian, state.gradient, all);
     predicted = -0.5 * state.gradient.dot(step);
     if (predicted < options_.tolerance) {
-      last_step(state, state.x + step, false);
+      if (predicted > kExact) last_step(state, state.x + step, false);
       return finish(state, predicted, true, kConverged);
     }
     const double cap = std::max(1.0, state.x.cwiseAbs().maxCoeff());

@@ -70,6 +70,7 @@ class Optimizer {
   Eigen::MatrixXd covariance_gradient(int term, const Eigen::MatrixXd& lambda) const;
   void last_step(State& state, const Eigen::VectorXd& x, bool logarithmic);
   bool escape(Optimum& optimum);
+  void settle(Optimum& optimum);
   void snap_zeros(Optimum& optimum);
   Optimum finish(const State& state, double predicted, bool converged, const char* message) const;
 
