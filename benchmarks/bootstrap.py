@@ -87,9 +87,8 @@ def main() -> int:
     rows = []
     boot = seconds(lambda: model.bootstrap(n, seed=1, progress=False))
     rows.append((f"parametric bootstrap, {n}", boot, "bootMer", r and n * r[0]))
-    if hasattr(crossnest, "pb_modcomp"):
-        test = seconds(lambda: crossnest.pb_modcomp(model, small, n, seed=1, progress=False))
-        rows.append((f"bootstrap LRT, {n}", test, "PBmodcomp", r and n * r[1]))
+    test = seconds(lambda: crossnest.pb_modcomp(model, small, n, seed=1, progress=False))
+    rows.append((f"bootstrap LRT, {n}", test, "PBmodcomp", r and n * r[1]))
     Y = model.simulate(options.responses, seed=1).to_numpy()
     many = seconds(lambda: model.refit_many(Y))
     one = seconds(lambda: [crossnest.lmer(FORMULA, data) for _ in range(200)]) / 200

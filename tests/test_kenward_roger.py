@@ -266,6 +266,32 @@ def test_other_methods_have_no_observed_information(fitted, ddf):
         model.summary(ddf=ddf, information="average")
 
 
+def test_an_indefinite_observed_information_is_refused():
+    # Group means that vary less than chance would have it: the likelihood rises across zero.
+    errors = np.random.default_rng(0).normal(size=(8, 6))
+    errors -= 0.97 * errors.mean(axis=1, keepdims=True)
+    data = pd.DataFrame({"y": errors.ravel(), "x": np.tile(np.arange(6.0), 8)})
+    data["g"] = np.repeat(list("abcdefgh"), 6)
+    model = quietly("y ~ x + (1 | g)", data)
+    assert model.is_singular
+    with pytest.raises(ValueError, match=r"not positive definite.*information='expected'"):
+        model.anova(ddf="kenward-roger", information="observed")
+    assert model.anova(ddf="kenward-roger")["DenDF"].iloc[0] == pytest.approx(39, rel=1e-6)
+
+
+def test_units_of_covariates_do_not_matter():
+    data = crossnest.datasets.sleepstudy()
+    data["Nanodays"] = data["Days"] * 1e9
+    model = quietly("Reaction ~ Nanodays + (1 | Subject)", data)
+    both = np.eye(2)
+    same = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data)
+    for ddf in ("kenward-roger", "satterthwaite"):
+        table = model.contest(both, ddf=ddf)
+        np.testing.assert_allclose(table["NumDF"], 2)
+        other = same.contest(both, ddf=ddf)
+        np.testing.assert_allclose(table["F value"], other["F value"], rtol=1e-6)
+
+
 # --- teaching data -------------------------------------------------------------------------------
 
 

@@ -135,16 +135,20 @@ def independent_contrasts(
     if len(L) == 0:
         return L, np.zeros(0)
     covariance = L @ vcov @ L.T
-    largest = np.abs(L).max(axis=1)
-    scale = np.zeros(len(L))  # zero for rows of rounding errors
-    rows = largest > ROUNDING * largest.max()
-    scale[rows] = 1 / np.sqrt(np.diag(covariance)[rows])
+    scale = unit_scale(L, np.sqrt(np.diag(covariance)))
     values, vectors = _positive_eigen(covariance)
     scaled_values, scaled_vectors = _positive_eigen(covariance * np.outer(scale, scale))
     if len(scaled_values) > len(values):
         values, vectors = scaled_values, scaled_vectors * scale[:, None]
     difference = vectors.T @ (L @ beta - rhs)
     return vectors.T @ L, difference**2 / values
+
+
+def unit_scale(L: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Give what makes the sizes of the rows of L (m, p) one; zero for rows of rounding errors."""
+    largest = np.abs(L).max(axis=1)
+    rows = largest > ROUNDING * largest.max()
+    return np.divide(1.0, sizes, out=np.zeros(len(L)), where=rows & (sizes > 0))
 
 
 def _positive_eigen(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:

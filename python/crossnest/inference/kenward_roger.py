@@ -23,7 +23,7 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
-from .ddf import FTest, Tester
+from .ddf import FTest, Tester, unit_scale
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -113,8 +113,9 @@ class KenwardRogerTester(Tester):
         if L.size == 0:
             return np.zeros((0, len(self.beta)))
         Z = scipy.linalg.solve_triangular(self.RX, L.T, trans="T")
-        vectors, values, _ = np.linalg.svd(Z / max(np.abs(Z).max(), 1e-300), full_matrices=False)
-        return vectors[:, values > 1e-8 * max(values[0], 1e-300)].T
+        Z = Z * unit_scale(L, np.linalg.norm(Z, axis=0))
+        vectors, values, _ = np.linalg.svd(Z, full_matrices=False)
+        return vectors[:, values > max(1e-8 * values[0], 1e-300)].T
 
     def _scaling(self, directions: FloatArray) -> tuple[float, float]:
         """Give the scaling of F and its denominator degrees of freedom (pbkrtest's .KR_adjust)."""
@@ -148,6 +149,12 @@ def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRo
     information : {"expected", "observed"}
         W is the inverse of the expected information of the REML criterion on the variance
         parameters (Kenward and Roger 1997; pbkrtest), or of the observed one (SAS, JMP).
+
+    Raises
+    ------
+    ValueError
+        If the model was fitted by maximum likelihood, or the observed information is not positive
+        definite, as it may be where a variance is zero.
     """
     if not model.reml and len(model.fixef) > 0:
         raise ValueError(
@@ -179,5 +186,12 @@ def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRo
 def _inverse(information: FloatArray) -> FloatArray:
     """Invert a symmetric matrix, leaving out directions it is zero in (redundant parameters)."""
     scale = 1 / np.sqrt(np.abs(np.diag(information)))
-    inverse = scipy.linalg.pinvh(information * np.outer(scale, scale), rtol=1e-12)
-    return np.asarray(inverse * np.outer(scale, scale))
+    values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
+    if values[0] < -1e-8 * np.abs(values).max():
+        raise ValueError(
+            "the observed information on the variance parameters is not positive definite, as may "
+            "be where a variance is zero: use the expected one (information='expected')"
+        )
+    kept = values > 1e-12 * values[-1]
+    vectors = scale[:, None] * vectors[:, kept]
+    return np.asarray((vectors / values[kept]) @ vectors.T)
