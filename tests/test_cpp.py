@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -51,12 +52,47 @@ def test_unit_tests(build):
     print(run("ctest", "--test-dir", build, "--output-on-failure", "--no-tests=error"))
 
 
-def test_installed_library_is_found_by_another_project(build, tmp_path):
-    run("cmake", "--install", build, "--prefix", tmp_path / "prefix")
-    consumer = tmp_path / "consumer"
+@pytest.fixture(scope="module")
+def prefix(build, tmp_path_factory):
+    """Where the library is installed."""
+    folder = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", build, "--prefix", folder)
+    return folder
+
+
+def build_elsewhere(source, folder, prefix):
+    """Build a project that looks for the installed library."""
     run(
-        "cmake", "-G", "Ninja", "-S", ROOT / "tests/cpp/consumer", "-B", consumer,
-        f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'};{sysconfig.get_path('purelib')}",
+        "cmake", "-G", "Ninja", "-S", source, "-B", folder,
+        f"-DCMAKE_PREFIX_PATH={prefix};{sysconfig.get_path('purelib')}",
     )  # fmt: skip
-    run("cmake", "--build", consumer)
-    assert run(consumer / "consumer").strip() == importlib.metadata.version("crossnest")
+    run("cmake", "--build", folder)
+
+
+def test_installed_library_is_found_by_another_project(prefix, tmp_path):
+    build_elsewhere(ROOT / "tests/cpp/consumer", tmp_path, prefix)
+    assert run(tmp_path / "consumer").strip() == importlib.metadata.version("crossnest")
+
+
+def test_documented_program(prefix, tmp_path):
+    """The program of docs/cpp.md, with the functions that may stand before its main()."""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
+    program, *functions = [text for language, text in blocks if language == "cpp"]
+    calls = re.findall(r"^void (\w+)", "".join(functions), re.M)
+    assert len(calls) == len(functions)
+    program = program.replace("int main()", "".join([*functions, "int main()"]))
+    called = "".join(f"    {name}(problem, fit);\n" for name in calls)
+    program = program.replace("    return fit.conv", called + "    return fit.conv")
+    (tmp_path / "crossed.cpp").write_text(program)
+    recipe = next(text for language, text in blocks if language == "cmake")
+    (tmp_path / "CMakeLists.txt").write_text(recipe)
+    build_elsewhere(tmp_path, tmp_path / "build", prefix)
+    printed = run(tmp_path / "build/crossed").split()
+    expected = "".join(text for language, text in blocks if language == "text").split()
+    assert len(printed) == len(expected)
+    number = re.compile(r"-?\d+\.\d+")
+    for word, right in zip(printed, expected, strict=True):
+        if number.fullmatch(right):
+            assert float(word) == pytest.approx(float(right), rel=1e-4, abs=2e-4)
+        else:
+            assert word == right

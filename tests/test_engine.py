@@ -647,6 +647,20 @@ def test_set_response():
         problem.set_response(y[:-1])
 
 
+def test_refused_responses_leave_the_one_before():
+    """It stays in use, and so must its memory, however often another one is refused."""
+    case, theta = load_case("sleepstudy"), np.array([0.5, 0.1, 0.2])
+    problem = build_case(case, _core.Problem)
+    problem.set_response(np.random.default_rng(0).standard_normal(180))
+    before = problem.estimates(theta, True)
+    for refused in (np.nan, np.nan, np.nan, 1.0):
+        with pytest.raises((ValueError, _core.FitError)):
+            problem.set_response(np.full(180, refused))
+    after = problem.estimates(theta, True)
+    assert after.pwrss == pytest.approx(before.pwrss, rel=1e-12)
+    assert_close(after.fitted, before.fitted, 1e-12)
+
+
 # --- bad arguments -------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ py::list cond_var(const PyFit& self) {
   for (std::size_t t = 0; t < variances.size(); ++t) {
     const auto k = static_cast<py::ssize_t>(self.fit.estimates.effects[t]);
     const auto levels = static_cast<py::ssize_t>(variances[t].size()) / (k * k);
-    list.append(py::array_t<double>({levels, k, k}, variances[t].data()));
+    list.append(array_of(variances[t], {levels, k, k}));
   }
   return list;
 }
@@ -56,10 +56,9 @@ py::list cond_var(const PyFit& self) {
 py::array_t<double> leverages(const PyFit& self) {
   const auto values =
       self.problem->run([&](Problem& problem) { return problem.leverages(self.fit.estimates); });
-  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+  return array_of(values);
 }
 
-using Column = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Matrix = py::array_t<double, py::array::f_style | py::array::forcecast>;
 using Codes = py::array_t<crossnest::Level, py::array::c_style | py::array::forcecast>;
 
@@ -67,7 +66,7 @@ using Codes = py::array_t<crossnest::Level, py::array::c_style | py::array::forc
 class NewRows {
  public:
   NewRows(const Matrix& X, const std::vector<Codes>& codes,
-          const std::vector<std::vector<std::optional<Column>>>& columns,
+          const std::vector<std::vector<std::optional<Numbers>>>& columns,
           const crossnest::Design& fitted)
       : X_(X), codes_(codes), columns_(columns) {
     if (X_.ndim() != 2) throw py::value_error("X must have two dimensions");
@@ -96,19 +95,19 @@ class NewRows {
 
   Matrix X_;
   std::vector<Codes> codes_;
-  std::vector<std::vector<std::optional<Column>>> columns_;
+  std::vector<std::vector<std::optional<Numbers>>> columns_;
   crossnest::Design design_;
 };
 
 py::array_t<double> prediction_variances(
     const PyFit& self, const Matrix& X, const std::vector<Codes>& codes,
-    const std::vector<std::vector<std::optional<Column>>>& columns,
+    const std::vector<std::vector<std::optional<Numbers>>>& columns,
     const std::vector<bool>& included) {
   const NewRows rows(X, codes, columns, self.problem->problem().design());
   const auto values = self.problem->run([&](Problem& problem) {
     return problem.prediction_variances(self.fit.estimates, rows.design(), included);
   });
-  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
+  return array_of(values);
 }
 
 }  // namespace

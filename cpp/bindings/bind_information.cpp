@@ -6,16 +6,6 @@ using crossnest::Curvature;
 using crossnest::HessianKind;
 using crossnest::Information;
 using crossnest::Problem;
-using Theta = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
-std::vector<double> numbers(const Theta& theta) {
-  return {theta.data(), theta.data() + theta.size()};
-}
-
-// The arrays are symmetric, so row-major and column-major are the same.
-py::array_t<double> array_of(const std::vector<double>& values, std::vector<py::ssize_t> shape) {
-  return py::array_t<double>(std::move(shape), values.data());
-}
 
 HessianKind hessian_kind(const std::string& name) {
   if (name == "auto") return HessianKind::automatic;
@@ -24,7 +14,8 @@ HessianKind hessian_kind(const std::string& name) {
   throw py::value_error("hessian must be 'auto', 'exact' or 'differences', not '" + name + "'");
 }
 
-py::dict information(PyProblem& self, const Theta& theta, bool reml) {
+// The matrices of all results are symmetric, so row-major and column-major are the same.
+py::dict information(PyProblem& self, const Numbers& theta, bool reml) {
   const Information found = self.run(
       [&, theta = numbers(theta)](Problem& problem) { return problem.information(theta, reml); });
   const py::ssize_t m = found.parameters, p = found.rank;
@@ -37,7 +28,7 @@ py::dict information(PyProblem& self, const Theta& theta, bool reml) {
   return out;
 }
 
-py::dict curvature(PyProblem& self, const Theta& theta, bool reml, const std::string& hessian) {
+py::dict curvature(PyProblem& self, const Numbers& theta, bool reml, const std::string& hessian) {
   const HessianKind kind = hessian_kind(hessian);
   const Curvature found = self.run([&, theta = numbers(theta)](Problem& problem) {
     return problem.curvature(theta, reml, kind);

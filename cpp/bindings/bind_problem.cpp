@@ -83,9 +83,11 @@ PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object&
 
 void PyProblem::set_response(const py::object& y) {
   const auto array = vector_of(y, "y", problem_->design().n);
-  previous_response_ = response_;  // still looked at if the new one is refused
-  response_ = array;
-  run([&](Problem& problem) { problem.set_response(array.data()); });
+  run([&](Problem& problem) {
+    problem.set_response(array.data());
+    const py::gil_scoped_acquire gil;
+    response_ = array;  // the one before is no longer looked at
+  });
 }
 
 const double* PyProblem::keep(const py::array_t<double>& array) {
@@ -116,17 +118,7 @@ crossnest::Term PyProblem::term(const py::tuple& item, Index n) {
 
 namespace {
 
-using Theta = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
-std::vector<double> numbers(const Theta& theta) {
-  return {theta.data(), theta.data() + theta.size()};
-}
-
-py::array_t<double> array_of(const std::vector<double>& values) {
-  return py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
-py::tuple gradient(PyProblem& self, const Theta& theta, bool reml) {
+py::tuple gradient(PyProblem& self, const Numbers& theta, bool reml) {
   std::vector<double> gradient(static_cast<std::size_t>(theta.size()),
                                std::numeric_limits<double>::quiet_NaN());
   const double value = self.run([&, theta = numbers(theta)](Problem& problem) {
@@ -137,12 +129,12 @@ py::tuple gradient(PyProblem& self, const Theta& theta, bool reml) {
 
 PyFit fit(const std::shared_ptr<PyProblem>& self, bool reml, const py::object& start,
           const py::dict& control) {
-  const auto from = start.is_none() ? std::vector<double>() : numbers(start.cast<Theta>());
+  const auto from = start.is_none() ? std::vector<double>() : numbers(start.cast<Numbers>());
   const auto options = optimizer_options(control);
   return {self->run([&](Problem& problem) { return problem.fit(reml, from, options); }), self};
 }
 
-PyFit estimates(const std::shared_ptr<PyProblem>& self, const Theta& theta, bool reml) {
+PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bool reml) {
   Fit fit;
   fit.start = numbers(theta);
   fit.evaluations = 1;
@@ -184,11 +176,7 @@ void bind_problem(py::module_& module) {
       .def_property_readonly("rank",
                              [](const PyProblem& self) { return self.problem().pivot().size(); })
       .def_property_readonly("pivot",
-                             [](const PyProblem& self) {
-                               const auto& pivot = self.problem().pivot();
-                               return py::array_t<Index>(static_cast<py::ssize_t>(pivot.size()),
-                                                         pivot.data());
-                             })
+                             [](const PyProblem& self) { return array_of(self.problem().pivot()); })
       .def_property_readonly(
           "n_theta", [](const PyProblem& self) { return self.problem().criterion().parameters(); })
       .def_property_readonly(
@@ -197,7 +185,7 @@ void bind_problem(py::module_& module) {
       .def_property_readonly("structure", &structure)
       .def(
           "objective",
-          [](PyProblem& self, const Theta& theta, bool reml) {
+          [](PyProblem& self, const Numbers& theta, bool reml) {
             return self.run([&, theta = numbers(theta)](Problem& problem) {
               return problem.objective(theta, reml);
             });

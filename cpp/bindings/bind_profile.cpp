@@ -65,15 +65,18 @@ py::tuple interval(const PyProfiler& self, int parameter, double cutoff) {
 
 void bind_profile(py::module_& module) {
   py::class_<PyProfiler>(module, "Profiler")
-      .def(py::init<std::shared_ptr<PyProblem>>(), py::arg("problem"))
+      .def(py::init<std::shared_ptr<PyProblem>>(), py::arg("problem").none(false))
       .def_property_readonly("parameters", &parameters)
-      .def_property_readonly("deviance",
-                             [](const PyProfiler& self) { return self.profiler->deviance(); })
+      .def_property_readonly(
+          "deviance",
+          [](const PyProfiler& self) {
+            return self.problem->run([&](Problem&) { return self.profiler->deviance(); });
+          })
       .def_property_readonly("estimates",
                              [](const PyProfiler& self) {
-                               const auto& values = self.profiler->estimates();
-                               return py::array_t<double>(static_cast<py::ssize_t>(values.size()),
-                                                          values.data());
+                               // A trace in another thread may replace them.
+                               return array_of(self.problem->run(
+                                   [&](Problem&) { return self.profiler->estimates(); }));
                              })
       .def("trace", &trace, py::arg("parameter"), py::arg("cutoff"))
       .def("interval", &interval, py::arg("parameter"), py::arg("cutoff"));

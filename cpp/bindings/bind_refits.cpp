@@ -7,18 +7,6 @@ using crossnest::Index;
 using crossnest::RefitOptions;
 using crossnest::Refits;
 
-// A (count, width) array of numbers that lie one response after the other.
-template <class Number>
-py::array rows(const std::vector<Number>& values, Index count) {
-  const auto width = count > 0 ? static_cast<py::ssize_t>(values.size()) / count : 0;
-  return py::array_t<Number>({static_cast<py::ssize_t>(count), width}, values.data());
-}
-
-template <class Number>
-py::array vector(const std::vector<Number>& values) {
-  return py::array_t<Number>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
 py::dict refit_many(PyProblem& self, const py::object& Y, bool reml, const py::object& start,
                     int threads, const py::dict& control) {
   const auto responses = doubles(Y, "Y", 2);
@@ -38,14 +26,16 @@ py::dict refit_many(PyProblem& self, const py::object& Y, bool reml, const py::o
   std::vector<std::uint8_t> status;
   for (const crossnest::RefitStatus one : refits.status)
     status.push_back(static_cast<std::uint8_t>(one));
+  const py::ssize_t m = self.problem().criterion().parameters();
+  const auto rank = static_cast<py::ssize_t>(self.problem().pivot().size());
   py::dict out;
-  out["objective"] = vector(refits.objective);
-  out["theta"] = rows(refits.theta, count);
-  out["beta"] = rows(refits.beta, count);
-  out["errors"] = rows(refits.errors, count);
-  out["sigma"] = vector(refits.sigma);
-  out["evaluations"] = vector(refits.evaluations);
-  out["status"] = vector(status);
+  out["objective"] = array_of(refits.objective);
+  out["theta"] = array_of(refits.theta, {count, m});
+  out["beta"] = array_of(refits.beta, {count, rank});
+  out["errors"] = array_of(refits.errors, {count, rank});
+  out["sigma"] = array_of(refits.sigma);
+  out["evaluations"] = array_of(refits.evaluations);
+  out["status"] = array_of(status);
   return out;
 }
 

@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "crossnest/problem.hpp"
 #include "pybind11.hpp"
@@ -11,6 +13,19 @@
 /// A float64 array that can be used where it lies; never a copy.
 py::array_t<double> doubles(const py::handle& object, const std::string& name,
                             py::ssize_t dimensions);
+/// Numbers of a caller's array, copied, and an array of numbers of ours, likewise.
+using Numbers = py::array_t<double, py::array::c_style | py::array::forcecast>;
+inline std::vector<double> numbers(const Numbers& array) {
+  return {array.data(), array.data() + array.size()};
+}
+template <class Number>
+py::array_t<Number> array_of(const std::vector<Number>& values) {
+  return py::array_t<Number>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+template <class Number>
+py::array_t<Number> array_of(const std::vector<Number>& values, std::vector<py::ssize_t> shape) {
+  return py::array_t<Number>(std::move(shape), values.data());
+}
 /// The options of the optimizer as Python names them.
 crossnest::OptimizerOptions optimizer_options(const py::dict& control);
 /// Runs Python's signal handlers; true when one raised (Ctrl-C).
@@ -43,7 +58,6 @@ class PyProblem {
   crossnest::DenseKernels kernels_;
   py::list kept_;        // the arrays the design looks at
   py::object response_;  // the response in use, when it was replaced
-  py::object previous_response_;
   std::mutex mutex_;
   std::unique_ptr<crossnest::Problem> problem_;
 };

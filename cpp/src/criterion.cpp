@@ -122,6 +122,7 @@ void Criterion::place(int t, std::size_t j, const double* lambda) {
 }
 
 bool Criterion::factorize(const std::vector<std::vector<double>>& lambda) {
+  std::fill(theta_.begin(), theta_.end(), std::numeric_limits<double>::quiet_NaN());
   for (std::size_t t = 0; t < blocks_.size(); ++t)
     for (std::size_t j = 0; j < blocks_[t].terms.size(); ++j)
       place(static_cast<int>(t), j, lambda[at(blocks_[t].terms[j])].data());
@@ -193,14 +194,7 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
   const std::vector<double>& W = factor_.border_solution();
   LambdaW_.resize(W.size());
   ALambdaW_.assign(W.size(), 0.0);
-  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
-    const int k = blocks_[at(t)].k;
-    for (int b = 0; b < border_; ++b)
-      for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-        const Index start = b * q + factor_.block_start(t) + l * k;
-        multiply(lambda_[at(t)].data(), W.data() + start, k, k, 1, LambdaW_.data() + start);
-      }
-  }
+  multiply_lambda(W.data(), border_, LambdaW_.data());
   factor_.multiply(LambdaW_.data(), border_, ALambdaW_.data());
   const std::vector<double>& F = factor_.border();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
@@ -311,6 +305,24 @@ void Criterion::differentiate(const std::vector<double>& direction, double weigh
   }
 }
 
+void Criterion::multiply_lambda(const double* V, int columns, double* out) const {
+  for (int c = 0; c < columns; ++c)
+    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+      const int k = blocks_[at(t)].k;
+      for (Index l = 0; l < blocks_[at(t)].levels; ++l, V += k, out += k)
+        multiply(lambda_[at(t)].data(), V, k, k, 1, out);
+    }
+}
+
+void Criterion::multiply_lambda_transposed(const double* V, int columns, double* out) const {
+  for (int c = 0; c < columns; ++c)
+    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+      const int k = blocks_[at(t)].k;
+      for (Index l = 0; l < blocks_[at(t)].levels; ++l, V += k, out += k)
+        multiply_transposed(lambda_[at(t)].data(), V, k, k, 1, out);
+    }
+}
+
 // Z'W[X y] F^-1 - Z'WZ Lambda W, W = L'^-1 R_Z F^-1.
 std::vector<double> Criterion::scores(int first) {
   const Index q = factor_.q();
@@ -320,13 +332,7 @@ std::vector<double> Criterion::scores(int first) {
   const Eigen::MatrixXd inverse = F.triangularView<Eigen::Upper>().solve(
       Eigen::MatrixXd::Identity(border_, border_).rightCols(columns));
   std::vector<double> LambdaW(at(q * columns)), g(at(q * columns), 0.0);
-  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
-    for (Index l = 0; l < blocks_[at(t)].levels; ++l)
-      for (int c = 0; c < columns; ++c) {
-        const int k = blocks_[at(t)].k;
-        const Index start = c * q + factor_.block_start(t) + l * k;
-        multiply(lambda_[at(t)].data(), W + start, k, k, 1, LambdaW.data() + start);
-      }
+  multiply_lambda(W, columns, LambdaW.data());
   factor_.multiply(LambdaW.data(), columns, g.data());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
@@ -399,13 +405,7 @@ void Criterion::average_information(double* information) {
       directions(scores(border_ - 1));  // over sqrt(r2), so nu / r2 becomes nu
   std::vector<double> v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
   factor_.multiply(f.data(), m, v.data());
-  for (int a = 0; a < m; ++a)
-    for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
-      for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-        const int k = blocks_[at(t)].k;
-        const Index start = a * q + factor_.block_start(t) + l * k;
-        multiply_transposed(lambda_[at(t)].data(), v.data() + start, k, k, 1, e.data() + start);
-      }
+  multiply_lambda_transposed(v.data(), m, e.data());
   factor_.solve_lower(e.data(), m);
   factor_.multiply_border_transposed(e.data(), m, z.data());
   for (int a = 0; a < m; ++a) {

@@ -179,7 +179,8 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
 }
 
 void CrossProducts::set_response(const Design& design, const std::vector<Block>& blocks,
-                                 const Coordinates& coordinates, ThreadPool& pool) {
+                                 const Coordinates& coordinates, ThreadPool& pool,
+                                 InterruptCheck& interrupt) {
   const int y = border_ - 1;
   for (int t = 0; t < this->blocks(); ++t) {
     auto& values = z_border_[static_cast<std::size_t>(t)];
@@ -192,8 +193,7 @@ void CrossProducts::set_response(const Design& design, const std::vector<Block>&
   for (int i = 0; i < border_; ++i)
     border_border_[static_cast<std::size_t>(y * border_ + i)] =
         border_border_[static_cast<std::size_t>(i * border_ + y)] = 0.0;
-  InterruptCheck never;
-  accumulate(design, blocks, coordinates, {}, true, pool, never);
+  accumulate(design, blocks, coordinates, {}, true, pool, interrupt);
 }
 
 // Every number is summed over the rows in their order by the one thread that owns its level, so the

@@ -556,10 +556,7 @@ void Factor::solve_lower(double* B, int columns) {
               dot<0>(heads_[h].R.data() + head.tail_value(level, e), b, head.k);
       }
   }
-  if (sparse_)
-    sparse_->solve_lower(rest.data(), columns);
-  else
-    dense_tail_.solve(dense_.data(), true, rest.data(), columns);
+  solve_tail(rest.data(), columns);
   for (const Tail::Node& node : tail.nodes) {
     const int kc = k(node.block);
     for (int c = 0; c < columns; ++c)
@@ -620,18 +617,24 @@ void Factor::solve_head_at(const Level* level, const double* V, int columns, dou
 
 void Factor::solve_tail(double* tail, Index columns) const {
   constexpr Index kColumns = 64;  // solved together, whatever the number of threads
-  const Index q2 = tail_rows();
+  constexpr double kWork = 1e8;   // multiply-adds of a thread between two polls, about
+  const Index q2 = tail_rows(), pieces = (columns + kColumns - 1) / kColumns;
   if (q2 == 0) return;
-  pool_.for_pieces((columns + kColumns - 1) / kColumns, 1, [&](Index begin, Index end, int) {
-    for (Index piece = begin; piece < end; ++piece) {
-      double* first = tail + piece * kColumns * q2;
-      const int count = static_cast<int>(std::min(kColumns, columns - piece * kColumns));
-      if (sparse_)
-        sparse_->solve_lower(first, count);
-      else
-        dense_tail_.solve(dense_.data(), true, first, count);
-    }
-  });
+  const double work = static_cast<double>(kColumns * q2) * static_cast<double>(q2);
+  const Index together = pool_.size() * (1 + static_cast<Index>(kWork / work));
+  for (Index next = 0; next < pieces; next += together) {
+    interrupt_.poll();
+    pool_.for_pieces(std::min(together, pieces - next), 1, [&](Index begin, Index end, int) {
+      for (Index piece = next + begin; piece < next + end; ++piece) {
+        double* first = tail + piece * kColumns * q2;
+        const int count = static_cast<int>(std::min(kColumns, columns - piece * kColumns));
+        if (sparse_)
+          sparse_->solve_lower(first, count);
+        else
+          dense_tail_.solve(dense_.data(), true, first, count);
+      }
+    });
+  }
 }
 
 void Factor::multiply(const double* V, int columns, double* product) {

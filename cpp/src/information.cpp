@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "crossnest/small_dense.hpp"
-
 namespace crossnest {
 
 namespace {
@@ -41,6 +39,7 @@ VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector
       A_(A),
       structure_(structure),
       criterion_(criterion),
+      interrupt_(interrupt),
       memory_limit_(memory_limit),
       rank_(static_cast<int>(coordinates.rank())),
       block_of_(design.terms.size()),
@@ -83,19 +82,18 @@ void VarianceDerivatives::find_scores() {
   scores_.leftCols(rank_) = (scores_.leftCols(rank_) * Q).eval();
 }
 
-// E_r B for every r, B the scores: q x m (p + 1).
-MatrixXd VarianceDerivatives::products() const {
-  const Index q = scores_.rows(), width = rank_ + 1;
-  MatrixXd product = MatrixXd::Zero(q, static_cast<Index>(parameters_.size()) * width);
-  for (std::size_t r = 0; r < parameters_.size(); ++r) {
-    const Block& block = blocks_[at(parameters_[r].block)];
-    const Index start = criterion_.factor().block_start(parameters_[r].block);
-    for (Index c = 0; c < width; ++c)
-      for (Index l = 0; l < block.levels; ++l)
-        for (const auto& a : parameters_[r].entries)
-          product(start + l * block.k + a.row, static_cast<Index>(r) * width + c) +=
-              a.value * scores_(start + l * block.k + a.column, c);
-  }
+// E_r B of one parameter, B the scores: q x (p + 1).
+MatrixXd VarianceDerivatives::product(Index r) const {
+  interrupt_.poll();
+  const VarianceParameter& parameter = parameters_[at(r)];
+  const Block& block = blocks_[at(parameter.block)];
+  const Index start = criterion_.factor().block_start(parameter.block);
+  MatrixXd product = MatrixXd::Zero(scores_.rows(), scores_.cols());
+  for (Index c = 0; c < scores_.cols(); ++c)
+    for (Index l = 0; l < block.levels; ++l)
+      for (const auto& a : parameter.entries)
+        product(start + l * block.k + a.row, c) +=
+            a.value * scores_(start + l * block.k + a.column, c);
   return product;
 }
 
@@ -103,21 +101,24 @@ MatrixXd VarianceDerivatives::products() const {
 // e = L^-1 Lambda'a; those of P instead of V^-1 take the fixed effects off.
 Information VarianceDerivatives::pieces() {
   const Index q = scores_.rows(), m = static_cast<Index>(parameters_.size()), width = rank_ + 1;
-  const MatrixXd v = products();
-  MatrixXd e = MatrixXd::Zero(q, v.cols());
+  MatrixXd v(q, m * width);
+  for (Index r = 0; r < m; ++r) v.middleCols(r * width, width) = product(r);
+  MatrixXd e = MatrixXd::Zero(q, v.cols()), gram(v.cols(), v.cols());
   Factor& factor = criterion_.factor();
   factor.multiply(v.data(), static_cast<int>(v.cols()), e.data());
-  MatrixXd gram = v.transpose() * e;
-  for (Index c = 0; c < v.cols(); ++c)
-    for (std::size_t b = 0; b < blocks_.size(); ++b) {
-      const int k = blocks_[b].k;
-      Map<MatrixXd> own(e.col(c).data() + factor.block_start(static_cast<int>(b)), k,
-                        blocks_[b].levels);
-      own = Map<const MatrixXd>(criterion_.lambda(static_cast<int>(b)).data(), k, k).transpose() *
-            own.eval();
-    }
+  for (Index r = 0; r < m; ++r) {
+    interrupt_.poll();
+    gram.middleCols(r * width, width).noalias() = v.transpose() * e.middleCols(r * width, width);
+  }
+  for (Index c = 0; c < v.cols(); ++c) {
+    const VectorXd a = e.col(c);
+    criterion_.multiply_lambda_transposed(a.data(), 1, e.col(c).data());
+  }
   factor.solve_lower(e.data(), static_cast<int>(e.cols()));
-  gram.noalias() -= e.transpose() * e;
+  for (Index r = 0; r < m; ++r) {
+    interrupt_.poll();
+    gram.middleCols(r * width, width).noalias() -= e.transpose() * e.middleCols(r * width, width);
+  }
   const MatrixXd first = scores_.transpose() * v;  // B'E_r B side by side, (p + 1) x m (p + 1)
 
   Information out;
@@ -151,6 +152,15 @@ Information VarianceDerivatives::pieces() {
   return out;
 }
 
+// tr(V^-1 G_r) and tr(V^-1 G_r V^-1 G_s), but for sigma^2.
+void VarianceDerivatives::compute_traces(VectorXd& trace, MatrixXd& traces) {
+  std::vector<std::vector<double>> lambda;
+  for (std::size_t b = 0; b < blocks_.size(); ++b)
+    lambda.push_back(criterion_.lambda(static_cast<int>(b)));
+  if (!traces_->compute(lambda, trace.data(), traces.data()))
+    throw FitError("the information cannot be computed at this theta: it is too large");
+}
+
 // Of the traces, and of the right-hand sides of pieces().
 double VarianceDerivatives::bytes() const {
   const double columns = static_cast<double>(parameters_.size()) * (rank_ + 1.0);
@@ -173,11 +183,7 @@ Information VarianceDerivatives::information(const double* theta, bool reml) {
   const Index m = static_cast<Index>(parameters_.size());
   VectorXd trace(m);
   MatrixXd traces(m, m);
-  std::vector<std::vector<double>> lambda;
-  for (std::size_t b = 0; b < blocks_.size(); ++b)
-    lambda.push_back(criterion_.lambda(static_cast<int>(b)));
-  if (!traces_->compute(lambda, trace.data(), traces.data()))
-    throw FitError("the information cannot be computed at this theta: it is too large");
+  compute_traces(trace, traces);
   Map<MatrixXd> all(out.traces.data(), m + 1, m + 1);
   all.topLeftCorner(m, m) = traces;
   all.col(m).head(m) = trace;
@@ -262,11 +268,7 @@ MatrixXd VarianceDerivatives::exact_hessian() {
   const Index m = criterion_.parameters(), size = rank_ * rank_;
   VectorXd slope(m);
   MatrixXd traces(m, m);
-  std::vector<std::vector<double>> lambda;
-  for (std::size_t b = 0; b < blocks_.size(); ++b)
-    lambda.push_back(criterion_.lambda(static_cast<int>(b)));
-  if (!traces_->compute(lambda, slope.data(), traces.data()))
-    throw FitError("the Hessian cannot be computed at this theta: it is too large");
+  compute_traces(slope, traces);
   if (reml_)
     for (Index s = 0; s < m; ++s) {
       const Map<const MatrixXd> P_s(pieces.first.data() + s * size, rank_, rank_);
@@ -343,10 +345,9 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   out.jacobian.resize(at((m + 1) * size));
   Map<MatrixXd> jacobian(out.jacobian.data(), size, m + 1);
   MatrixXd first(size, m);
-  const MatrixXd v = products();
   for (Index r = 0; r < m; ++r)
     Map<MatrixXd>(first.col(r).data(), rank_, rank_) =
-        scores_.leftCols(rank_).transpose() * v.middleCols(r * (rank_ + 1), rank_);
+        scores_.leftCols(rank_).transpose() * product(r).leftCols(rank_);
   jacobian.leftCols(m) = first * J;
   Map<MatrixXd>(jacobian.col(m).data(), rank_, rank_) = 2.0 * MatrixXd::Identity(rank_, rank_);
 

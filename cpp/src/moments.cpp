@@ -13,6 +13,7 @@ using Eigen::VectorXd;
 
 // Covariances of terms with more effects than this are left out: the equations would be many.
 constexpr int kMostEffects = 6;
+constexpr Index kPoll = 256;  // levels between two polls of the interrupt check
 // Relative variances below the first are set to the second, those above the third to it.
 constexpr double kTooSmall = 1e-3, kSmall = 0.01, kLarge = 1e4;
 
@@ -35,7 +36,7 @@ MatrixXd inner_factor(const MatrixXd& covariance) {
 }  // namespace
 
 MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
-                                 const Criterion& criterion)
+                                 const Criterion& criterion, InterruptCheck& interrupt)
     : blocks_(blocks), criterion_(criterion) {
   for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
     first_pair_.push_back(static_cast<int>(pairs_.size()));
@@ -53,6 +54,7 @@ MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossPr
     const double* value = A.diagonal(pair.block).data();
     const int k = A.k(pair.block);
     for (Index l = 0; l < A.levels(pair.block); ++l, value += k * k) {
+      if (l % kPoll == 0) interrupt.poll();
       const auto B = z_fixed(A, pair.block, l);
       sum.noalias() += B.row(pair.i).transpose() * B.row(pair.j);
       trace += value[pair.j * k + pair.i];
@@ -62,7 +64,7 @@ MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossPr
     G(count, a) = G(a, count) * (pair.i == pair.j ? 1.0 : 2.0);
   }
   G(count, count) = n - static_cast<double>(rank);
-  G.topLeftCorner(count, count) = products(A, P);
+  G.topLeftCorner(count, count) = products(A, P, interrupt);
   equations_.compute(G);
 }
 
@@ -97,23 +99,27 @@ void MomentEquations::add_entry(int s, int t, const double* A, const double* C,
 }
 
 // Coefficient of each covariance in the expectation of each product of scores.
-MatrixXd MomentEquations::products(const CrossProducts& A, const std::vector<MatrixXd>& P) const {
+MatrixXd MomentEquations::products(const CrossProducts& A, const std::vector<MatrixXd>& P,
+                                   InterruptCheck& interrupt) const {
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size());
   MatrixXd sums = MatrixXd::Zero(count, count), C;
   const double n = static_cast<double>(A.n());
   for (int t = 0; t < A.blocks(); ++t) {
     const int k = A.k(t);
     for (Index l = 0; l < A.levels(t); ++l) {
+      if (l % kPoll == 0) interrupt.poll();
       C = z_fixed(A, t, l) * z_fixed(A, t, l).transpose() / n;
       add_entry(t, t, A.diagonal(t).data() + l * k * k, C.data(), sums);
     }
     for (int s = 0; s < t; ++s) {
       const CrossBlocks& cross = A.cross(s, t);
-      for (Index l = 0; l < A.levels(s); ++l)
+      for (Index l = 0; l < A.levels(s); ++l) {
+        interrupt.poll();
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
           C = z_fixed(A, s, l) * z_fixed(A, t, cross.column[at(e)]).transpose() / n;
           add_entry(s, t, cross.values.data() + e * A.k(s) * k, C.data(), sums);
         }
+      }
     }
   }
   for (Eigen::Index r = 0; r < count; ++r)

@@ -12,9 +12,9 @@ namespace {
 
 using Eigen::MatrixXd;
 
-constexpr Index kGroupRows = 1024;          // larger groups are cut, so that threads share them
-constexpr std::size_t kChunkGroups = 4096;  // between two polls of the interrupt check
-constexpr double kChunkNumbers = 4e6;       // 32 MB of solved columns, or one group's
+constexpr Index kGroupRows = 1024;     // larger groups are cut, so that threads share them
+constexpr Index kChunkRows = 16384;    // between two polls of the interrupt check
+constexpr double kChunkNumbers = 4e6;  // 32 MB of solved columns, or one group's
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -60,7 +60,6 @@ PredictionVariances::PredictionVariances(const Design& rows, const std::vector<b
   const Index r = coordinates_.rank();
   const Eigen::Map<const MatrixXd> F(factor_.border().data(), r + 1, r + 1);
   R_inverse_ = F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(MatrixXd::Identity(r, r));
-  sort_rows();
 }
 
 Level PredictionVariances::level(Index row, std::size_t block) const {
@@ -68,38 +67,50 @@ Level PredictionVariances::level(Index row, std::size_t block) const {
   return std::max<Level>(rows_.factors[at(blocks_[block].factor)].codes[row], -1);
 }
 
-void PredictionVariances::sort_rows() {
+void PredictionVariances::sort_rows(InterruptCheck& interrupt) {
+  Index compared = 0;
   order_.resize(at(rows_.n));
   std::iota(order_.begin(), order_.end(), Index{0});
   std::sort(order_.begin(), order_.end(), [&](Index i, Index j) {
+    if (++compared % 65536 == 0) interrupt.poll();
     for (std::size_t t = 0; t < blocks_.size(); ++t)
       if (level(i, t) != level(j, t)) return level(i, t) < level(j, t);
     return i < j;
   });
 }
 
-PredictionVariances::Group PredictionVariances::make_group(Index begin, Index end) const {
-  Group group{begin, end, {}, {}};
+// The rows from `begin` on that have equal levels.
+PredictionVariances::Group PredictionVariances::make_group(Index begin) const {
+  Group group{begin, begin + 1, {}, {}};
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     group.level.push_back(level(order_[at(begin)], t));
     for (int j = 0; j < blocks_[t].k && group.level.back() >= 0; ++j)
       group.effects.push_back(blocks_[t].first_column + j);
   }
-  group.columns = static_cast<int>(std::min(end - begin, static_cast<Index>(group.effects.size())));
+  const auto belongs = [&](Index i) {
+    for (std::size_t t = 0; t < blocks_.size(); ++t)
+      if (level(order_[at(i)], t) != group.level[t]) return false;
+    return true;
+  };
+  while (group.end < rows_.n && group.end - begin < kGroupRows && belongs(group.end)) ++group.end;
+  group.columns =
+      static_cast<int>(std::min(group.end - begin, static_cast<Index>(group.effects.size())));
   return group;
 }
 
-std::vector<PredictionVariances::Group> PredictionVariances::make_groups() const {
-  const auto equal = [&](Index i, Index j) {
-    for (std::size_t t = 0; t < blocks_.size(); ++t)
-      if (level(i, t) != level(j, t)) return false;
-    return true;
-  };
+// The groups from `begin` on whose columns are solved for together.
+std::vector<PredictionVariances::Group> PredictionVariances::make_chunk(Index begin) const {
+  const double rows = static_cast<double>(factor_.head_rows() + factor_.tail_rows());
   std::vector<Group> groups;
-  for (Index begin = 0, end = 0; begin < rows_.n; begin = end) {
-    while (end < rows_.n && end - begin < kGroupRows && equal(order_[at(begin)], order_[at(end)]))
-      ++end;
-    groups.push_back(make_group(begin, end));
+  Index columns = 0;
+  for (Index next = begin; next < rows_.n && next - begin < kChunkRows;) {
+    Group group = make_group(next);
+    if (!groups.empty() && rows * static_cast<double>(columns + group.columns) >= kChunkNumbers)
+      break;
+    group.first_column = columns;
+    columns += group.columns;
+    next = group.end;
+    groups.push_back(std::move(group));
   }
   return groups;
 }
@@ -186,13 +197,13 @@ void PredictionVariances::finish(const Group& group, double* variances) const {
   }
 }
 
-void PredictionVariances::compute_chunk(std::vector<Group>& groups, std::size_t begin,
-                                        std::size_t end, Index columns, double* variances) {
+void PredictionVariances::compute_chunk(const std::vector<Group>& groups, double* variances) {
+  const Index columns = groups.back().first_column + groups.back().columns;
   head_.resize(at(factor_.head_rows() * columns));
   tail_.resize(at(factor_.tail_rows() * columns));
   const auto for_groups = [&](auto&& work) {
-    pool_.for_pieces(static_cast<Index>(end - begin), 8, [&](Index first, Index last, int) {
-      for (Index g = first; g < last; ++g) work(groups[begin + at(g)]);
+    pool_.for_pieces(static_cast<Index>(groups.size()), 8, [&](Index first, Index last, int) {
+      for (Index g = first; g < last; ++g) work(groups[at(g)]);
     });
   };
   for_groups([&](const Group& group) { solve_head(group); });
@@ -202,18 +213,12 @@ void PredictionVariances::compute_chunk(std::vector<Group>& groups, std::size_t 
 
 std::vector<double> PredictionVariances::compute(InterruptCheck& interrupt) {
   std::vector<double> variances(at(rows_.n));
-  std::vector<Group> groups = make_groups();
-  const double rows = static_cast<double>(factor_.head_rows() + factor_.tail_rows());
-  for (std::size_t begin = 0, end = 0; begin < groups.size(); begin = end) {
-    Index columns = 0;
-    while (end < groups.size() && end - begin < kChunkGroups &&
-           (end == begin ||
-            rows * static_cast<double>(columns + groups[end].columns) < kChunkNumbers)) {
-      groups[end].first_column = columns;
-      columns += groups[end++].columns;
-    }
+  sort_rows(interrupt);
+  for (Index begin = 0; begin < rows_.n;) {
     interrupt.poll();
-    compute_chunk(groups, begin, end, columns, variances.data());
+    const std::vector<Group> groups = make_chunk(begin);
+    compute_chunk(groups, variances.data());
+    begin = groups.back().end;
   }
   return variances;
 }

@@ -67,9 +67,20 @@ void Problem::set_response(const double* y) {
   for (Index i = 0; i < design_.n; ++i)
     if (!std::isfinite(y[i]))
       throw std::invalid_argument("the response has a value that is not finite");
+  const double* before = design_.y;
+  try {
+    read_response(y, interrupt_);
+  } catch (...) {
+    InterruptCheck never;
+    read_response(before, never);
+    throw;
+  }
+}
+
+void Problem::read_response(const double* y, InterruptCheck& interrupt) {
   design_.y = y;
   coordinates_->set_response(design_, pool_);
-  A_->set_response(design_, blocks_, *coordinates_, pool_);
+  A_->set_response(design_, blocks_, *coordinates_, pool_, interrupt);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
 }
@@ -189,12 +200,7 @@ void Problem::residuals(Estimates& out) {
   const double* W = factor_->border_solution().data() + r * q;
   const double root = factor_->border().back();
   std::vector<double> b(at(q));
-  for (std::size_t t = 0; t < blocks_.size(); ++t)
-    for (Index l = 0; l < blocks_[t].levels; ++l) {
-      const Index start = factor_->block_start(static_cast<int>(t)) + l * blocks_[t].k;
-      multiply(criterion_->lambda(static_cast<int>(t)).data(), W + start, blocks_[t].k,
-               blocks_[t].k, 1, b.data() + start);
-    }
+  criterion_->multiply_lambda(W, 1, b.data());
   out.fitted.resize(at(design_.n));
   double sum = 0.0;
   sum_over_rows(pool_, design_.n, 1, &sum, [&](Index begin, Index end, double* partial) {

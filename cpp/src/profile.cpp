@@ -366,12 +366,12 @@ Profiler::Profiler(Criterion& criterion, const Design& design, const std::vector
 }
 
 void Profiler::set_fit(std::vector<double> theta) {
-  theta_ = std::move(theta);
   ConstrainedDeviance deviance(criterion_, design_, {ProfileParameter::Kind::sigma});
   VectorXd z;
-  deviance.start(theta_, z);
-  deviance_ = deviance.value(z);
+  deviance.start(theta, z);
+  deviance_ = deviance.value(z);  // may be interrupted, and the fit must stay of one piece
   estimates_ = deviance.parameters();
+  theta_ = std::move(theta);
 }
 
 // Where else than next to the last point constrained optima are sought.
@@ -386,9 +386,10 @@ std::vector<VectorXd> Profiler::starts(ConstrainedDeviance& deviance, const Vect
 }
 
 // Calls work(deviance, refits, estimate, hessian), again from a better fit where it finds one. The
-// estimate's z is empty where the parameter is not defined.
+// estimate's z is empty where the parameter is not defined. Refuses a bad parameter or cutoff.
 template <class Work>
-auto Profiler::with_best_fit(int parameter, Work&& work) {
+auto Profiler::with_best_fit(int parameter, double cutoff, Work&& work) {
+  if (!(cutoff > 0.0)) throw std::invalid_argument("the cutoff of a profile must be positive");
   const OneThreadEach threads(kernels_);
   for (int restarts = 0;; ++restarts) {
     ConstrainedDeviance deviance(criterion_, design_,
@@ -409,41 +410,45 @@ auto Profiler::with_best_fit(int parameter, Work&& work) {
 }
 
 ProfileTrace Profiler::trace(int parameter, double cutoff) {
-  return with_best_fit(parameter, [&](ConstrainedDeviance& deviance, Refits& refits,
-                                      const Point& estimate, const MatrixXd& hessian) {
-    ProfileTrace trace;
-    trace.points.push_back({0.0, estimates_});
-    if (estimate.z.size() == 0) {
-      trace.lower_note = trace.upper_note = kUndefined;
-      return trace;
-    }
-    for (const int side : {-1, 1}) {
-      std::vector<Point> points;
-      (side < 0 ? trace.lower_note : trace.upper_note) =
-          Side(deviance, refits, estimate, hessian, side).trace(cutoff, points);
-      for (const Point& point : points) {
-        deviance.value(point.z);
-        trace.points.push_back({side * point.zeta, deviance.parameters()});
-        trace.points.back().parameters[static_cast<std::size_t>(parameter)] =
-            deviance.parameter_at(point.z(0));
-      }
-      if (side < 0) std::reverse(trace.points.begin(), trace.points.end());
-    }
-    return trace;
-  });
+  return with_best_fit(
+      parameter, cutoff,
+      [&](ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
+          const MatrixXd& hessian) {
+        ProfileTrace trace;
+        trace.points.push_back({0.0, estimates_});
+        if (estimate.z.size() == 0) {
+          trace.lower_note = trace.upper_note = kUndefined;
+          return trace;
+        }
+        for (const int side : {-1, 1}) {
+          std::vector<Point> points;
+          (side < 0 ? trace.lower_note : trace.upper_note) =
+              Side(deviance, refits, estimate, hessian, side).trace(cutoff, points);
+          for (const Point& point : points) {
+            deviance.value(point.z);
+            trace.points.push_back({side * point.zeta, deviance.parameters()});
+            trace.points.back().parameters[static_cast<std::size_t>(parameter)] =
+                deviance.parameter_at(point.z(0));
+          }
+          if (side < 0) std::reverse(trace.points.begin(), trace.points.end());
+        }
+        return trace;
+      });
 }
 
 ProfileInterval Profiler::interval(int parameter, double cutoff) {
-  return with_best_fit(parameter, [&](ConstrainedDeviance& deviance, Refits& refits,
-                                      const Point& estimate, const MatrixXd& hessian) {
-    if (estimate.z.size() == 0) return ProfileInterval{-1.0, 1.0, kUndefined, kUndefined};
-    ProfileInterval interval;
-    interval.lower = deviance.parameter_at(
-        Side(deviance, refits, estimate, hessian, -1).end(cutoff, interval.lower_note));
-    interval.upper = deviance.parameter_at(
-        Side(deviance, refits, estimate, hessian, 1).end(cutoff, interval.upper_note));
-    return interval;
-  });
+  return with_best_fit(
+      parameter, cutoff,
+      [&](ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
+          const MatrixXd& hessian) {
+        if (estimate.z.size() == 0) return ProfileInterval{-1.0, 1.0, kUndefined, kUndefined};
+        ProfileInterval interval;
+        interval.lower = deviance.parameter_at(
+            Side(deviance, refits, estimate, hessian, -1).end(cutoff, interval.lower_note));
+        interval.upper = deviance.parameter_at(
+            Side(deviance, refits, estimate, hessian, 1).end(cutoff, interval.upper_note));
+        return interval;
+      });
 }
 
 }  // namespace crossnest

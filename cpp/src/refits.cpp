@@ -46,7 +46,8 @@ class Worker {
                 pool_, interrupt_),
         criterion_(shared.problem.design(), shared.problem.blocks(), coordinates_, A_, factor_),
         optimizer_(criterion_, shared.problem.blocks(), shared.options.optimizer, interrupt_),
-        reader_(shared.problem.design(), shared.problem.blocks(), shared.problem.coordinates()),
+        reader_(shared.problem.design(), shared.problem.blocks(), shared.problem.coordinates(),
+                interrupt_),
         responses_(at(kBatch)) {}
 
   // Fits the responses [begin, end) of Y, at most kBatch of them.
@@ -193,9 +194,14 @@ class Team {
   std::exception_ptr failure_;
 };
 
-// As many as asked for, as there is work for, and as fit into memory with a factor each.
+// As many as asked for, as there is work for, and as fit into memory with a factor, cross-products
+// and a batch of responses each.
 int team_size(const Problem& problem, Index count, int asked) {
-  std::size_t bytes = 1;
+  const CrossProducts& A = problem.cross_products();
+  std::size_t q = 0;
+  for (const Block& block : problem.blocks()) q += at(block.size());
+  // Of q numbers: a response's products, and Z'W[X y] and its solution.
+  std::size_t bytes = 8 * (A.numbers() + q * (at(kBatch) + 2 * at(A.border())));
   for (const BlockReport& block : problem.structure().report()) bytes += block.bytes;
   const std::size_t fitting = problem.memory_limit() / bytes;
   const Index batches = (count + kBatch - 1) / kBatch;
@@ -214,7 +220,7 @@ Refits refit_many(const Problem& problem, const double* Y, Index count, const Re
   const MatrixXd& T = problem.coordinates().fixed();
   Shared shared{problem,
                 options,
-                MomentEquations(problem.blocks(), problem.cross_products(), criterion),
+                MomentEquations(problem.blocks(), problem.cross_products(), criterion, interrupt),
                 {},
                 T.partialPivLu().solve(MatrixXd::Identity(T.rows(), T.cols()))};
   if (!options.start.empty()) {

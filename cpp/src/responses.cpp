@@ -14,10 +14,11 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 ResponseReader::ResponseReader(const Design& design, const std::vector<Block>& blocks,
-                               const Coordinates& coordinates)
+                               const Coordinates& coordinates, InterruptCheck& interrupt)
     : design_(design),
       blocks_(blocks),
       coordinates_(coordinates),
+      interrupt_(interrupt),
       block_start_{0},
       rows_(at(std::min(design.n, kChunk) * coordinates.row_width())) {
   for (const Block& block : blocks) block_start_.push_back(block_start_.back() + block.size());
@@ -33,9 +34,13 @@ void ResponseReader::read(const double* Y, Index count, ResponseProducts* out) {
   const Index n = design_.n;
   means_.resize(at(count));
   variations_.resize(at(count));
-  for (Index r = 0; r < count; ++r) start(Y + r * n, out[r], means_[at(r)], variations_[at(r)]);
+  for (Index r = 0; r < count; ++r) {
+    interrupt_.poll();
+    start(Y + r * n, out[r], means_[at(r)], variations_[at(r)]);
+  }
   for (const bool residuals : {false, true}) {
     for (Index begin = 0; begin < n; begin += kChunk) {
+      interrupt_.poll();
       const Index end = std::min(begin + kChunk, n);
       const double* rows = mapped(begin, end);
       for (Index r = 0; r < count; ++r) {

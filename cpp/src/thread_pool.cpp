@@ -1,6 +1,8 @@
 #include "crossnest/thread_pool.hpp"
 
 #include <algorithm>
+#include <system_error>
+#include <utility>
 
 #if defined(_WIN32)
 #include <process.h>
@@ -42,15 +44,25 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::start() {
   process_ = process_id();
   workers_.reserve(static_cast<std::size_t>(threads_ - 1));
-  for (int worker = 1; worker < threads_; ++worker)
-    workers_.emplace_back([this, worker] { work(worker); });
+  try {
+    for (int worker = 1; worker < threads_; ++worker)
+      workers_.emplace_back([this, worker] { work(worker); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those there are do the work, and be it the caller alone.
+  }
 }
 
 void ThreadPool::take_pieces(int worker) {
-  for (;;) {
-    const Index begin = next_.fetch_add(grain_);
-    if (begin >= count_) return;
-    call_(context_, begin, std::min(begin + grain_, count_), worker);
+  try {
+    for (;;) {
+      const Index begin = next_.fetch_add(grain_);
+      if (begin >= count_) return;
+      call_(context_, begin, std::min(begin + grain_, count_), worker);
+    }
+  } catch (...) {
+    next_.store(count_);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!failure_) failure_ = std::current_exception();
   }
 }
 
@@ -67,13 +79,14 @@ void ThreadPool::run(Call call, void* context, Index count, Index grain) {
     count_ = count;
     grain_ = std::max<Index>(1, grain);
     next_.store(0);
-    busy_ = threads_ - 1;
+    busy_ = static_cast<int>(workers_.size());
     ++generation_;
   }
   wake_.notify_all();
   take_pieces(0);
   std::unique_lock<std::mutex> lock(mutex_);
   done_.wait(lock, [this] { return busy_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
 void ThreadPool::work(int worker) {

@@ -23,6 +23,7 @@ constexpr double kFull = 0.25;
 constexpr Index kPanelRows = 256;
 // Multiply-adds of a tile of a dense product, about, so that the caller can interrupt soon.
 constexpr Index kTileWork = 1000000000;
+constexpr Index kPoll = 256;  // levels or columns between two polls of the interrupt check
 
 // The representative of a node in a forest of sets, halving the paths.
 Index find(std::vector<Index>& parent, Index node) {
@@ -83,9 +84,11 @@ void VarianceTraces::connect() {
   std::iota(parent.begin(), parent.end(), Index{0});
   for (int t = 1; t < A_.blocks(); ++t) {
     const CrossBlocks& cross = A_.cross(0, t);
-    for (Index l = 0; l < A_.levels(0); ++l)
+    for (Index l = 0; l < A_.levels(0); ++l) {
+      if (l % kPoll == 0) interrupt_.poll();
       for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e)
         parent[at(find(parent, first[at(t)] + cross.column[at(e)]))] = find(parent, l);
+    }
   }
   std::vector<Index> component_of(parent.size());
   std::vector<Index> number(parent.size(), -1);
@@ -220,6 +223,7 @@ class VarianceTraces::Workspace {
   void scale_rows(const std::vector<MatrixXd>& factor, bool transposed, std::vector<double>& B);
   void add_tail(double* sums);
   void add_head_and_tail(DenseTail& dense, double* sums);
+  double trace_between(const std::vector<double>& Y, const VarianceParameter& s) const;
   void find_overlap(DenseTail& dense);
   void add_head(double* sums);
   double cross_trace(const VarianceParameter& r, const VarianceParameter& s) const;
@@ -257,6 +261,7 @@ void VarianceTraces::Workspace::eliminate() {
   column_.clear();
   A_ht_.clear();
   for (Index i = 0; i < levels(); ++i) {
+    if (i % kPoll == 0) interrupt_.poll();
     const Level level = owner_.heads_[at(component_->heads + i)];
     for (int t = 1; t < A.blocks(); ++t) {
       const CrossBlocks& cross = A.cross(0, t);
@@ -272,11 +277,13 @@ void VarianceTraces::Workspace::eliminate() {
   }
   F_.resize(A_ht_.size());
   for (Index i = 0; i < levels(); ++i) {
+    if (i % kPoll == 0) interrupt_.poll();
     const Level level = owner_.heads_[at(component_->heads + i)];
     const Map<const MatrixXd> A_hh(A.diagonal(0).data() + Index{level} * k_ * k_, k_, k_);
     const auto solver = (MatrixXd::Identity(k_, k_) + A_hh * Sigma_[0]).eval().partialPivLu();
     M_[at(i)] = solver.solve(A_hh);
     X_[at(i)].setZero(k_, k_);
+    if (width(i) == 0) continue;  // nothing to solve for, and no pointer to map
     const Map<const MatrixXd> A_ht(A_ht_.data() + k_ * F_start_[at(i)], k_, width(i));
     Map<MatrixXd>(F(i), k_, width(i)) = solver.solve(A_ht);
   }
@@ -354,7 +361,7 @@ void VarianceTraces::Workspace::scatter_products(const std::function<void(Index,
   const Index n = component_->size;
   std::vector<double> own;
   for (Index i = 0; i < levels(); ++i) {
-    if (i % 256 == 0) interrupt_.poll();
+    if (i % kPoll == 0) interrupt_.poll();
     own.resize(at(k_ * width(i)));
     left(i, own.data());
     const Level* place = columns(i);
@@ -448,7 +455,8 @@ double VarianceTraces::Workspace::cross_trace(const VarianceParameter& r,
   double sum = 0.0;
   const auto last_r =
       std::find_if_not(std::find_if(begin, end, of_block(r.block)), end, of_block(r.block));
-  for (auto i = std::find_if(begin, end, of_block(r.block)); i != last_r; ++i)
+  for (auto i = std::find_if(begin, end, of_block(r.block)); i != last_r; ++i) {
+    interrupt_.poll();
     for (const auto& a : r.entries) {
       const double* row = T_.data() + (i->start + a.row) * n;
       const double* column = T_.data() + (i->start + a.column) * n;
@@ -457,6 +465,7 @@ double VarianceTraces::Workspace::cross_trace(const VarianceParameter& r,
         for (const auto& b : s.entries)
           sum += a.value * b.value * row[j->start + b.column] * column[j->start + b.row];
     }
+  }
   return sum;
 }
 
@@ -486,23 +495,29 @@ void VarianceTraces::Workspace::add_head_and_tail(DenseTail& dense, double* sums
     Y.assign(at(n * n), 0.0);
     dense.mirror(B_[r].data());
     add_gemm('N', 1.0, G_, B_[r], n, false, Y);
-    for (std::size_t s = 0; s < parameters.size(); ++s) {
-      double sum = 0.0;
-      for (Index i = component_->nodes; i < component_->nodes_end; ++i) {
-        const Node& node = owner_.nodes_[at(i)];
-        if (node.block != parameters[s].block) continue;
-        for (const auto& a : parameters[s].entries) {
-          const double *y = Y.data() + node.start + a.row, *g = G_.data() + node.start + a.column;
-          double dot = 0.0;
-          for (Index j = 0; j < n; ++j) dot += y[j * n] * g[j * n];
-          sum += a.value * dot;
-        }
-      }
-      if (parameters[s].block != 0) pair(sums, of_heads_[r], s) += sum;
-    }
+    for (std::size_t s = 0; s < parameters.size(); ++s)
+      if (parameters[s].block != 0) pair(sums, of_heads_[r], s) += trace_between(Y, parameters[s]);
     scale_rows(Sigma_, false, Y);
   }
   scale_rows(Sigma_, false, G_);
+}
+
+// tr(Y G E_s) for an s of t, from Y = G'B_r and G', column by column.
+double VarianceTraces::Workspace::trace_between(const std::vector<double>& Y,
+                                                const VarianceParameter& s) const {
+  const Index n = component_->size;
+  double sum = 0.0;
+  for (Index j = 0; j < n; ++j) {
+    if (j % kPoll == 0) interrupt_.poll();
+    const double *y = Y.data() + j * n, *g = G_.data() + j * n;
+    for (Index i = component_->nodes; i < component_->nodes_end; ++i) {
+      const Node& node = owner_.nodes_[at(i)];
+      if (node.block != s.block) continue;
+      for (const auto& a : s.entries)
+        sum += a.value * y[node.start + a.row] * g[node.start + a.column];
+    }
+  }
+  return sum;
 }
 
 // X_l = F_l K F_l' of each level of h.
@@ -546,6 +561,7 @@ void VarianceTraces::Workspace::add_head(double* sums) {
       const VarianceParameter& s = owner_.parameters_[of_heads_[j]];
       double sum = 0.0;
       for (Index l = 0; l < levels(); ++l) {
+        if (l % kPoll == 0) interrupt_.poll();
         sum += trace_of_products(M_[at(l)], r, M_[at(l)], s);
         if (n > 0) sum -= 2.0 * trace_of_products(X_[at(l)], r, M_[at(l)], s);
       }
@@ -603,7 +619,7 @@ bool VarianceTraces::compute(const std::vector<std::vector<double>>& lambda, dou
   for (const Component& component : components_)
     (component.size > kSmall ? large : small).push_back(&component);
   const Index count = static_cast<Index>(small.size());
-  const Index pieces = std::clamp<Index>(count, 1, 64), together = 16;
+  const Index pieces = std::clamp<Index>(count, 1, 64), together = pool_.size();
   std::vector<double> sums(at(pieces) * size, 0.0);
   std::atomic<bool> definite{true};
   for (Index first = 0; first < pieces; first += together) {

@@ -191,4 +191,26 @@ inline Data workers(Index count, Index firms, Index rows, int k_worker, int k_fi
   return data.simulate();
 }
 
+// (1 + x + .. | factor) with k effects and no fixed effects.
+inline Data without_fixed(Index levels, Index rows_each, int k) {
+  Data data(levels * rows_each, 0, 7);
+  data.add_term(data.add_random_factor(levels), k);
+  return data.simulate();
+}
+
+// Several terms on a factor, with and without correlations, and one on another.
+inline Data several_terms() {
+  Data data = crossed(16, 9, 150, 2, 1);
+  data.add_term(0, 3, "diagonal", false);
+  data.add_term(1, 1, "unstructured", false);
+  data.add_weights();
+  return data.simulate();
+}
+
+// The same data where every factor has levels that no row has, the last ones.
+inline Data with_empty_levels(Data data) {
+  for (Index& count : data.levels) count += 3;
+  return data;
+}
+
 }  // namespace designs

@@ -180,6 +180,16 @@ TEST(average_information) {
   }
 }
 
+TEST(knows_where_it_is) {
+  dense::Engine engine(designs::single(12, 8, 1));
+  const std::vector<double> theta{0.7};
+  engine.criterion.objective(theta.data(), Scale::internal, true);
+  CHECK(engine.criterion.is_at(theta));
+  CHECK(!engine.criterion.is_at({0.8}));
+  CHECK(engine.criterion.factorize({{0.8}}));  // another factor, of no theta
+  CHECK(!engine.criterion.is_at(theta));
+}
+
 TEST(normalize_keeps_the_covariance) {
   dense::Engine engine(designs::crossed(16, 9, 150, 2, 1));
   std::vector<double> theta{-0.5, 0.3, -0.2, -1.0};

@@ -181,7 +181,7 @@ TEST(set_response) {
   for (double& y : data.y) y = 3.0 * y * y - 100.0;
   parts.design = data.design();
   parts.coordinates.set_response(parts.design, parts.pool);
-  A.set_response(parts.design, parts.blocks, parts.coordinates, parts.pool);
+  A.set_response(parts.design, parts.blocks, parts.coordinates, parts.pool, parts.interrupt);
   check_equal(A, parts.products(parts.design), 1e-14);
 }
 

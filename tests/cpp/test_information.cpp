@@ -198,27 +198,28 @@ void check_kinds_agree(const designs::Data& data, const std::vector<std::size_t>
   }
 }
 
-designs::Data several_terms() {
-  designs::Data data = designs::crossed(16, 9, 150, 2, 1);
-  data.add_term(0, 2, "diagonal", false);
-  data.add_weights();
-  return data.simulate();
-}
-
 }  // namespace
 
 TEST(information) {
   check_information(designs::single(12, 8, 2));
   check_information(designs::nested(24, 8, 3, 150, 1, 2, 1));
   check_information(designs::crossed(16, 9, 150, 2, 1));
-  check_information(several_terms());
+  check_information(designs::several_terms());
 }
 
 TEST(curvature) {
   check_curvature(designs::single(12, 8, 2));
   check_curvature(designs::nested(24, 8, 3, 150, 1, 2, 1));
   check_curvature(designs::crossed(16, 9, 150, 2, 1));
-  check_curvature(several_terms());
+  check_curvature(designs::several_terms());
+}
+
+TEST(odd_designs) {
+  check_information(designs::single(12, 8, 4));
+  check_information(designs::with_empty_levels(designs::nested_crossed(18, 5, 4, 150, 1, 2, 1)));
+  check_curvature(designs::with_empty_levels(designs::crossed(16, 9, 150, 1, 1)));
+  check_kinds_agree(designs::single(20, 12, 4), {});
+  check_kinds_agree(designs::several_terms(), {0, 4});
 }
 
 TEST(both_kinds_of_hessian) {
@@ -231,13 +232,29 @@ TEST(both_kinds_of_hessian) {
 }
 
 TEST(without_fixed_effects) {
-  designs::Data data(60, 0, 7);
-  data.add_term(data.add_random_factor(10), 2);
-  data.simulate();
+  const designs::Data data = designs::without_fixed(10, 6, 2);
   Problem problem(data.design(), ProblemOptions{});
   const std::vector<double> theta = some_theta(problem);
   CHECK(problem.information(theta, false).rank == 0);
   CHECK(problem.curvature(theta, false).jacobian.empty());
+}
+
+TEST(follows_another_response) {
+  designs::Data data = designs::crossed(16, 9, 150, 2, 1);
+  Problem problem(data.design(), ProblemOptions{});
+  const std::vector<double> theta = some_theta(problem);
+  problem.information(theta, true);
+  data.simulate(0.5);
+  problem.set_response(data.y.data());
+  Problem fresh(data.design(), ProblemOptions{});
+  const auto same = [](const std::vector<double>& own, const std::vector<double>& expected) {
+    const auto size = static_cast<Index>(expected.size());
+    CHECK_NEAR(dense::difference(Map<const VectorXd>(own.data(), size),
+                                 Map<const VectorXd>(expected.data(), size)),
+               0.0, 1e-11);
+  };
+  same(problem.information(theta, true).quadratics, fresh.information(theta, true).quadratics);
+  same(problem.curvature(theta, true).hessian, fresh.curvature(theta, true).hessian);
 }
 
 TEST(memory_limit) {

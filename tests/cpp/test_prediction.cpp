@@ -103,6 +103,45 @@ TEST(several_terms_on_a_factor) {
   data.add_term(0, 2, "diagonal", false);
   data.add_term(1, 1, "unstructured", false);
   check_variances(data, TailKind::automatic);
+  check_variances(designs::several_terms(), TailKind::automatic);
+}
+
+TEST(odd_designs) {
+  check_variances(designs::without_fixed(12, 8, 3), TailKind::automatic);
+  check_variances(designs::single(12, 8, 5), TailKind::automatic);
+  for (const TailKind tail : {TailKind::dense, TailKind::sparse})
+    check_variances(designs::with_empty_levels(designs::nested_crossed(18, 4, 9, 150, 2, 1, 2)),
+                    tail);
+}
+
+// More rows than one chunk takes.
+TEST(many_rows) {
+  designs::Data data = designs::crossed(40, 30, 1300, 1, 1);
+  ProblemOptions options;
+  options.threads = 2;
+  Problem problem(data.design(), options);
+  const Estimates at = problem.estimates({0.8, 0.6}, true);
+  const std::vector<double> few =
+      problem.prediction_variances(at, data.design(), std::vector<bool>(2, true));
+  const auto repeat = [](const auto& values, Index columns) {
+    std::remove_const_t<std::remove_reference_t<decltype(values)>> out;
+    const std::size_t n = values.size() / static_cast<std::size_t>(columns);
+    for (std::size_t j = 0; j < static_cast<std::size_t>(columns); ++j)
+      for (int copy = 0; copy < 30; ++copy)
+        for (std::size_t i = 0; i < n; ++i) out.push_back(values[j * n + i]);
+    return out;
+  };
+  designs::Data many = data;
+  many.n *= 30;
+  many.X = repeat(data.X, data.p);
+  many.y = repeat(data.y, 1);
+  for (auto& codes : many.codes) codes = repeat(codes, 1);
+  const std::vector<double> all =
+      problem.prediction_variances(at, many.design(), std::vector<bool>(2, true));
+  double worst = 0.0;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    worst = std::fmax(worst, std::abs(all[i] / few[i % few.size()] - 1.0));
+  CHECK_NEAR(worst, 0.0, 1e-12);
 }
 
 TEST(variances_at_the_rows_fitted_are_leverages) {

@@ -277,6 +277,25 @@ TEST(refuses_a_bad_response) {
   CHECK(problem.design().y == data.y.data());
 }
 
+TEST(a_refused_response_leaves_the_one_before) {
+  const designs::Data data = designs::nested_crossed(18, 5, 4, 150, 2, 1, 2);
+  bool stop = false;
+  Problem problem(data.design(), ProblemOptions(), crossnest::InterruptCheck([&] { return stop; }));
+  const std::vector<double> theta = some_theta(problem);
+  const double before = problem.objective(theta, true);
+  const std::vector<double> constant(data.y.size(), 3.0);
+  CHECK_THROWS(problem.set_response(constant.data()), crossnest::FitError);
+  CHECK(problem.design().y == data.y.data());
+  CHECK_NEAR(problem.objective(theta, true), before, 1e-12);
+  stop = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(25));  // polls come at most every 20 ms
+  std::vector<double> other = data.y;
+  other[0] += 1.0;
+  CHECK_THROWS(problem.set_response(other.data()), crossnest::Interrupted);
+  stop = false;
+  CHECK_NEAR(problem.objective(theta, true), before, 1e-12);
+}
+
 TEST(memory_limit) {
   const designs::Data data = designs::crossed(60, 50, 900, 1, 1);
   ProblemOptions options;

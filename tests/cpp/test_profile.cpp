@@ -85,6 +85,23 @@ TEST(several_terms_on_a_factor) {
   data.terms[1].structure = "diagonal";
   data.add_term(0, 1, "unstructured", false);
   check_all(data);
+  check_all(designs::several_terms());
+}
+
+TEST(odd_designs) {
+  check_all(designs::single(12, 12, 4));
+  check_all(designs::without_fixed(12, 8, 3));
+  check_all(designs::with_empty_levels(designs::nested_crossed(18, 4, 9, 150, 2, 1, 2)));
+}
+
+TEST(bad_arguments_are_refused) {
+  const designs::Data data = designs::single(12, 8, 1);
+  crossnest::Problem problem(data.design(), crossnest::ProblemOptions());
+  crossnest::Profiler profiler = problem.profiler();
+  CHECK_THROWS(profiler.trace(-1, 2.0), std::out_of_range);
+  CHECK_THROWS(profiler.interval(4, 2.0), std::out_of_range);
+  CHECK_THROWS(profiler.interval(0, 0.0), std::invalid_argument);
+  CHECK_THROWS(profiler.trace(0, NAN), std::invalid_argument);
 }
 
 TEST(parameters_are_those_of_the_dense_model) {

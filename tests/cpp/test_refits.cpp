@@ -80,6 +80,20 @@ TEST(equal_single_fits) {
   }
 }
 
+TEST(equal_single_fits_of_odd_designs) {
+  check_single_fits(designs::without_fixed(15, 8, 2), true);
+  check_single_fits(designs::single(25, 12, 4), true);
+  check_single_fits(designs::several_terms(), true);
+  check_single_fits(designs::with_empty_levels(designs::crossed(15, 12, 300, 2, 1)), true);
+}
+
+TEST(as_many_random_effects_as_observations) {
+  const designs::Data data = designs::single(12, 2, 2);
+  const Problem problem(data.design(), options());
+  const Refits many = refit(problem, responses(data, 1.0), true, 2);
+  for (const RefitStatus status : many.status) CHECK(status != RefitStatus::not_computable);
+}
+
 TEST(equal_single_fits_on_the_boundary) {
   check_single_fits(designs::single(12, 8, 1), true, 0.1);
   check_single_fits(designs::single(12, 8, 2), true, 0.1);

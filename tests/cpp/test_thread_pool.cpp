@@ -2,6 +2,7 @@
 #include <atomic>
 #include <crossnest/row_sums.hpp>
 #include <crossnest/thread_pool.hpp>
+#include <new>
 
 #include "check.hpp"
 
@@ -56,6 +57,19 @@ TEST(many_short_loops) {
   for (int loop = 0; loop < 2000; ++loop)
     pool.for_pieces(8, 1, [&](Index begin, Index end, int) { sum += end - begin; });
   CHECK(sum == 16000);
+}
+
+TEST(exceptions_reach_the_caller) {
+  for (const int threads : {1, 2, 4}) {
+    ThreadPool pool(threads);
+    for (const Index culprit : {0, 1, 500, 999})
+      CHECK_THROWS(pool.for_pieces(1000, 1,
+                                   [&](Index begin, Index end, int) {
+                                     if (begin <= culprit && culprit < end) throw std::bad_alloc();
+                                   }),
+                   std::bad_alloc);
+    CHECK(visits(pool, 1000, 7) == std::vector<int>(1000, 1));
+  }
 }
 
 TEST(row_sums_do_not_depend_on_threads) {

@@ -99,6 +99,12 @@ TEST(crossed) {
   check_traces(designs::workers(30, 25, 2, 2, 2));
 }
 
+TEST(empty_levels) {
+  check_traces(designs::with_empty_levels(designs::single(12, 8, 2)));
+  check_traces(designs::with_empty_levels(designs::nested(24, 8, 3, 150, 2, 1, 2)));
+  check_traces(designs::with_empty_levels(designs::crossed(16, 9, 150, 2, 1)), true);
+}
+
 TEST(large_component) {
   check_traces(designs::crossed(160, 110, 700, 1, 1));  // sparse rows
   check_traces(designs::crossed(160, 110, 700, 1, 1), false, 1.0, 2);

@@ -56,7 +56,8 @@ class Criterion {
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;
 
-  /// Whether the last objective() call was for this theta in the engine's coordinates.
+  /// Whether the last objective() call was for this theta in the engine's coordinates, with no
+  /// factorize() since.
   bool is_at(const std::vector<double>& internal) const {
     return scale_ == Scale::internal && internal == theta_;
   }
@@ -78,6 +79,10 @@ class Criterion {
   const std::vector<double>& lambda(int block) const {
     return lambda_[static_cast<std::size_t>(block)];
   }
+  /// out := Lambda V or Lambda'V at the last theta, V with `columns` columns of length q; `out`
+  /// must not be V.
+  void multiply_lambda(const double* V, int columns, double* out) const;
+  void multiply_lambda_transposed(const double* V, int columns, double* out) const;
   /// r2 at the last theta, in the engine's coordinates.
   double pwrss() const;
   /// The columns of Z'V^-1 [X y - X beta] F^-1 from `first` on, q x (border - first), at the last

@@ -38,7 +38,7 @@ class CrossProducts {
   void merge(const CrossProducts& other);
   /// Recomputes what depends on the response: Z'Wy, X'Wy, y'Wy. Same rows, another y.
   void set_response(const Design& design, const std::vector<Block>& blocks,
-                    const Coordinates& coordinates, ThreadPool& pool);
+                    const Coordinates& coordinates, ThreadPool& pool, InterruptCheck& interrupt);
   /// Takes the products of a response read elsewhere, already divided by s.
   void set_response(const ResponseProducts& response);
   /// Divides the response by s (see Coordinates::scale()).

@@ -76,8 +76,9 @@ class VarianceDerivatives {
   void evaluate(const double* theta, bool reml);
   void find_scores();
   void find_directions(const double* theta);
-  Eigen::MatrixXd products() const;
+  Eigen::MatrixXd product(Eigen::Index r) const;
   Information pieces();
+  void compute_traces(Eigen::VectorXd& trace, Eigen::MatrixXd& traces);
   double bytes() const;
   void check_memory() const;
   bool exact_is_cheaper() const;
@@ -94,6 +95,7 @@ class VarianceDerivatives {
   const CrossProducts& A_;
   const Structure& structure_;
   Criterion& criterion_;
+  InterruptCheck& interrupt_;
   std::size_t memory_limit_;
   int rank_;
   std::vector<int> block_of_, offset_of_;      // by term: its block, and where its effects begin

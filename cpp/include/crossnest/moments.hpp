@@ -7,6 +7,7 @@
 
 #include "crossnest/criterion.hpp"
 #include "crossnest/cross_products.hpp"
+#include "crossnest/interrupt.hpp"
 
 namespace crossnest {
 
@@ -22,7 +23,7 @@ class MomentEquations {
  public:
   /// The blocks and the criterion must outlive the equations.
   MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
-                  const Criterion& criterion);
+                  const Criterion& criterion, InterruptCheck& interrupt);
 
   /// theta (engine's coordinates) for the response of these cross-products, with the Z and X of
   /// those the equations were made from; moved off the boundary.
@@ -37,7 +38,8 @@ class MomentEquations {
 
   void choose_pairs(int block);
   void add_entry(int s, int t, const double* A, const double* C, Eigen::MatrixXd& products) const;
-  Eigen::MatrixXd products(const CrossProducts& A, const std::vector<Eigen::MatrixXd>& P) const;
+  Eigen::MatrixXd products(const CrossProducts& A, const std::vector<Eigen::MatrixXd>& P,
+                           InterruptCheck& interrupt) const;
 
   const std::vector<Block>& blocks_;
   const Criterion& criterion_;

@@ -50,16 +50,15 @@ class PredictionVariances {
   };
 
   Level level(Index row, std::size_t block) const;
-  void sort_rows();
-  Group make_group(Index begin, Index end) const;
-  std::vector<Group> make_groups() const;
+  void sort_rows(InterruptCheck& interrupt);
+  Group make_group(Index begin) const;
+  std::vector<Group> make_chunk(Index begin) const;
   void map(Index i, Row& row) const;
   double unfitted(const Group& group, const Row& row) const;
   double fixed(const Group& group, const Row& row) const;
   void solve_head(const Group& group);
   void finish(const Group& group, double* variances) const;
-  void compute_chunk(std::vector<Group>& groups, std::size_t begin, std::size_t end, Index columns,
-                     double* variances);
+  void compute_chunk(const std::vector<Group>& groups, double* variances);
 
   Design rows_;
   std::vector<bool> included_;

@@ -108,7 +108,7 @@ class Problem {
   Profiler profiler(const OptimizerOptions& options = OptimizerOptions());
 
   /// Replaces the response (n numbers, which must outlive the problem). X, Z and the structure
-  /// stay.
+  /// stay. When it throws, the response before is in use as if nothing had been asked.
   void set_response(const double* y);
 
  private:
@@ -118,6 +118,7 @@ class Problem {
   void residuals(Estimates& out);
   double leverage_of_random(Index row, const double* mapped) const;
   VarianceDerivatives& derivatives();
+  void read_response(const double* y, InterruptCheck& interrupt);
 
   Design design_;
   InterruptCheck interrupt_;

@@ -37,6 +37,9 @@ struct ProfileInterval {
 ///
 /// Should a constrained refit find a deviance below the minimum known, the model is refitted from
 /// there, the profile in hand begun again, and deviance() is the new minimum from then on.
+///
+/// `parameter` is an index into parameters() (else std::out_of_range is thrown), `cutoff` positive
+/// (else std::invalid_argument).
 class Profiler {
  public:
   /// `theta` (engine's coordinates) minimizes the deviance; the other arguments must outlive this.
@@ -59,7 +62,7 @@ class Profiler {
 
  private:
   template <class Work>
-  auto with_best_fit(int parameter, Work&& work);
+  auto with_best_fit(int parameter, double cutoff, Work&& work);
   std::vector<Eigen::VectorXd> starts(ConstrainedDeviance& deviance,
                                       const Eigen::VectorXd& z) const;
   void set_fit(std::vector<double> theta);

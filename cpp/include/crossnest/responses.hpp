@@ -7,6 +7,7 @@
 #include "crossnest/blocks.hpp"
 #include "crossnest/coordinates.hpp"
 #include "crossnest/design.hpp"
+#include "crossnest/interrupt.hpp"
 
 namespace crossnest {
 
@@ -31,9 +32,10 @@ class ResponseReader {
  public:
   /// The arguments must outlive the reader.
   ResponseReader(const Design& design, const std::vector<Block>& blocks,
-                 const Coordinates& coordinates);
+                 const Coordinates& coordinates, InterruptCheck& interrupt);
 
   /// Reads the responses Y (n x count, column-major, less the offset) into `out` (count of them).
+  /// Polls the interrupt check; when that throws, `out` is of no use.
   void read(const double* Y, Index count, ResponseProducts* out);
 
  private:
@@ -48,6 +50,7 @@ class ResponseReader {
   const Design& design_;
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
+  InterruptCheck& interrupt_;
   std::vector<Index> block_start_;  // blocks + 1
   std::vector<double> rows_;        // a chunk of mapped rows
   Index mapped_begin_ = -1;         // its first row

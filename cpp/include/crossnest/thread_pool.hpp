@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -30,7 +31,8 @@ class ThreadPool {
   int size() const { return threads_; }
 
   /// Calls body(begin, end, worker) on pieces of at most `grain` of [0, count); worker < size().
-  /// The body must not throw.
+  /// The first exception a piece throws is thrown here once all threads have left the loop; pieces
+  /// that have not begun by then are left out.
   template <class Body>
   void for_pieces(Index count, Index grain, Body&& body) {
     if (count <= 0) return;
@@ -58,8 +60,9 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  long generation_ = 0;  // counts the loops, so that a worker joins each once
-  int busy_ = 0;         // workers still inside the current loop
+  long generation_ = 0;         // counts the loops, so that a worker joins each once
+  int busy_ = 0;                // workers still inside the current loop
+  std::exception_ptr failure_;  // the first of the current loop
   bool stop_ = false;
   Call call_ = nullptr;  // the current loop
   void* context_ = nullptr;
