@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import threading
+import time
 import warnings
+from contextlib import contextmanager
 from typing import Any
 
 # BLAS threads wait for each other on a busy machine, and the oracle's matrices are small.
@@ -44,3 +48,31 @@ def fitted_model(name: str) -> crossnest.LinearMixedModel:
 def fitted():
     """Give the function that fits a model of the registry by name."""
     return fitted_model
+
+
+@pytest.fixture
+def interrupted():
+    """Give a context that sends Ctrl-C after some seconds and expects it to be heard soon."""
+
+    @contextmanager
+    def interrupted_after(seconds):
+        sent = []
+
+        def interrupt():
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(seconds, interrupt)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                timer.start()
+                yield
+            assert time.perf_counter() - sent[0] < 2.0  # below 0.1 s on a quiet machine
+        finally:
+            timer.cancel()
+            timer.join()
+
+    # Shells start background jobs with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield interrupted_after
+    signal.signal(signal.SIGINT, before)

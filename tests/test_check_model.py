@@ -48,6 +48,11 @@ def test_six_panels_are_drawn(name, fitted):
     figure.canvas.draw()
 
 
+def test_the_seed_is_checked(fitted):
+    with pytest.raises(TypeError, match="seed must be a whole number"):
+        fitted("sleepstudy").check_model(seed="one")
+
+
 def test_a_model_without_fixed_effects_has_no_panel_of_influence(fitted):
     assert len(fitted("no_fixed").check_model().axes) == 5
 

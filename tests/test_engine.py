@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from dataclasses import replace
@@ -737,20 +735,10 @@ def slow_problem():
     return factors_only(rng.integers(0, 3500, n), rng.integers(0, 2600, n)).build(_core.Problem)
 
 
-def test_control_c_interrupts_a_fit(slow_problem):
-    sent = []
-
-    def interrupt():
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.15, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        timer.start()
+def test_control_c_interrupts_a_fit(interrupted, slow_problem):
+    with interrupted(0.15):
         for _ in range(50):
             slow_problem.fit(True, np.array([3.0, 0.01]), {})
-    waited = time.perf_counter() - sent[0]
-    assert waited < 1.0  # 0.2 s on a quiet machine
     theta = np.array([0.5, 0.5])
     assert np.isfinite(slow_problem.objective(theta, True))
 

@@ -110,6 +110,14 @@ def test_designs_too_large_to_invert_give_the_same(crossed, monkeypatch):
     assert_measures(crossed.influence(), brute_force(crossed, np.arange(150), 150))
 
 
+def test_groups_of_many_random_effects_give_the_same(crossed, monkeypatch):
+    monkeypatch.setattr(deletion, "MOST_EFFECTS", 5)
+    factor = crossed.design.factors[0]
+    assert deletion.delete_groups(crossed, factor.codes, factor.n_levels) is None
+    expected = brute_force(crossed, factor.codes, factor.n_levels)
+    assert_measures(crossed.influence(factor.name, n_jobs=2), expected)
+
+
 def test_a_singular_fit(fitted):
     fit = fitted("dyestuff2")
     assert_measures(fit.influence(), brute_force(fit, np.arange(30), 30))
@@ -225,14 +233,26 @@ def test_dfbetas_is_that_of_influence(crossed):
 def test_unknown_groups_and_options_are_refused(fitted, crossed):
     with pytest.raises(ValueError, match="'g', 'h'"):
         crossed.influence("k")
-    with pytest.raises(ValueError, match="n_jobs"):
-        crossed.influence("g", exact=True, n_jobs=0)
+    for exact in (True, False):
+        with pytest.raises(ValueError, match="n_jobs must be at least 1"):
+            crossed.influence("g", exact=exact, n_jobs=0)
+    with pytest.raises(TypeError, match="n_jobs must be a whole number"):
+        crossed.influence("g", exact=True, n_jobs=1.5)
     with pytest.raises(ValueError, match="no fixed effects"):
         fitted("no_fixed").influence()
     with pytest.raises(ValueError, match="has none"):
         fitted("no_fixed").cooks_distance()
     with pytest.raises(ValueError, match="'marginal'"):
         crossed.residuals("studentized")
+
+
+def test_control_c_stops_the_refits(interrupted):
+    model = crossnest.lmer(
+        "Reaction ~ Days + (Days | Subject)",
+        pd.concat([crossnest.datasets.sleepstudy()] * 20, ignore_index=True),
+    )
+    with interrupted(0.3):
+        model.influence(exact=True)
 
 
 def test_the_most_influential_unit_is_printed_first(fitted):

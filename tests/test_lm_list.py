@@ -143,6 +143,21 @@ def test_plot_draws_every_interval(fits):
     plt.close(figure)
 
 
+def test_many_groups_fit_on_a_figure():
+    data = pd.concat(
+        [
+            datasets.sleepstudy().assign(g=lambda d, i=i: d["Subject"].astype(str) + f"$_{i}")
+            for i in range(5)
+        ],
+        ignore_index=True,
+    )
+    figure = crossnest.lm_list("Reaction ~ Days | g", data).plot()
+    assert figure.get_size_inches()[1] < 13
+    assert figure.axes[0].get_ylabel() == "g (90 levels)"
+    figure.canvas.draw()
+    plt.close(figure)
+
+
 def test_plot_on_axes_given(fits):
     figure, axes = plt.subplots(1, 2)
     assert fits.plot(axes) is figure

@@ -289,6 +289,8 @@ def test_fitted_lines_need_something_to_be_drawn_against(fitted):
         fitted("sleepstudy").plot.fitted("x")
     with pytest.raises(ValueError, match="max_groups must be at least 1"):
         fitted("sleepstudy").plot.fitted(max_groups=0)
+    with pytest.raises(TypeError, match="max_groups must be a whole number"):
+        fitted("sleepstudy").plot.fitted(max_groups=2.5)
     dated = datasets.sleepstudy()
     dated["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(dated["Days"], unit="D")
     model = crossnest.lmer("Reaction ~ Days + I(day.dt.day % 3) + (1 | Subject)", dated)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -127,10 +125,3 @@ def test_plot_on_axes_given(pooling):
     with pytest.raises(ValueError, match="18 Axes"):
         pooling.plot(axes[0])
     plt.close(figure)
-
-
-def test_the_page_from_lm_to_lmer():
-    page = Path(__file__).parents[1] / "docs" / "from_lm_to_lmer.md"
-    flags = doctest.NORMALIZE_WHITESPACE
-    result = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
-    assert result.attempted > 10 and result.failed == 0

@@ -90,7 +90,7 @@ def test_too_large_and_too_small_a_variance_is_seen(right):
             result.re,
         )
         test = wrong.dispersion(alternative)
-        assert test.pvalue == 0 and wrong.dispersion().pvalue == 0
+        assert_allclose([test.pvalue, wrong.dispersion().pvalue], [1 / 251, 2 / 251])
         assert_allclose(test.statistic, result.dispersion().statistic / factor**2)
     other = {"less": "greater", "greater": "less"}[alternative]
     assert wrong.dispersion(other).pvalue == 1
@@ -115,8 +115,22 @@ def test_what_is_printed(fitted):
     assert all(word in text for word in ("uniformity", "dispersion = ", "outliers = "))
 
 
+def test_a_test_prints_as_two_lines(fitted):
+    test = fitted("sleepstudy").quantile_residuals(seed=1).dispersion("less")
+    first, second = repr(test).split("\n")
+    assert first == test.method
+    assert second.startswith("dispersion = 0.987") and second.endswith("(less)")
+
+
 def test_options_are_checked(fitted):
     fit = fitted("sleepstudy")
+    result = fit.quantile_residuals(n=20, seed=1)
+    for test in (result.uniformity, result.dispersion, result.outliers):
+        with pytest.raises(ValueError, match="'two-sided', 'greater', 'less'"):
+            test("lower")
+    for n in (2.5, True):
+        with pytest.raises(TypeError, match="n must be a whole number"):
+            fit.quantile_residuals(n=n)
     with pytest.raises(ValueError, match="at least 1"):
         fit.quantile_residuals(n=0)
     with pytest.raises(ValueError, match="conditional"):

@@ -186,6 +186,12 @@ def test_arguments_that_make_no_model(arguments, message, data):
         MixedModelRegressor(**arguments).fit(data, data["Reaction"])
 
 
+@pytest.mark.parametrize("groups", [1.5, True])
+def test_groups_are_a_name_or_a_position(groups, data):
+    with pytest.raises(TypeError, match="a column's name or position"):
+        MixedModelRegressor(groups=groups).fit(data, data["Reaction"])
+
+
 def test_missing_values_and_other_columns_are_refused(data):
     with pytest.raises(ValueError, match="Days"):
         MixedModelRegressor(SLOPES).fit(

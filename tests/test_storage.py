@@ -104,6 +104,12 @@ def test_a_loaded_model_says_what_the_saved_one_says(name, again):
         assert_same(loaded, model, crossnest.datasets.load(MODELS[name][0]).iloc[::3])
     pd.testing.assert_frame_equal(loaded.structure, model.structure)
     pd.testing.assert_frame_equal(loaded.glance(), model.glance())
+    pd.testing.assert_frame_equal(loaded.tidy(), model.tidy())
+    assert [dict(loaded.icc()), dict(loaded.icc(by_group=True)), dict(loaded.r2())] == [
+        dict(model.icc()),
+        dict(model.icc(by_group=True)),
+        dict(model.r2()),
+    ]
     assert loaded.opt.message == model.opt.message
     assert str(loaded.var_corr) == str(model.var_corr)
     assert loaded.nobs == model.nobs
@@ -198,7 +204,10 @@ def test_weights_offset_missing_rows_and_aliased_columns(data, again):
     model = fit("y ~ x + f + twice + (x | g)", spoilt, weights="w", offset="z")
     loaded = again(model)
     assert model.dropped == loaded.dropped == ("twice",)
-    assert_same(loaded, model, data.assign(twice=2 * data["x"]).iloc[::5])
+    newdata = data.assign(twice=2 * data["x"]).iloc[::5]
+    assert_same(loaded, model, newdata)
+    drawn = loaded.simulate(2, seed=1, newdata=newdata)
+    pd.testing.assert_frame_equal(drawn, model.simulate(2, seed=1, newdata=newdata))
     weights = {"x": 1.0, "twice": 2.0}
     assert str(loaded.contest(weights)) == str(model.contest(weights))
     with pytest.raises(ValueError, match="not estimable"):
@@ -371,6 +380,7 @@ def test_degrees_of_freedom_that_were_left_out(again, tmp_path):
     loaded.anova(ddf="satterthwaite")
     with pytest.raises(NoDataError, match="'kenward-roger' in `ddf`"):
         loaded.anova(ddf="kenward-roger")
+    again(fitted_model("sleepstudy"), ddf="kenward-roger").anova(ddf="kenward-roger")
     assert again(fitted_model("sleepstudy"), ddf=[]).anova(ddf="normal").shape == (1, 6)
     with pytest.raises(ValueError, match="REML"):
         fitted_model("sleepstudy_ml").save(tmp_path / "no", ddf=["kenward-roger"])

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
     from .inference.comparison import anova, kr_modcomp, sat_modcomp
+    from .inference.pb_modcomp import pb_modcomp
     from .neighbours.polars import to_polars
     from .neighbours.sklearn import MixedModelRegressor as MixedModelRegressor
     from .side_by_side import compare
@@ -77,6 +78,7 @@ __all__ = [
     "lmer",
     "load",
     "parse_formula",
+    "pb_modcomp",
     "plotting",
     "sat_modcomp",
     "to_polars",

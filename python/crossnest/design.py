@@ -140,6 +140,11 @@ class Design:
         """Number of columns of X, aliased ones included."""
         return int(self.X.shape[1])
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether there are weights."""
+        return self.weights is not None
+
     @cached_property
     def triangle(self) -> FloatArray:
         """(min(n, p), p) R of X = QR, aliased columns included: X without its rows."""

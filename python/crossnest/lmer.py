@@ -31,7 +31,7 @@ def lmer(
         Response and terms, such as ``"Reaction ~ Days + (Days | Subject)"``: lme4's grammar of
         random-effects terms, formulaic's for everything else.
     data : DataFrame
-        The data: a pandas data frame or anything narwhals reads.
+        The data: a pandas data frame, a dict of columns, or any frame narwhals reads.
     reml : bool
         Whether to minimise the REML criterion, and not the deviance (maximum likelihood).
     weights : str or (n_rows,) array_like, optional
@@ -39,7 +39,8 @@ def lmer(
     offset : str or (n_rows,) array_like, optional
         Known part of the linear predictor, a column's name or values.
     contrasts : mapping, optional
-        Contrasts of factors by column name, as formulaic takes them.
+        Contrasts of factors by column name: R's names (``"contr.sum"``), formulaic's contrasts, or
+        a matrix.
     start : (n_theta,) array_like or Series, optional
         Covariance parameters to start from.
     control : Control, optional

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .columns import CodeArray, FactorColumn, FloatArray, NumericColumn, OtherColumn
 from .design import Design, RandomEffects
+from .diagnostics.goodness import Components
 from .engine import Estimates
 from .errors import NoDataError
 from .grouping import GroupingFactor
@@ -113,6 +114,11 @@ class LoadedDesign(WithoutRows, Design):
     def p(self) -> int:
         """Number of columns of X, aliased ones included."""
         return len(self.x_names)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether there were weights; None is kept."""
+        return "weights" not in vars(self)
 
 
 class LoadedEstimates(WithoutRows, Estimates):
@@ -284,13 +290,20 @@ class LoadedModel(LinearMixedModel):
     ----------
     quantiles : (5,) array
         Minimum, quartiles and maximum of the scaled residuals.
+    components : Components
+        The variance of an observation by its sources.
     """
 
     quantiles: FloatArray
+    components: Components
 
     @property
     def _scaled_quantiles(self) -> FloatArray:
         return self.quantiles
+
+    @property
+    def _components(self) -> Components:
+        return self.components
 
     def _problem(self) -> AbstractContextManager[Problem]:
         return cast("AbstractContextManager[Problem]", self._engine.using(None))  # type: ignore[arg-type]

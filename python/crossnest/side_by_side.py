@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._rformat import STARS_LEGEND, format_numbers, matrix_lines, round_digits, significance_stars
+from .arguments import as_list
 from .classical.lm import LinearModel
 from .diagnostics.goodness import icc, r2
-from .errors import NoDataError
 from .inference.comparison import _names
 from .model import LinearMixedModel
 from .var_corr import html_table
@@ -201,18 +201,15 @@ def _fit(model: Model) -> _Rows:
 
 
 def _goodness(model: Model) -> dict[str, float]:
-    """Give R2 and the intraclass correlation; nothing for a model loaded without its data."""
+    """Give R2 and the intraclass correlation."""
     if isinstance(model, LinearModel):
         return {"R2": model.rsquared, "R2 adjusted": model.rsquared_adj}
-    try:
-        shares = r2(model)
-        return {
-            "ICC": icc(model)["ICC_adjusted"],
-            "R2 marginal": shares["R2_marginal"],
-            "R2 conditional": shares["R2_conditional"],
-        }
-    except NoDataError:
-        return {}
+    shares = r2(model)
+    return {
+        "ICC": icc(model)["ICC_adjusted"],
+        "R2 marginal": shares["R2_marginal"],
+        "R2 conditional": shares["R2_conditional"],
+    }
 
 
 def _notes(models: Sequence[Model], names: Sequence[str], ddf: Ddf | None) -> Iterator[str]:
@@ -249,15 +246,15 @@ def _rank(key: tuple[str, str, str]) -> int:
 def _check_names(names: Iterable[str] | None, models: Sequence[Model]) -> list[str] | None:
     if names is None:
         return None
-    names = [str(name) for name in names]
+    names = [str(name) for name in as_list(names)]
     if len(names) != len(models) or len(set(names)) < len(names):
-        raise ValueError(f"names must be {len(models)} different names, not {names}")
+        raise ValueError(f"names must be {len(models)} different names, one a model, not {names}")
     return names
 
 
 def compare(
     *models: LinearMixedModel | LinearModel,
-    names: Sequence[str] | None = None,
+    names: str | Sequence[str] | None = None,
     stars: bool = False,
     ddf: Ddf = "satterthwaite",
 ) -> SideBySide:
@@ -269,7 +266,7 @@ def compare(
     ----------
     *models : LinearMixedModel or LinearModel
         Models fitted by `crossnest.lmer` or `crossnest.lm`, one or more.
-    names : sequence of str, optional
+    names : str or sequence of str, optional
         What to call them; the names of the caller's variables if not given.
     stars : bool
         Whether to test the fixed effects and mark their estimates with stars.

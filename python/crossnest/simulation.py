@@ -201,7 +201,7 @@ def _new_weights(model: LinearMixedModel, newdata: Any, rows: Rows) -> FloatArra
     """Read the weights of new rows from the column they had in the fit."""
     from .columns import Columns, NumericColumn
 
-    if model.design.weights is None:
+    if not model.design.is_weighted:
         return np.ones(len(rows.X))
     name, columns = model.labels.weights, Columns(newdata)
     column = columns.peek(name) if name is not None and name in columns else None

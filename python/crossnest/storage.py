@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ._core import FitError
 from .archive import blaming_the_file, read_archive, write_archive
+from .arguments import as_list
 from .columns import Column
 from .control import Control
 from .design import Design
+from .diagnostics.goodness import Components
 from .engine import Engine, Estimates
 from .formula import ParsedFormula, parse_formula
 from .grouping import GroupingFactor
@@ -59,7 +61,7 @@ _LONG = ("fitted",)
 def save(
     model: LinearMixedModel,
     path: str | os.PathLike[str],
-    ddf: Sequence[Method] | None = None,
+    ddf: Method | Sequence[Method] | None = None,
     covariances: bool = True,
 ) -> None:
     """Write a fitted model to a file, without the data.
@@ -73,7 +75,7 @@ def save(
         The fitted model.
     path : str or path
         Where to. A file that is there is replaced.
-    ddf : sequence of {"satterthwaite", "kenward-roger"}, optional
+    ddf : {"satterthwaite", "kenward-roger"} or sequence of them, optional
         Methods for the degrees of freedom the loaded model shall have; the others need nothing
         extra. By default both, as far as they can be computed; those named here must be.
     covariances : bool
@@ -89,6 +91,7 @@ def save(
     ValueError
         If `ddf` names something else, or a method the model does not have.
     """
+    ddf = None if ddf is None else as_list(ddf)
     for method in ddf or ():
         if method not in METHODS:
             raise ValueError(f"ddf must be of {', '.join(map(repr, METHODS))}, not {method!r}")
@@ -110,6 +113,7 @@ def save(
             "conditional": model._conditional_covariances,
             "joint": _encode_joint(model) if covariances else None,
             "quantiles": model._scaled_quantiles,
+            "components": dataclasses.asdict(model._components),
             "control": dataclasses.asdict(model.control),
             "labels": dataclasses.asdict(model.labels),
         }
@@ -197,7 +201,7 @@ def _encode_ddf(
     out: dict[str, Any] = {}
     for method in METHODS:
         out[method] = None
-        if not len(model.fixef) or method not in (METHODS if ddf is None else ddf):
+        if method not in (METHODS if ddf is None else ddf):
             continue
         try:
             out[method] = dict(_ddf_pieces(model, problem, method))
@@ -257,6 +261,7 @@ def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
         _fit=fit,
         _kept=content["kept"],
         quantiles=content["quantiles"],
+        components=Components(**content["components"]),
     )
 
 

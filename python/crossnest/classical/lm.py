@@ -306,14 +306,15 @@ def lm(
     formula : str
         Response and terms, such as ``"chol ~ C(doctor) + age"``; no random-effects terms.
     data : DataFrame
-        The data: a pandas data frame or anything narwhals reads.
+        The data: a pandas data frame, a dict of columns, or any frame narwhals reads.
     weights : str or (n_rows,) array_like, optional
         Precision weights, a column's name or values: Var(e_i) = sigma^2 / weights_i. Rows of
         weight zero are left out.
     offset : str or (n_rows,) array_like, optional
         Known part of the linear predictor, a column's name or values.
     contrasts : mapping, optional
-        Contrasts of factors by column name, as formulaic takes them.
+        Contrasts of factors by column name: R's names (``"contr.sum"``), formulaic's contrasts, or
+        a matrix.
     na_action : {"drop", "raise"}
         What to do with rows that have a missing value in a column used.
 

@@ -13,7 +13,6 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from .._pyplot import pyplot
 from .._rformat import format_numbers, matrix_lines
 from ..arguments import check_level
 from ..design import Design, build_design
@@ -181,20 +180,19 @@ class LinearModelList:
         ImportError
             If matplotlib is not installed.
         """
+        from ..plotting.style import BLUE, facets, figure_of, height_of, name_rows, plain, tidy
+
         intervals = self.intervals(level, pool)
-        panels = _panels(ax, self.design.x_names, len(self._levels))
-        rows = np.arange(len(self._levels))
-        for name, axes in zip(self.design.x_names, panels, strict=True):
+        names, rows = self.design.x_names, np.arange(len(self._levels))
+        panels = facets(ax, names, (2.6, height_of(len(rows))), n_columns=len(names))
+        for name, axes in zip(names, panels, strict=True):
             lower, estimate, upper = intervals.xs(name, level="coefficient").to_numpy().T
-            axes.hlines(rows, lower, upper, color="C0", linewidth=1.5)
-            axes.plot(estimate, rows, "o", color="C0", markersize=4)
-            axes.set_title(name)
-            axes.set_yticks(rows, [str(level) for level in self._levels])
-            axes.set_ylim(len(rows) - 0.5, -0.5)
-            axes.grid(axis="x", alpha=0.3)
-        panels[0].set_ylabel(self.group)
-        figure: Figure = panels[0].get_figure()
-        return figure
+            axes.hlines(rows, lower, upper, color=BLUE, linewidth=1.5)
+            axes.plot(estimate, rows, "o", color=BLUE, markersize=4)
+            axes.set_title(plain(name))
+            tidy(axes, grid="x")
+            name_rows(axes, self._levels, self.group, named=axes is panels[0])
+        return figure_of(panels[0])
 
     def __repr__(self) -> str:
         """Show the coefficients."""
@@ -295,18 +293,6 @@ def _column(values: pd.Series[float]) -> list[str]:
     return ["NA" if missing else next(known) for missing in values.isna()]
 
 
-def _panels(ax: Sequence[Axes] | Axes | None, names: Sequence[str], n_rows: int) -> list[Any]:
-    """Return one Axes for each name, new ones side by side if none were given."""
-    if ax is None:
-        size = (1 + 2.6 * len(names), 1.2 + 0.22 * n_rows)
-        options = {"sharey": True, "squeeze": False, "layout": "constrained", "figsize": size}
-        return list(pyplot().subplots(1, len(names), **options)[1].flat)
-    panels = list(np.ravel(np.asarray(ax, dtype=object)))
-    if len(panels) != len(names):
-        raise ValueError(f"ax must be {len(names)} Axes, one for each of {', '.join(names)}")
-    return panels
-
-
 def _fit_group(X: FloatArray, y: FloatArray) -> tuple[LeastSquares | None, float]:
     """Fit one group; None if its rows do not determine all coefficients."""
     fit = least_squares(X, y)
@@ -331,7 +317,7 @@ def lm_list(
     formula : str
         The model and, after a bar, the grouping factor: ``"chol ~ age | doctor"``.
     data : DataFrame
-        The data: a pandas data frame or anything narwhals reads.
+        The data: a pandas data frame, a dict of columns, or any frame narwhals reads.
     pool : bool
         Whether standard errors, intervals and tests use one residual variance for all groups
         (with all their degrees of freedom) or each group's own.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._pyplot import pyplot
 from .._rformat import format_numbers, matrix_lines
 from ..columns import NumericColumn
 from ..formula import parse_formula
@@ -32,11 +30,6 @@ FloatArray = NDArray[np.float64]
 
 #: The three ways, in the order of columns and lines.
 WAYS = ("complete", "no", "partial")
-_STYLES = {
-    "complete": {"color": "C7", "linestyle": "--"},
-    "no": {"color": "C0", "linestyle": "-"},
-    "partial": {"color": "C3", "linestyle": "-"},
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,24 +112,28 @@ class PoolingComparison:
         ImportError
             If matplotlib is not installed.
         """
+        from ..plotting.style import BLUE, GREY, VERMILLION, facets, figure_of, plain, tidy
+
         design = self.no.design
         x_name, x = self._covariate
         points, rows = np.unique(x, return_index=True)
         codes = design.factors[0].codes
-        panels = _facets(ax, len(self.table))
-        for j, (level, axes) in enumerate(zip(self.table.index, panels, strict=False)):
-            axes.plot(x[codes == j], design.y[codes == j], "o", color="0.4", markersize=3)
-            for way in WAYS:
+        names = [plain(f"{self.group} {level}") for level in self.table.index]
+        panels = facets(ax, names, (1.9, 1.7), sharex=True, sharey=True)
+        for j, (name, axes) in enumerate(zip(names, panels, strict=True)):
+            tidy(axes)
+            axes.plot(x[codes == j], design.y[codes == j], "o", color=GREY, markersize=3)
+            for way, colour in zip(WAYS, (GREY, BLUE, VERMILLION), strict=True):
                 line = design.X[rows] @ self._coefficients[way].iloc[j].to_numpy()
-                axes.plot(points, line, label=f"{way} pooling", linewidth=1.4, **_STYLES[way])
-            axes.set_title(f"{self.group} {level}", fontsize="medium")
-        figure: Figure = panels[0].get_figure()
+                look = "--" if way == "complete" else "-"
+                axes.plot(points, line, look, color=colour, linewidth=1.4, label=f"{way} pooling")
+            axes.set_title(name, fontsize="medium")
+        figure = figure_of(panels[0])
         if ax is None:
-            _remove_spare(panels, len(self.table))
-            figure.supxlabel(x_name)
-            figure.supylabel(design.response_name)
+            figure.supxlabel(plain(x_name))
+            figure.supylabel(plain(design.response_name))
             handles = panels[0].get_legend_handles_labels()
-            figure.legend(*handles, loc="outside upper center", ncols=len(WAYS))
+            figure.legend(*handles, loc="outside upper center", ncols=len(WAYS), frameon=False)
         return figure
 
     # ------------------------------------------------------------------ numbers behind them
@@ -171,29 +168,6 @@ class PoolingComparison:
         )
 
 
-def _facets(ax: Sequence[Axes] | None, n: int) -> list[Any]:
-    """Return at least n Axes, new ones in a nearly square grid if none were given."""
-    if ax is not None:
-        panels = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(panels) != n:
-            raise ValueError(f"ax must be {n} Axes, one for each group, not {len(panels)}")
-        return panels
-    n_columns = math.ceil(math.sqrt(n))
-    n_rows = -(-n // n_columns)
-    options = {"sharex": True, "sharey": True, "squeeze": False, "layout": "constrained"}
-    size = (1 + 1.9 * n_columns, 1 + 1.7 * n_rows)
-    return list(pyplot().subplots(n_rows, n_columns, figsize=size, **options)[1].flat)
-
-
-def _remove_spare(panels: Sequence[Any], n: int) -> None:
-    """Remove all panels but the first n; those above a removed one then show their own x axis."""
-    for spare in panels[n:]:
-        above = spare.get_subplotspec()
-        column = [p for p in panels[:n] if p.get_subplotspec().colspan == above.colspan]
-        column[-1].tick_params(labelbottom=True)
-        spare.remove()
-
-
 def compare_pooling(formula: str, data: Any, group: str) -> PoolingComparison:
     """Fit a formula with complete, no and partial pooling over the groups.
 
@@ -206,7 +180,7 @@ def compare_pooling(formula: str, data: Any, group: str) -> PoolingComparison:
     formula : str
         A linear model's formula, such as ``"chol ~ age"``.
     data : DataFrame
-        The data: a pandas data frame or anything narwhals reads.
+        The data: a pandas data frame, a dict of columns, or any frame narwhals reads.
     group : str
         The grouping factor, a column's name.
 

@@ -17,7 +17,7 @@ from ..plotting.residual_plots import (
     plot_scale_location,
 )
 from ..plotting.style import BLUE, VERMILLION, plain, tidy
-from ..simulation import simulator
+from ..simulation import seed_or_new, simulator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,9 +53,12 @@ def check_model(model: LinearMixedModel, seed: int = 1) -> Figure:
 
     Raises
     ------
+    TypeError, ValueError
+        If the seed is not a whole number, or negative.
     ImportError
         If matplotlib is not installed.
     """
+    seed = seed_or_new(seed)
     figure, panels = pyplot().subplots(3, 2, figsize=(9.5, 11), layout="constrained")
     axes = list(panels.flat)
     _draw_predictive_check(model, seed, axes[0])

@@ -42,6 +42,9 @@ SparseArray = scipy.sparse.csr_array[Any, tuple[int, int]]
 
 #: Numbers held at a time, in matrices (p, p) of cases or in blocks of Omega^-1.
 MOST_NUMBERS = 50_000_000
+#: Random effects a deleted group may touch: beyond, its dense systems cost more than to solve for
+#: the rows that are left.
+MOST_EFFECTS = 1000
 #: Below this smallest eigenvalue of I - G a fixed effect is known from the deleted rows alone.
 LOST = 1e-9
 
@@ -158,14 +161,17 @@ def delete_groups(
     Returns
     -------
     Deletions or None
-        None if the random effects are connected in blocks too large for their dense inverses.
+        None if the random effects are connected in blocks too large for their dense inverses, or
+        a group has too many of them.
     """
     blocks = _Blocks.of(model)
+    order = np.argsort(codes, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(codes, minlength=n_units))[:-1])
+    if any(len(np.unique(blocks.Z[rows].indices)) > MOST_EFFECTS for rows in members):
+        return None
     inverse = _BlockInverse.of(blocks.omega)
     if inverse is None:
         return None
-    order = np.argsort(codes, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(codes, minlength=n_units))[:-1])
     sums = np.stack([_group_sums(blocks, inverse, rows) for rows in members])
     return Deletions(sums[:, :, :-1], sums[:, :, -1])
 

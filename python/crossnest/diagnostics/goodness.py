@@ -130,7 +130,7 @@ def icc(model: LinearMixedModel, by_group: bool = False) -> Shares:
     Journal of the Royal Society Interface 14, 20170213. Johnson (2014). Extension of Nakagawa and
     Schielzeth's R2_GLMM to random slopes models. Methods in Ecology and Evolution 5, 944-946.
     """
-    split = components(model)
+    split = model._components
     between = split.explained_by_groups
     total = between + split.residual
     if by_group:
@@ -160,7 +160,7 @@ def r2(model: LinearMixedModel) -> Shares:
     -----
     Variances are those of `icc`, whose references hold here too.
     """
-    split = components(model)
+    split = model._components
     between = split.explained_by_groups
     total = split.fixed + between + split.residual
     return Shares(

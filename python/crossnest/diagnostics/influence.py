@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 from ..engine import Engine
 from ..errors import ConvergenceWarning, DesignError
 from ..inference.case_resampling import without
+from ..refit import thread_count
+from ..threads import in_threads
 from .deletion import delete_cases, delete_groups
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def influence(
     ValueError
         If there is no such grouping factor, the model has no fixed effects, or `n_jobs` is not
         positive.
+    TypeError
+        If `n_jobs` is not a whole number.
     DesignError
         If the model cannot be refitted without a unit.
 
@@ -134,8 +136,9 @@ def influence(
     if not len(model.fixef):
         raise ValueError("the model has no fixed effects for a unit to have influence on")
     codes, labels = _units(model, group)
+    threads = thread_count(model, n_jobs)
     if exact:
-        refits = _deleted_fits(model, codes, labels, n_jobs, refit=True)
+        refits = _deleted_fits(model, codes, labels, threads, refit=True)
         _warn_unless_converged(refits, labels)
         names = model._theta_names
         theta = pd.DataFrame([one.theta for one in refits], index=labels, columns=names)
@@ -148,7 +151,7 @@ def influence(
         return _collect(model, group, labels, joined)
     downdates = delete_groups(model, codes, len(labels))
     if downdates is None:  # too much to invert: solve the rows that are left, at the same theta
-        changes = _stacked(_deleted_fits(model, codes, labels, n_jobs, refit=False))
+        changes = _stacked(_deleted_fits(model, codes, labels, threads, refit=False))
     else:
         changes = downdates.solve()
     return _collect(model, group, labels, _measures(model, *changes))
@@ -283,12 +286,10 @@ def _deleted_fits(
     model: LinearMixedModel,
     codes: NDArray[np.int32],
     labels: pd.Index,
-    n_jobs: int | None,
+    threads: int,
     refit: bool,
 ) -> list[_DeletedFit]:
     """Fit the model without each unit, or solve it at the theta and sigma of the model."""
-    if n_jobs is not None and (isinstance(n_jobs, bool) or int(n_jobs) != n_jobs or n_jobs < 1):
-        raise ValueError(f"n_jobs must be a whole number of at least 1, not {n_jobs!r}")
 
     def fit(unit: int) -> _DeletedFit:
         try:
@@ -296,8 +297,7 @@ def _deleted_fits(
         except DesignError as error:
             raise DesignError(f"without {labels[unit]!r}: {error}") from error
 
-    with ThreadPoolExecutor(n_jobs or model.control.threads or os.cpu_count()) as pool:
-        return list(pool.map(fit, range(len(labels))))
+    return list(in_threads(fit, len(labels), threads))
 
 
 def _deleted_fit(model: LinearMixedModel, dropped: NDArray[np.bool_], refit: bool) -> _DeletedFit:

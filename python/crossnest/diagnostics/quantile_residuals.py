@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..arguments import check_count
 from ..simulation import seed_or_new, simulator
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ FloatArray = NDArray[np.float64]
 Alternative = Literal["two-sided", "greater", "less"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulationTest:
-    """A test of a model by responses simulated from it.
+    """A test of a model by responses simulated from it; it prints as two lines.
 
     Attributes
     ----------
@@ -50,6 +51,8 @@ class SimulationTest:
         p = "p-value < 2.2e-16" if self.pvalue < 2.2e-16 else f"p-value = {self.pvalue:.4g}"
         values = f"{self.statistic_name} = {self.statistic:.5g}, {p}"
         return f"{self.method}\n{values} ({self.alternative})"
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,6 +94,7 @@ class QuantileResiduals:
         The test takes residuals as independent, which those of rows that share a random effect are
         not where effects are drawn anew.
         """
+        _check_alternative(alternative)
         test = scipy.stats.kstest(
             self.residuals, "uniform", alternative=alternative, method="asymp"
         )
@@ -100,12 +104,17 @@ class QuantileResiduals:
     def dispersion(self, alternative: Alternative = "two-sided") -> SimulationTest:
         """Test whether responses vary about the fixed effects as much as simulated ones.
 
-        The statistic is their variance over the mean variance of simulated responses; the p-value
-        is its rank among the latter.
+        The statistic is their variance over the mean variance of simulated responses. The p-value
+        is its rank among the latter, itself counted (Davison and Hinkley, 1997, equation 4.11):
+        at least 1 / (n_simulations + 1), where DHARMa has zero.
         """
+        _check_alternative(alternative)
         observed = float(np.var(self.observed - self.fitted, ddof=1))
         simulated = np.var(self.simulated - self.fitted[:, None], axis=0, ddof=1)
-        below, above = float(np.mean(simulated <= observed)), float(np.mean(simulated >= observed))
+        below, above = (
+            float(1 + np.sum(extreme)) / (self.n_simulations + 1)
+            for extreme in (simulated <= observed, simulated >= observed)
+        )
         both = min(2 * min(below, above), 1.0)
         pvalue = {"two-sided": both, "less": below, "greater": above}[alternative]
         ratio = observed / float(simulated.mean())
@@ -118,6 +127,7 @@ class QuantileResiduals:
         The statistic is their number. A response does so with probability 2 / (n_simulations + 1):
         an exact binomial test, rows taken as independent.
         """
+        _check_alternative(alternative)
         edge = 1 / (self.n_simulations + 1)
         outside = (self.residuals < edge) | (self.residuals > 1 - edge)
         count = int(outside.sum())
@@ -158,17 +168,17 @@ def quantile_residuals(
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If `n` or `re` or the seed are not valid.
 
     References
     ----------
     Hartig. DHARMa: residual diagnostics for hierarchical (multi-level / mixed) regression models.
     R package. Dunn and Smyth (1996). Randomized quantile residuals. Journal of Computational and
-    Graphical Statistics 5, 236-244.
+    Graphical Statistics 5, 236-244. Davison and Hinkley (1997). Bootstrap methods and their
+    application. Cambridge University Press.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n}")
+    n = check_count(n, "n")
     if re not in ("new", "conditional"):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
     seed = seed_or_new(seed)
@@ -184,6 +194,12 @@ def quantile_residuals(
         seed,
         re,
     )
+
+
+def _check_alternative(alternative: str) -> None:
+    if alternative not in get_args(Alternative):
+        known = ", ".join(map(repr, get_args(Alternative)))
+        raise ValueError(f"alternative must be one of {known}, not {alternative!r}")
 
 
 def randomized_quantiles(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,7 @@ from ..model import _fit_design
 from ..progress import track
 from ..refit import chunks, model_at, refit_columns, thread_count
 from ..simulation import random_stream, seed_or_new, simulator
+from ..threads import in_threads
 from .case_resampling import CaseScheme, highest_groups, without
 from .parameters import parameters_of, parameters_of_refits, percent_names
 from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
@@ -376,8 +375,7 @@ def _case_replicates(
         return statistic(fit), "", fit.is_singular
 
     done = _Replicates([], [])
-    threads = thread_count(model, n_jobs) or os.cpu_count() or 1
-    results = _in_threads(replicate, n, threads)
+    results = in_threads(replicate, n, thread_count(model, n_jobs))
     steps = track(results, f"{model.formula}: bootstrap", progress, total=n)
     for i, (numbers, reason, singular) in enumerate(steps):
         done.values.append(numbers)
@@ -385,28 +383,6 @@ def _case_replicates(
         if reason:
             done.failures.append((i, reason))
     return done
-
-
-def _in_threads(work: Callable[[int], Any], n: int, threads: int) -> Iterator[Any]:
-    """Give work(0), ..., work(n - 1) in order; an interrupt leaves no work queued."""
-    executor = ThreadPoolExecutor(threads)
-    try:
-        running: list[Future[Any]] = []
-        for i in range(n):
-            running.append(executor.submit(work, i))
-            if len(running) >= 8 * threads:
-                yield _result(running.pop(0))
-        for one in running:
-            yield _result(one)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _result(future: Future[Any]) -> Any:
-    """Wait for a result; Ctrl-C is heard within a twentieth of a second."""
-    while not future.done():
-        wait([future], timeout=0.05, return_when=FIRST_COMPLETED)
-    return future.result()
 
 
 def _fit_resampled(model: LinearMixedModel, design: Design) -> LinearMixedModel:

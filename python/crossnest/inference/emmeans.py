@@ -22,6 +22,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_level
 from ..formula import factor_names
 from .contrast_families import contrast_family
 from .emm_table import EmmTable
@@ -292,8 +293,7 @@ def _marginal_means(
     trend: str | None,
 ) -> MarginalMeans:
     """Average a grid and estimate; the common part of `emmeans` and `emtrends`."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    check_level(level)
     check_method(adjust)
     strata = _names(by)
     names = grid.with_groups([*(n for n in _names(specs) if n not in strata), *strata])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, Literal
 
 import narwhals.stable.v1 as nw
@@ -59,7 +60,8 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
     offset : str, optional
         Column that is a known part of the linear predictor.
     contrasts : mapping, optional
-        Contrasts of factors by column name, as formulaic takes them.
+        Contrasts of factors by column name: R's names (``"contr.sum"``), formulaic's contrasts, or
+        a matrix.
     control : Control, optional
         Options of the engine.
 
@@ -215,7 +217,9 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
             if self.groups not in columns:
                 raise ValueError(f"groups names '{self.groups}', which is no column of X")
             return self.groups
-        position = int(self.groups) if self.groups is not None else 0
+        if isinstance(self.groups, bool) or not isinstance(self.groups, Integral):
+            raise TypeError(f"groups must be a column's name or position, not {self.groups!r}")
+        position = int(self.groups)
         if not -len(columns) <= position < len(columns):
             raise ValueError(f"groups is column {position}, and X has {len(columns)}")
         return columns[position]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
+from ..arguments import as_list
 from .style import BLUE, VERMILLION, facets, figure_of, percent, plain, tidy
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def plot_bootstrap(
 
 def _chosen(bootstrap: Bootstrap, parm: str | Sequence[str] | None) -> list[str]:
     known = [str(name) for name in bootstrap.replicates.columns]
-    names = known if parm is None else [parm] if isinstance(parm, str) else list(parm)
+    names = known if parm is None else as_list(parm)
     for name in names:
         if name not in known:
             raise ValueError(f"no parameter {name!r}; there are {', '.join(known)}")

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from ..arguments import check_level
 from .style import (
     BLUE,
     MAX_NAMED,
-    check_level,
     facets,
     figure_of,
     height_of,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..arguments import check_count
 from .group_lines import Curve, GroupLines, group_lines
 from .style import GREY, VERMILLION, colours, facets, figure_of, plain, tidy
 
@@ -50,16 +51,17 @@ def plot_fitted(
     ------
     ValueError
         If there is no such grouping factor or variable, or nothing to draw against.
+    TypeError
+        If `max_groups` is not a whole number.
     NotImplementedError
         If the model has effects of a column that holds neither numbers nor labels, such as dates.
     ImportError
         If matplotlib is not installed.
     """
+    max_groups = check_count(max_groups, "max_groups")
     lines = group_lines(model, group, x)
     factor = model.design.factors[lines.group]
     shown = range(min(max_groups, factor.n_levels))
-    if not shown:
-        raise ValueError(f"max_groups must be at least 1, not {max_groups}")
     names = [plain(level) for level in factor.levels[: len(shown)]]
     panels = facets(ax, names, (1.55, 1.4), sharex=True, sharey=True)
     means = lines.means(list(shown))

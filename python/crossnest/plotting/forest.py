@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from .style import check_level, colours, figure_of, legend_above, one_axes, percent, plain, tidy
+from ..arguments import check_level
+from .style import colours, figure_of, legend_above, one_axes, percent, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

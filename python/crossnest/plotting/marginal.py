@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..arguments import as_list, check_level
 from ..columns import FactorColumn, NumericColumn
 from ..inference.reference_grid import _coded_as_factors
-from .style import check_level, colours, figure_of, legend_beside, one_axes, plain, tidy
+from .style import colours, figure_of, legend_beside, one_axes, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +76,7 @@ def plot_marginal(
         If matplotlib is not installed.
     """
     check_level(level)
-    strata = [] if by is None else [by] if isinstance(by, str) else list(by)
+    strata = [] if by is None else as_list(by)
     covariate = _covariate(model, x)
     chosen = _points_of(model, x, strata, at or {})
     table = pd.DataFrame(model.emmeans([x], strata, chosen, None, "tukey", ddf, level).table)

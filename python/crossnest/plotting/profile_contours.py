@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from .style import check_level
+from ..arguments import check_level
 
 if TYPE_CHECKING:
     from ..inference.profile import Profile

@@ -45,18 +45,6 @@ def percent(level: float) -> str:
     return f"{100 * level:.4g}%"
 
 
-def check_level(level: float) -> None:
-    """Refuse what is not a coverage.
-
-    Raises
-    ------
-    ValueError
-        If the level is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
-
-
 def tidy(axes: Axes, grid: str = "both") -> None:
     """Give Axes a light grid behind the data, and no frame above and to the right of them."""
     axes.set_axisbelow(True)
