@@ -22,16 +22,32 @@ void require(bool fits, const std::string& what) {
   if (!fits) throw std::invalid_argument("the rows to predict at " + what);
 }
 
+// Whether a column has one value throughout; nullptr is the constant 1.
+bool is_everywhere(const double* column, Index n, double value) {
+  if (column == nullptr) return value == 1.0;
+  return std::all_of(column, column + n, [value](double x) { return x == value; });
+}
+
 }  // namespace
 
-void check_new_rows(const Design& fitted, const Design& rows, const std::vector<bool>& included) {
+void check_new_rows(const Design& fitted, const Coordinates& coordinates, const Design& rows,
+                    const std::vector<bool>& included) {
   require(rows.p == fitted.p, "have another number of fixed effects");
   require(rows.factors.size() == fitted.factors.size(), "have other grouping factors");
   require(rows.terms.size() == fitted.terms.size() && included.size() == fitted.terms.size(),
           "have other random-effects terms");
-  for (std::size_t t = 0; t < rows.terms.size(); ++t)
+  for (std::size_t t = 0; t < rows.terms.size(); ++t) {
     require(rows.terms[t].columns.size() == fitted.terms[t].columns.size(),
             "have another number of random effects");
+    for (std::size_t c = 0; included[t] && c < rows.terms[t].columns.size(); ++c)
+      if (fitted.terms[t].columns[c] == nullptr)
+        require(is_everywhere(rows.terms[t].columns[c], rows.n, 1.0),
+                "have another random intercept than the constant 1");
+  }
+  const Index intercept = coordinates.intercept();
+  if (intercept >= 0)
+    require(is_everywhere(rows.X + intercept * rows.n, rows.n, fitted.X[intercept * fitted.n]),
+            "have another value in the constant column of X");
   for (std::size_t f = 0; f < rows.factors.size(); ++f)
     for (Index i = 0; i < rows.n; ++i)
       require(rows.factors[f].codes[i] < fitted.factors[f].levels, "have a level out of range");

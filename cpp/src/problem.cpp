@@ -389,7 +389,7 @@ Curvature Problem::curvature(const std::vector<double>& theta, bool reml, Hessia
 
 std::vector<double> Problem::prediction_variances(const Estimates& at_theta, const Design& rows,
                                                   const std::vector<bool>& included) {
-  check_new_rows(design_, rows, included);
+  check_new_rows(design_, *coordinates_, rows, included);
   const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
   PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, *factor_,

@@ -170,6 +170,9 @@ TEST(rows_of_another_model_are_refused) {
   refused(designs::crossed(16, 9, 150, 1, 1), 2);
   refused(designs::single(15, 8, 3), 2);
   refused(designs::crossed(17, 9, 150, 2, 1), 2);
+  designs::Data contrast = data;
+  std::fill_n(contrast.X.begin(), contrast.n, 0.0);  // the intercept
+  refused(contrast, 2);
 }
 
 TEST(a_long_prediction_can_be_interrupted) {

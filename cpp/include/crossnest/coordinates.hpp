@@ -56,6 +56,8 @@ class Coordinates {
   static bool varies(double residual_sum_of_squares, double variation);
   /// The first column of X~ where that is constant, else 0.
   double constant(const Design& design) const;
+  /// The constant column of X, -1 if there is none.
+  Index intercept() const { return intercept_; }
   /// Takes beta0 and s of a response read elsewhere (see ResponseReader).
   void set_response(const Eigen::VectorXd& beta0, double scale);
   /// Finds beta0 for another response with the same X.

@@ -9,8 +9,11 @@
 namespace crossnest {
 
 /// Throws std::invalid_argument unless `rows` has the columns, factors and terms of `fitted`, every
-/// code is below its factor's number of levels, and `included` has one entry for each term.
-void check_new_rows(const Design& fitted, const Design& rows, const std::vector<bool>& included);
+/// code is below its factor's number of levels, and `included` has one entry for each term. Columns
+/// that are constant in `fitted`, those of intercepts, must be so here: the other columns are
+/// centred, so a contrast of two rows is no row.
+void check_new_rows(const Design& fitted, const Coordinates& coordinates, const Design& rows,
+                    const std::vector<bool>& included);
 
 /// Var(x(beta^ - beta) + z(b^ - b)) / sigma^2 given theta, row by row:
 ///

@@ -217,9 +217,10 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
             if self.groups not in columns:
                 raise ValueError(f"groups names '{self.groups}', which is no column of X")
             return self.groups
-        if isinstance(self.groups, bool) or not isinstance(self.groups, Integral):
-            raise TypeError(f"groups must be a column's name or position, not {self.groups!r}")
-        position = int(self.groups)
+        given: Any = self.groups  # scikit-learn has no checks of parameters before the fit
+        if isinstance(given, bool) or not isinstance(given, Integral):
+            raise TypeError(f"groups must be a column's name or position, not {given!r}")
+        position = int(given)
         if not -len(columns) <= position < len(columns):
             raise ValueError(f"groups is column {position}, and X has {len(columns)}")
         return columns[position]
