@@ -93,11 +93,12 @@ def test_what_cannot_be_fitted_fails_alone():
 
 
 def test_an_optimizer_that_gives_up_says_so():
-    model = fitted_model("sleepstudy")
-    data = crossnest.datasets.sleepstudy()
+    data = crossnest.datasets.sleepstudy()[7:]  # moments give the minimum of balanced designs
     with pytest.warns(crossnest.CrossnestWarning):
-        hasty = crossnest.lmer(model.formula, data, control=crossnest.Control(max_evaluations=1))
-    many = hasty.refit_many(model.simulate(2, seed=1) ** 2)
+        hasty = crossnest.lmer(
+            "Reaction ~ Days + (Days | Subject)", data, control=crossnest.Control(max_evaluations=1)
+        )
+    many = hasty.refit_many(hasty.simulate(2, seed=1) ** 2)
     assert (many.status == "not converged").all()
     assert np.isfinite(many.objective).all()
 
@@ -163,3 +164,11 @@ def test_control_c_stops_all_threads(interrupted):
         model.refit_many(Y, n_jobs=2)
     assert threading.active_count() == before
     assert (model.refit_many(Y[:, :3]).status != "failed").all()
+
+
+def test_moments_give_the_fit_of_balanced_designs_at_once():
+    model = fitted_model("sleepstudy")
+    many = model.refit_many(model.simulate(50, seed=2).to_numpy())
+    inside = many.status == "ok"
+    assert inside.sum() > 40
+    assert (many.evaluations[inside] == 1).all()

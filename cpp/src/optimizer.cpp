@@ -26,6 +26,8 @@ constexpr double kNegligible = 1e-5;
 constexpr double kNearZero = 1e-3;
 // A predicted decrease this small is rounding error: the step that brings it changes nothing.
 constexpr double kExact = 1e-18;
+// No curvature of the criterion that matters is as small.
+constexpr double kFlat = 1e-9;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
 // The average information is no good Hessian when this many steps running gain little.
 constexpr int kSlowSteps = 10;
@@ -262,6 +264,21 @@ double Optimizer::search_along(const State& state, const VectorXd& step, State& 
   return 0.0;
 }
 
+// Whether the gradient at the start is rounding error, as it is where moments give the minimum
+// (balanced designs): no Hessian is needed to say so. Looked at only where the factor outlives the
+// gradient, so that nothing is lost.
+bool Optimizer::is_minimum(State& state) {
+  if (!criterion_.factor().inverts_apart()) return false;
+  state.gradient.resize(state.x.size());
+  criterion_.gradient(state.gradient.data());
+  ++gradients_;
+  return largest_decrease(state) < options_.tolerance;
+}
+
+double Optimizer::largest_decrease(const State& state) {
+  return 0.5 * state.gradient.squaredNorm() / kFlat;
+}
+
 Optimum Optimizer::quasi_newton(const VectorXd& start) {
   const Index m = start.size();
   for (MatrixXd& N : positive_) N.resize(0, 0);
@@ -274,6 +291,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     if (!std::isfinite(state.value))
       return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
   }
+  if (is_minimum(state)) return finish(state, largest_decrease(state), true, kConverged);
   gradient_and_hessian(state);
   double predicted = std::numeric_limits<double>::infinity(), before = predicted;
   bool fresh = true;   // the Hessian is computed at x, not updated

@@ -70,6 +70,8 @@ class Factor {
   /// product (q x columns) := Z'WZ V.
   void multiply(const double* V, int columns, double* product);
 
+  /// Whether invert() leaves the factor itself as it is, for more solves at the same Lambda.
+  bool inverts_apart() const { return structure_.tail().size == 0; }
   /// Forms the k x k diagonal blocks of Omega^-1 for every level and, when `whole`, Omega^-1 at
   /// every entry of the pattern of L. The dense tail's factor is overwritten by its inverse: call
   /// border_solution() and solve_lower() before. Computed once for each factorization.

@@ -64,6 +64,10 @@ class Optimizer {
   double evaluate(const Eigen::VectorXd& theta);
   Optimum newton(const Eigen::VectorXd& start);
   Optimum quasi_newton(const Eigen::VectorXd& start);
+  bool is_minimum(State& state);
+  /// What a Newton step could bring, 1/2 g'H^-1 g, with the least curvature H that is reckoned
+  /// with.
+  static double largest_decrease(const State& state);
   double search_along(const State& state, const Eigen::VectorXd& step, State& trial);
   void gradient_in_log(State& state);
   void gradient_and_hessian(State& state);
