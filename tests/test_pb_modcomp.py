@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import numpy as np
@@ -47,8 +48,8 @@ def test_pvalues_follow_their_definitions():
         "Bartlett": scipy.stats.chi2.sf(t / mean, 1),
         "Gamma": scipy.stats.gamma.sf(t, mean**2 / variance, scale=variance / mean),
     }
-    np.testing.assert_allclose(test.table["Pr(>Chisq)"], list(expected.values()))
-    assert test.table.index.tolist() == list(expected)
+    np.testing.assert_allclose(test["Pr(>Chisq)"], list(expected.values()))
+    assert test.index.tolist() == list(expected)
     # The reference distribution is nearly chi-squared here.
     assert scipy.stats.kstest(reference, scipy.stats.chi2(1).cdf).pvalue > 0.001
 
@@ -124,3 +125,12 @@ def test_hours_of_reading_matter():
     test = pb_modcomp(*models, n=2000, seed=1)
     assert test.statistic == pytest.approx(11.857, abs=5e-4)
     assert abs(test.pvalue - 0.002) < 4 * test.error
+
+
+def test_the_result_is_a_table():
+    test = pb_modcomp(*pair(), n=20, seed=1)
+    assert isinstance(test, pd.DataFrame)
+    assert test.loc["LRT", "Chisq"] == test.statistic
+    again = pickle.loads(pickle.dumps(test))
+    assert repr(again) == repr(test) and again.seed == 1
+    assert type(test[["Chisq"]]) is not type(test)  # a part is a plain table

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 import numpy as np
 import scipy.special
 from numpy.typing import NDArray
@@ -15,9 +12,7 @@ from ..progress import track
 from ..refit import chunks, refit_columns
 from ..simulation import seed_or_new, simulator
 from .comparison import check_same_data
-
-if TYPE_CHECKING:
-    from .tables import TestTable
+from .tables import TestTable
 
 __all__ = ["BootstrapTest", "pb_modcomp"]
 
@@ -27,9 +22,13 @@ FloatArray = NDArray[np.float64]
 _ROUNDING = 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class BootstrapTest:
+class BootstrapTest(TestTable):
     """A likelihood-ratio test whose reference distribution is simulated.
+
+    A table that prints as pbkrtest's. Rows: ``LRT``, p by chi-squared; ``PBtest``, by the
+    bootstrap; ``Bartlett``, t times df / mean(t*) by chi-squared; ``Gamma``, by the gamma
+    distribution of mean and variance of t*. The moments are of the positive t*, as in pbkrtest.
+    Columns: ``Chisq``, ``Df``, ``Pr(>Chisq)``.
 
     Attributes
     ----------
@@ -41,10 +40,6 @@ class BootstrapTest:
         (1 + #{t* >= t}) / (1 + n_used).
     error : float
         Monte Carlo standard error of the p-value.
-    table : TestTable
-        ``LRT``: p by chi-squared. ``PBtest``: by the bootstrap. ``Bartlett``: t times df / mean(t*)
-        by chi-squared. ``Gamma``: by the gamma distribution of mean and variance of t*. The moments
-        are of the positive t*, as in pbkrtest.
     reference : (n,) array
         t*, NaN where a fit failed.
     n_used : int
@@ -57,27 +52,29 @@ class BootstrapTest:
         The formulas.
     """
 
+    _metadata = [  # noqa: RUF012  (pandas reads it from the class)
+        *TestTable._metadata,
+        "statistic",
+        "df",
+        "pvalue",
+        "error",
+        "reference",
+        "n_used",
+        "n_extreme",
+        "seed",
+        "large",
+        "small",
+    ]
     statistic: float
     df: int
     pvalue: float
     error: float
-    table: TestTable = field(repr=False)
-    reference: FloatArray = field(repr=False)
+    reference: FloatArray
     n_used: int
     n_extreme: int
     seed: int
     large: str
     small: str
-
-    def __str__(self) -> str:
-        """Give the table as pbkrtest prints it."""
-        return self.table.to_text()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str | None:
-        html: str | None = self.table._repr_html_()
-        return html
 
 
 def pb_modcomp(
@@ -144,19 +141,13 @@ def pb_modcomp(
     # What rounding tells apart is a tie.
     extreme = int(np.sum(used >= observed - 1e-8))
     pvalue = (1 + extreme) / (1 + len(used))
-    return BootstrapTest(
-        statistic=observed,
-        df=df,
-        pvalue=pvalue,
-        error=float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1))),
-        table=_table(large, small, observed, df, pvalue, used, n, extreme),
-        reference=reference,
-        n_used=len(used),
-        n_extreme=extreme,
-        seed=seed,
-        large=large.formula,
-        small=small.formula,
-    )
+    test = _table(observed, df, pvalue, used)
+    test.statistic, test.df, test.pvalue = observed, df, pvalue
+    test.error = float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1)))
+    test.reference, test.n_used, test.n_extreme = reference, len(used), extreme
+    test.seed, test.large, test.small = seed, large.formula, small.formula
+    test.heading = _heading(test)
+    return test
 
 
 def _by_ml(model: LinearMixedModel) -> LinearMixedModel:
@@ -184,19 +175,8 @@ def _reference(
     return np.concatenate(parts)
 
 
-def _table(
-    large: LinearMixedModel,
-    small: LinearMixedModel,
-    t: float,
-    df: int,
-    pvalue: float,
-    used: FloatArray,
-    n: int,
-    extreme: int,
-) -> TestTable:
+def _table(t: float, df: int, pvalue: float, used: FloatArray) -> BootstrapTest:
     """Put the tests side by side."""
-    from .tables import TestTable
-
     positive = used[used > 0]
     mean, variance = (positive.mean(), positive.var(ddof=1)) if len(positive) > 1 else (np.nan,) * 2
     bartlett = t * df / mean
@@ -206,12 +186,15 @@ def _table(
         "Bartlett": (bartlett, df, scipy.special.chdtrc(df, bartlett)),
         "Gamma": (t, np.nan, scipy.special.gammaincc(mean**2 / variance, t * mean / variance)),
     }
-    left_out = f"; {n - len(used)} left out, their fits failed" if len(used) < n else ""
-    error = float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1)))
-    heading = (
-        f"Parametric bootstrap test; samples: {n}; extremes: {extreme}{left_out}\n"
-        f"large: {large.formula}\nsmall: {small.formula}\n"
-        f"Monte Carlo standard error of the p-value: {error:.2g}\n"
-    )
     columns = ["Chisq", "Df", "Pr(>Chisq)"]
-    return TestTable(list(rows.values()), index=list(rows), columns=columns, heading=heading)
+    return BootstrapTest(list(rows.values()), index=list(rows), columns=columns)
+
+
+def _heading(test: BootstrapTest) -> str:
+    n = len(test.reference)
+    left_out = f"; {n - test.n_used} left out, their fits failed" if test.n_used < n else ""
+    return (
+        f"Parametric bootstrap test; samples: {n}; extremes: {test.n_extreme}{left_out}\n"
+        f"large: {test.large}\nsmall: {test.small}\n"
+        f"Monte Carlo standard error of the p-value: {test.error:.2g}\n"
+    )
