@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from formulaic.parser.types import Term
 
+from ..arguments import as_list
 from ..formula import _term_text
 from ..model import LinearMixedModel
 from .comparison import upper_tail
@@ -184,7 +185,7 @@ def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Te
     allowed = {_term_text(term): term for term in droppable(model.design.formula.fixed)}
     if names is None:
         return allowed
-    names = [names] if isinstance(names, str) else list(names)
+    names = as_list(names)
     check_terms(model, names)
     for name in names:
         if name not in allowed:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from ..arguments import as_list
 from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
@@ -101,7 +102,7 @@ def step(
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
-    names = [keep] if isinstance(keep, str) else list(keep)
+    names = as_list(keep)
     check_terms(model, names)
     random, mixed = _reduce_random(model, alpha_random if reduce_random else 1.0)
     fixed, final = _reduce_fixed(mixed, ddf, alpha_fixed if reduce_fixed else 1.0, names)
