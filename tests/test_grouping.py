@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def decode(column: FactorColumn) -> list[Any]:
 @given(
     st.lists(st.integers(-100, 100), min_size=1)
     | st.lists(st.integers(-(2**62), 2**62), min_size=1)
-    | st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1)
+    | st.lists(st.floats(-(2.0**53), 2.0**53, exclude_min=True, exclude_max=True), min_size=1)
     | st.lists(st.text(st.characters(exclude_categories=["C"]), max_size=2), min_size=1)
     | st.lists(st.booleans(), min_size=1)
 )
@@ -57,7 +58,7 @@ def test_a_categorical_keeps_its_order_and_loses_unused_levels() -> None:
 
 def test_labels_that_cannot_be_sorted_are_refused() -> None:
     with pytest.raises(DesignError, match="column 'g' mixes values that cannot be sorted"):
-        as_factor(np.array([(1, 2), {3}, "a"], dtype=object), "g")
+        as_factor(np.array([date(2020, 1, 1), 1], dtype=object), "g")
 
 
 CODES = st.integers(1, 30).flatmap(
@@ -170,7 +171,7 @@ def test_numbers_are_copied() -> None:
 
 
 def test_columns_that_cannot_be_read_are_refused() -> None:
-    with pytest.raises(DesignError, match="'x' is complex"):
+    with pytest.raises(DesignError, match="in column 'x' are complex"):
         Columns({"x": np.array([1j])}).column("x")
     with pytest.raises(DesignError, match="'x' must be one-dimensional"):
         Columns({"y": [1.0], "x": np.ones((1, 2))}).column("x")

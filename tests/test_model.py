@@ -340,7 +340,7 @@ def test_refit_keeps_offset_and_takes_all_rows(unusual):
     [
         (np.ones(3), r"shape \(3,\), expected 180 values"),
         (np.full(180, np.inf), "not finite in row 0"),
-        (["a"] * 180, "not numeric"),
+        (["a"] * 180, "must be numbers, not text"),
     ],
 )
 def test_bad_responses_are_refused(fitted, y, message):

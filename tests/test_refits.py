@@ -118,7 +118,7 @@ def test_rows_of_the_data_are_taken_too():
     [
         (np.zeros(180), "two dimensions"),
         (np.zeros((179, 2)), "179 rows, expected 180"),
-        (pd.DataFrame({"a": ["x"] * 180}), "not numeric"),
+        (pd.DataFrame({"a": ["x"] * 180}), "must be numbers, not text"),
     ],
 )
 def test_bad_responses_are_refused(Y, text):

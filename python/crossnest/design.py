@@ -41,6 +41,7 @@ from .model_matrix import (
     resolve_contrasts,
     to_frame,
 )
+from .values import numbers
 
 __all__ = ["Design", "GroupingFactor", "RandomEffects", "build_design"]
 
@@ -230,11 +231,7 @@ def _vector(values: Any, role: str, columns: Columns) -> FloatArray | None:
         if not isinstance(column, NumericColumn):
             raise DesignError(f"the {role} column '{values}' is not numeric")
         return column.values
-    values = in_order_of(values, columns.index, role)
-    try:
-        vector = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DesignError(f"the {role} must be numbers or the name of a column") from error
+    vector = numbers(in_order_of(values, columns.index, role), f"the {role}")
     if vector.shape != (columns.n_rows,):
         size = f"{vector.size} values" if vector.ndim == 1 else f"shape {vector.shape}"
         raise DesignError(

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .columns import SMALL_TABLE, TABLE_ENTRIES_PER_ROW, CodeArray, FactorColumn
+from .columns import CodeArray, FactorColumn
+from .values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 
 __all__ = ["GroupingFactor", "GroupingFactors"]
 
@@ -67,7 +68,7 @@ def _take(labels: pd.Index, positions: Positions | None) -> pd.Index:
 
 def _text(labels: pd.Index) -> pd.Index:
     """Return labels as text; whole numbers without a decimal point, as R prints them."""
-    if labels.dtype.kind == "f" and (labels == np.floor(labels)).all():
+    if labels.dtype.kind == "f" and (np.mod(labels, 1) == 0).all():
         labels = labels.astype(np.int64)
     return pd.Index([str(label) for label in labels], dtype=object)
 

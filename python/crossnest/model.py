@@ -28,6 +28,7 @@ from .errors import (
 from .inference.methods import InferenceMethods
 from .methods import ResultMethods
 from .summary import Summary, coefficient_table, correlation_matrix, residual_quantiles
+from .values import numbers
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
@@ -692,10 +693,7 @@ def _new_response(design: Design, y: ArrayLike) -> FloatArray:
     """Check a response given to `LinearMixedModel.refit`: (n,) float64, a new array."""
     every_row = np.shape(y) == design.row_labels.shape
     y = in_order_of(y, design.row_labels if every_row else design.index, "the new response")
-    try:
-        values = np.array(y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DesignError("the new response is not numeric") from error
+    values = numbers(y, "the new response")
     n = len(design.y)
     if design.kept is not None and values.shape == design.kept.shape:
         values = values[design.kept]

@@ -35,6 +35,7 @@ from .expression import names_in
 from .formula import factor_names
 from .grouping import GroupingFactor
 from .model_matrix import evaluate_groups, evaluate_spec, to_frame
+from .values import numbers
 
 __all__ = ["Rows", "fitted_rows", "new_rows"]
 
@@ -115,7 +116,7 @@ def new_rows(design: Design, data: Any, included: Sequence[bool], offset: Any = 
         If a column is missing, a factor of the fixed effects has a level that was not fitted, or
         the offset of the fit is not known for these rows.
     """
-    columns = Columns(data)
+    columns = Columns(data, "newdata")
     names = _read(design, columns, included)
     given_offset = _offset_argument(design, columns, offset)
     complete = _complete(columns, given_offset)
@@ -186,10 +187,7 @@ def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArra
         if not isinstance(column, NumericColumn):
             raise DesignError(f"the offset column '{source}' is not numeric")
         return column.values
-    try:
-        values = np.array(in_order_of(source, columns.index, "the offset"), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DesignError("the offset of the new rows is not numeric") from error
+    values = numbers(in_order_of(source, columns.index, "the offset"), "the offset of the new rows")
     if values.shape != (columns.n_rows,):
         raise DesignError(
             f"the offset must have one value for each of the {columns.n_rows} new rows, not shape "

@@ -15,6 +15,7 @@ from .arguments import check_count
 from .columns import in_order_of
 from .errors import DesignError
 from .progress import track
+from .values import numbers
 
 if TYPE_CHECKING:
     from .model import LinearMixedModel
@@ -200,10 +201,7 @@ def _responses(model: LinearMixedModel, Y: ArrayLike | pd.DataFrame) -> FloatArr
     design = model.design
     every_row = np.shape(Y)[:1] == design.row_labels.shape
     Y = in_order_of(Y, design.row_labels if every_row else design.index, "the responses")
-    try:
-        values = np.asarray(Y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DesignError("the responses are not numeric") from error
+    values = numbers(Y, "the responses")
     if values.ndim != 2:
         raise DesignError(f"Y must have two dimensions, one column a response, not {values.ndim}")
     if design.kept is not None and len(values) == design.n_rows:

@@ -203,7 +203,7 @@ def _new_weights(model: LinearMixedModel, newdata: Any, rows: Rows) -> FloatArra
 
     if not model.design.is_weighted:
         return np.ones(len(rows.X))
-    name, columns = model.labels.weights, Columns(newdata)
+    name, columns = model.labels.weights, Columns(newdata, "newdata")
     column = columns.peek(name) if name is not None and name in columns else None
     if not isinstance(column, NumericColumn):
         raise DesignError(
@@ -227,7 +227,7 @@ def _with_unseen(
     if not unseen.any():
         return codes
     term = _first_term(model, factor)
-    columns = Columns(newdata)
+    columns = Columns(newdata, "newdata")
     missing = [name for name in term.term.factors if name not in columns]
     if missing:
         raise NotImplementedError(

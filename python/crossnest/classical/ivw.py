@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_level
 from ..columns import in_order_of
 from ..errors import DesignError
+from ..values import numbers
 
 FloatArray = NDArray[np.float64]
 
@@ -80,10 +81,7 @@ class CombinedEstimate:
 
 def _vector(values: ArrayLike, name: str) -> FloatArray:
     """Return one of the arguments as (k,) finite floats."""
-    try:
-        vector = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the {name} must be numbers") from error
+    vector = numbers(values, f"the {name}")
     if vector.ndim != 1 or not vector.size:
         raise ValueError(f"the {name} must be a vector of numbers, not of shape {vector.shape}")
     bad = np.flatnonzero(~np.isfinite(vector))

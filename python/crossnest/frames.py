@@ -1,0 +1,197 @@
+"""Data frames: whatever holds columns, as names, row labels and a way to each column's values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import DesignError
+from .values import with_missing
+
+__all__ = ["Frame", "open_frame"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The columns of some data, none of them read.
+
+    Attributes
+    ----------
+    names
+        The columns' names; ``in`` says whether there is one.
+    n_rows
+        Number of rows.
+    index
+        (n_rows,) the rows' labels.
+    raw
+        Takes a name to the column's values, (n_rows,).
+    """
+
+    names: Collection[Any]
+    n_rows: int
+    index: pd.Index
+    raw: Callable[[str], Any]
+
+
+def open_frame(data: Any, what: str) -> Frame:
+    """Open a data frame.
+
+    Parameters
+    ----------
+    data
+        A pandas data frame, a mapping of names to columns, or any frame narwhals reads (polars,
+        pyarrow, ...).
+    what
+        What to call it in a message: ``"the data"``.
+
+    Raises
+    ------
+    DesignError
+        If it is something else, or its columns differ in length.
+    """
+    if isinstance(data, pd.DataFrame):
+        return _from_pandas(data, what)
+    if isinstance(data, Mapping):
+        return _from_mapping(data, what)
+    return _from_narwhals(data, what)
+
+
+# ------------------------------------------------------------------------------------- pandas
+
+
+def _from_pandas(data: pd.DataFrame, what: str) -> Frame:
+    if data.columns.nlevels > 1:
+        raise DesignError(
+            f"the columns of {what} have names of {data.columns.nlevels} levels: make them one, as "
+            "by data.columns = ['_'.join(name) for name in data.columns]"
+        )
+
+    def raw(name: str) -> Any:
+        column = data[name]
+        if column.ndim != 1:
+            raise DesignError(f"{what} have more than one column named '{name}': rename one")
+        return column
+
+    return Frame(data.columns, len(data), data.index, raw)
+
+
+# ------------------------------------------------------------------------------------ mappings
+
+
+def _from_mapping(data: Mapping[str, Any], what: str) -> Frame:
+    lengths = {name: len(values) for name, values in data.items() if _is_sequence(values)}
+    n_rows = next(iter(lengths.values()), 0)
+    for name, length in lengths.items():
+        if length != n_rows:
+            first = next(iter(lengths))
+            raise DesignError(
+                f"columns differ in length: '{first}' has {n_rows} values, '{name}' has {length}"
+            )
+
+    def raw(name: str) -> Any:
+        values = data[name]
+        if not _is_sequence(values):
+            raise DesignError(
+                f"column '{name}' of {what} is a single value ({values!r:.40}): give a list with "
+                "one value for each row"
+            )
+        if getattr(values, "ndim", 1) != 1:
+            raise DesignError(f"column '{name}' must be one-dimensional, with {n_rows} values")
+        return values
+
+    return Frame(data, n_rows, pd.RangeIndex(n_rows), raw)
+
+
+def _is_sequence(values: Any) -> bool:
+    """Say whether there is a value for each row."""
+    if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) == 0:
+        return False
+    return hasattr(values, "__len__")
+
+
+# ------------------------------------------------------------------------------ other packages
+
+
+def _from_narwhals(data: Any, what: str) -> Frame:
+    import narwhals.stable.v1 as nw
+
+    try:
+        frame = nw.from_native(data, eager_only=True)
+    except TypeError:
+        raise DesignError(_no_frame(data, what)) from None
+
+    def raw(name: str) -> Any:
+        return _native_values(frame[name])
+
+    return Frame(frame.columns, len(frame), pd.RangeIndex(len(frame)), raw)
+
+
+def _native_values(series: Any) -> Any:
+    """Return the values of a narwhals column as NumPy's or pandas', missing values marked."""
+    import narwhals.stable.v1 as nw
+
+    dtype = series.dtype
+    if isinstance(dtype, nw.Categorical | nw.Enum):
+        return _categorical(series)
+    if isinstance(dtype, nw.Decimal):
+        series, dtype = series.cast(nw.Float64()), nw.Float64()
+    if dtype.is_integer() or dtype == nw.Boolean:
+        return _with_nulls(series, 0 if dtype.is_integer() else False)
+    if dtype.is_float() or dtype in (nw.Date, nw.Duration):
+        return series.to_numpy()
+    return pd.Series(series.to_list(), dtype=object)
+
+
+def _with_nulls(series: Any, fill: Any) -> Any:
+    """Return integers or truth values, which stay what they are next to missing ones."""
+    missing = series.is_null().to_numpy().astype(np.bool_)
+    if not missing.any():
+        return series.to_numpy()
+    return with_missing(series.fill_null(fill).to_numpy(), missing)
+
+
+def _categorical(series: Any) -> pd.Categorical:
+    """Return a categorical narwhals column with its categories in their order.
+
+    It is never an ordered factor: polars marks every Enum as ordered, only to give it an order.
+    """
+    import narwhals.stable.v1 as nw
+
+    if series.implementation is nw.Implementation.PYARROW:
+        values = series.to_native().to_pandas()
+        return pd.Categorical(values).as_unordered()
+    levels = pd.Index(series.cat.get_categories().to_list())
+    return pd.Categorical(series.to_list(), categories=levels)
+
+
+def _no_frame(data: Any, what: str) -> str:
+    """Say what to do with something that is no data frame."""
+    kind = type(data).__name__
+    text = f"{what} must be a data frame (pandas, polars, pyarrow, ...) or a dict of columns, not "
+    if isinstance(data, str | PathLike):
+        return text + f"{_path_or_name(data)}"
+    if isinstance(data, pd.Series):
+        return text + "a Series: use .to_frame(), or give the columns as a dict"
+    if isinstance(data, np.ndarray):
+        names = "" if data.dtype.names else ", columns=[...]"
+        return text + f"an array: name its columns by pandas.DataFrame(array{names})"
+    if isinstance(data, list | tuple):
+        return text + f"a {kind}: make one by pandas.DataFrame(...)"
+    if data is None:
+        return text + "None"
+    hint = "; collect a lazy frame first" if hasattr(data, "collect") else ""
+    return text + kind + hint
+
+
+def _path_or_name(source: Any) -> str:
+    """Say how to read a file, or get a bundled data set."""
+    from . import datasets
+
+    if source in datasets.names():
+        return f"the name of a data set: use crossnest.datasets.{source}()"
+    return f"a path or text ({str(source)!r}): read the file first, as by pandas.read_csv(...)"
