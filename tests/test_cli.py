@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import subprocess
 import sys
 
@@ -187,6 +189,152 @@ def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m crossnest fit '{FORMULA}' sleepstudy | true"
     out = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert out.stderr == ""
+
+
+SLEEP = crossnest.datasets.sleepstudy()
+TEXT = SLEEP.to_csv(index=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("tabs.tsv", TEXT.replace(",", "\t"), ()),
+        ("spaces.txt", TEXT.replace(",", "  "), ()),
+        ("semicolons.csv", TEXT.replace(",", ";"), ("--sep", ";")),
+        ("tabs.csv", TEXT.replace(",", "\t"), ("--sep", "tab")),
+        ("decimal.csv", TEXT.replace(",", ";").replace(".", ","), ("--sep=;", "--decimal=,")),
+        ("blanks.csv", TEXT.replace(",", ", "), ()),
+        ("bom.csv", "\ufeff" + TEXT, ()),
+        (
+            "latin.csv",
+            TEXT.replace(",308\n", ",Zoë\n").encode("latin-1"),
+            ("--encoding", "latin-1"),
+        ),
+        ("utf16.csv", TEXT.encode("utf-16"), ("--encoding", "utf-16")),
+        ("rows_of_r.csv", SLEEP.to_csv().removeprefix(","), ()),
+        ("trailing.csv", TEXT.replace("\n", ",\n"), ()),
+    ],
+)
+def test_texts_of_columns(capsys, tmp_path, name, content, options):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    status, out, err = run(capsys, "fit", FORMULA, str(path), *options)
+    assert (status, err) == (0, "")
+    assert "1743.6" in out
+
+
+@pytest.mark.parametrize("some", [False, True])
+def test_trailing_commas_shifted_the_columns(capsys, tmp_path, some):
+    """Pandas took the first column for labels of the rows; the exit status was 0."""
+    header, *rows = TEXT.splitlines()
+    rows = [row + "," if not some or i % 2 == 0 else row for i, row in enumerate(rows)]
+    path = tmp_path / "trailing.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    status, out, err = run(capsys, "fit", FORMULA, str(path))
+    assert (status, err) == (0, "")
+    assert "1743.6" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", b"", "it is empty"),
+        ("semicolons.csv", TEXT.replace(",", ";").encode(), "name the separator by --sep ';'"),
+        ("decimal.csv", TEXT.replace(",", ";").replace(".", ",").encode(), "--sep ';'"),
+        ("tabs.csv", TEXT.replace(",", "\t").encode(), "name the separator by --sep tab"),
+        ("more.csv", TEXT.replace("0,308\n", "0,308,,what\n").encode(), "more fields than the 3"),
+        ("longer.csv", (TEXT + "1,2,3,4\n").encode(), "Expected 3 fields in line 182, saw 4"),
+        (
+            "latin.csv",
+            TEXT.replace(",308\n", ",Zoë\n").encode("latin-1"),
+            "it is not text in UTF-8",
+        ),
+        ("utf16.csv", TEXT.encode("utf-16"), "use --encoding utf-16"),
+        ("binary.csv", bytes(range(256)) * 9, "it is binary"),
+        ("sheet.csv", b"PK\x03\x04" + bytes(99), "a zip archive or spreadsheet"),
+        ("packed.csv.gz", TEXT.encode(), "cannot read"),
+        ("broken.parquet", TEXT.encode(), "cannot read"),
+    ],
+)
+def test_what_is_no_text_of_columns(capsys, tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    status, out, err = run(capsys, "fit", FORMULA, str(path))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"cannot read {path}: " in err
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sep", "ab"), "the separator must be one character"),
+        (("--encoding", "utf-9"), "there is no encoding 'utf-9'"),
+        (("--decimal", ",,"), "decimal"),
+    ],
+)
+def test_options_of_texts_that_make_no_sense(capsys, csv, options, message):
+    status, _, err = run(capsys, "fit", FORMULA, str(csv), *options)
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
+
+
+def test_a_directory_is_no_file(capsys, tmp_path):
+    (tmp_path / "data.csv").mkdir()
+    status, _, err = run(capsys, "fit", FORMULA, str(tmp_path / "data.csv"))
+    assert status == 2
+    assert "Is a directory" in err
+
+
+def shell(command, data=TEXT, **environment):
+    """Run a command in a shell and give its status, output and errors."""
+    command = command.replace("crossnest", f"{sys.executable} -m crossnest", 1)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        input=data.encode(),
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_standard_input(capsys, monkeypatch):
+    for text in (TEXT, ""):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        status, out, err = run(capsys, "fit", FORMULA, "-")
+        if text:
+            assert (status, err) == (0, "")
+            assert "1743.6" in out
+    assert (status, err) == (2, "crossnest: error: cannot read standard input: it is empty\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk(capsys):
+    message = "crossnest: error: cannot write the output: No space left on device\n"
+    for command in (f"fit '{FORMULA}' -", "--version"):
+        status, _, err = shell(f"crossnest {command} > /dev/full")
+        assert (status, err) == (1, message)
+    status, _, err = run(capsys, "fit", FORMULA, "sleepstudy", "--json", "/dev/full")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "cannot write /dev/full: No space left on device" in err
+
+
+def test_output_that_is_closed():
+    status, _, err = shell(f"crossnest fit '{FORMULA}' - >&-")
+    assert (status, err) == (1, "crossnest: error: standard output is closed\n")
+
+
+def test_an_ascii_terminal():
+    """A Greek name ended in a traceback of the codec."""
+    text = TEXT.replace("Days", "β").replace(",308\n", ",Zoë\n")
+    command = "crossnest fit 'Reaction ~ β + (β | Subject)' -"
+    status, out, err = shell(command, text, PYTHONIOENCODING="ascii")
+    assert (status, err) == (0, "")
+    assert rb"Reaction ~ \u03b2 + (\u03b2 | Subject)" in out
+    status, out, err = shell(command + " --json -", text, PYTHONIOENCODING="ascii")
+    assert status == 0
+    assert json.loads(out)["formula"] == "Reaction ~ β + (β | Subject)"
 
 
 @pytest.mark.parametrize("ddf", ["kenward-roger", "none"])

@@ -12,25 +12,20 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pandas as pd
 
 from . import __version__
+from .data_files import KINDS, read_data
 from .lmer import lmer
 from .model import LinearMixedModel
 from .summary import Summary
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-
-_READERS: dict[str, Callable[..., pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".csv.gz": pd.read_csv,
-    ".parquet": pd.read_parquet,
-    ".feather": pd.read_feather,
-}
 
 _JSON_HELP = """\
 keys of the JSON written:
@@ -72,6 +67,13 @@ class _Parser(argparse.ArgumentParser):
         """Leave with status 2."""
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print, and do not hide that the output is full as argparse does."""
+        if file is sys.stdout:
+            sys.stdout.write(message)
+        else:
+            _say(message.rstrip("\n"))
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -86,18 +88,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
-    options = _parser().parse_args(arguments)
+    if sys.stdout is None:
+        return _complain("standard output is closed", FAILED)
+    _print_what_the_terminal_can()
     try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `crossnest fit ... | head`: nobody is left to tell
+        _forget_output()
+        return OK
+    except OSError as error:
+        _forget_output()
+        return _complain(f"cannot write the output: {error.strerror or error}", FAILED)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command; whatever goes wrong is one line and a status."""
+    try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options))
+    except SystemExit as left:  # argparse: help, version, or arguments it refuses
+        return int(left.code or OK)
     except (_BadInput, ValueError, TypeError) as error:
         return _complain(error, BAD_INPUT)
-    except BrokenPipeError:  # `crossnest fit ... | head`: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except (MemoryError, RuntimeError, ArithmeticError) as error:
         return _complain(error, FAILED)
+    except OSError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        return _complain(f"{kind}: {error} (a fault of crossnest, please report it)", FAILED)
+
+
+def _print_what_the_terminal_can() -> None:
+    """Replace characters that standard output has no code for, and do not fail at them."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Let what is left of the output go nowhere, or Python complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,8 +151,16 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "data",
         metavar="DATA",
-        help=f"a bundled data set (see `crossnest datasets`) or a file ({', '.join(_READERS)})",
+        help=f"a bundled data set (see `crossnest datasets`), a file ({', '.join(KINDS)}; texts "
+        "may be compressed), or '-' for a text from standard input",
     )
+    fit.add_argument(
+        "--sep",
+        metavar="S",
+        help="separator of a text's columns: a character, tab or space (comma)",
+    )
+    fit.add_argument("--encoding", metavar="E", help="encoding of a text (utf-8)")
+    fit.add_argument("--decimal", metavar="D", default=".", help="decimal mark of a text (.)")
     fit.add_argument("--ml", action="store_true", help="maximum likelihood instead of REML")
     fit.add_argument("--weights", metavar="W", help="column of precision weights")
     fit.add_argument("--offset", metavar="O", help="column added to the linear predictor")
@@ -138,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
 def _fit(options: argparse.Namespace) -> int:
     if options.json not in (None, "-") and not Path(options.json).absolute().parent.is_dir():
         raise _BadInput(f"cannot write {options.json}: there is no such directory")
-    data = _read(options.data)
+    data = _read(options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = lmer(
@@ -154,9 +197,8 @@ def _fit(options: argparse.Namespace) -> int:
         print(summary)
     if options.json is not None:
         _write(results(model, summary, options.data, texts), options.json)
-    sys.stdout.flush()
     for text in texts:
-        print(f"crossnest: warning: {text}", file=sys.stderr)
+        _say(f"crossnest: warning: {text}")
     return OK if model.converged else FAILED
 
 
@@ -171,25 +213,10 @@ def _datasets(_: argparse.Namespace) -> int:
     return OK
 
 
-def _read(source: str) -> pd.DataFrame:
-    """Read a bundled data set or a file."""
-    from . import datasets
-
-    path = Path(source)
-    reader = next((r for suffix, r in _READERS.items() if source.lower().endswith(suffix)), None)
-    if reader is None and (path.suffix or os.sep in source):
-        raise _BadInput(f"cannot read {source}: expected a file of {', '.join(_READERS)}")
-    try:
-        data: pd.DataFrame = datasets.load(source) if reader is None else reader(path)
-    except FileNotFoundError:
-        raise _BadInput(f"cannot read {source}: there is no such file") from None
-    except ImportError:
-        raise _BadInput(f"cannot read {source}: install pyarrow to read such files") from None
-    except Exception as error:  # readers raise whatever their parsers do
-        raise _BadInput(
-            str(error) if reader is None else f"cannot read {source}: {error}"
-        ) from error
-    data.attrs["name"] = source
+def _read(options: argparse.Namespace) -> pd.DataFrame:
+    """Read the data, named as they were given."""
+    data = read_data(options.data, options.sep, options.encoding, options.decimal)
+    data.attrs["name"] = options.data
     return data
 
 
@@ -235,12 +262,12 @@ def _modes(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _write(content: dict[str, Any], target: str) -> None:
-    text = json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=target == "-")
     if target == "-":
         print(text)
         return
     try:
-        Path(target).write_text(text + "\n", encoding="utf-8")
+        Path(target).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise _BadInput(f"cannot write {target}: {error.strerror}") from error
 
@@ -260,5 +287,12 @@ def _one_line(text: object) -> str:
 
 def _complain(error: object, status: int) -> int:
     text = _one_line(error) or type(error).__name__
-    print(f"crossnest: error: {text}", file=sys.stderr)
+    _say(f"crossnest: error: {text}")
     return status
+
+
+def _say(text: str) -> None:
+    """Print a line on standard error, if there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr)
