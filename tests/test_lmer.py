@@ -192,3 +192,51 @@ def test_unknown_attributes_of_the_package():
     with pytest.raises(AttributeError, match="nonsense"):
         crossnest.nonsense  # noqa: B018
     assert "datasets" in dir(crossnest)
+
+
+def test_theta_with_other_labels_is_not_taken_by_position(sleepstudy):
+    formula = "Reaction ~ Days + (Days | Subject)"
+    model = crossnest.lmer(formula, sleepstudy)
+    backwards = model.theta[::-1]
+    assert model.objective_at(backwards) == pytest.approx(model.objective)
+    assert crossnest.lmer(formula, sleepstudy, start=backwards).theta.equals(model.theta)
+    other = pd.Series([1.0, 0.0, 1.0], index=["a", "b", "c"])
+    message = r"labels 'a', 'b', 'c', .* are 'Subject\.\(Intercept\)', 'Subject\.Days\.\(Inter"
+    for ask in (
+        lambda: crossnest.lmer(formula, sleepstudy, start=other),
+        lambda: model.objective_at(other),
+        lambda: model.gradient_at(model.theta.rename({"Subject.Days": "Subject.days"})),
+        lambda: model.evaluate(model.theta.reset_index(drop=True)),
+        lambda: model.objective_at(model.theta.iloc[[0, 0, 1]]),
+    ):
+        with pytest.raises(ValueError, match="is a Series with the labels"):
+            ask()
+    with pytest.raises(ValueError, match=message):
+        model.objective_at(other)
+
+
+@pytest.mark.filterwarnings("ignore::crossnest.errors.CrossnestWarning")
+@pytest.mark.parametrize(
+    ("random", "names"),
+    [
+        ("(1 | Subject) + (1 | Subject)", ["Subject.(Intercept)", "Subject.1.(Intercept)"]),
+        (
+            "(1 | Subject) + (Days | Subject)",
+            [
+                "Subject.(Intercept)",
+                "Subject.1.(Intercept)",
+                "Subject.Days.(Intercept)",
+                "Subject.Days",
+            ],
+        ),
+        ("(1 | Subject) + (0 + Days | Subject)", ["Subject.(Intercept)", "Subject.Days"]),
+    ],
+)
+def test_no_two_covariance_parameters_share_a_name(sleepstudy, random, names):
+    formula = f"Reaction ~ Days + {random}"
+    model = crossnest.lmer(formula, sleepstudy)
+    assert list(model.theta.index) == names
+    assert len(model.theta.to_dict()) == len(names)
+    assert model.objective_at(model.theta) == pytest.approx(model.objective)
+    again = crossnest.lmer(formula, sleepstudy, start=model.theta)
+    assert again.objective == pytest.approx(model.objective, abs=1e-6)

@@ -144,7 +144,7 @@ def test_fixed_effects_solve_generalized_least_squares(fitted):
 
 def test_names_of_statsmodels(model):
     assert model.params.equals(model.fixef)
-    assert model.cov_params() is model.vcov
+    assert model.cov_params().equals(model.vcov)
     np.testing.assert_allclose(model.bse, np.sqrt(np.diag(model.vcov)))
     np.testing.assert_allclose(model.tvalues, model.params / model.bse)
     assert list(model.vcov.index) == list(model.vcov.columns) == list(model.bse.index)

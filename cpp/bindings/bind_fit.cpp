@@ -158,6 +158,7 @@ void bind_fit(py::module_& module) {
       .def_property_readonly("gradient_evaluations", found(&Fit::gradients))
       .def_property_readonly("message", found(&Fit::message))
       .def_property_readonly("seconds", found(&Fit::seconds))
+      .def_readonly("problem", &PyFit::problem)
       .def("cond_var", &cond_var)
       .def("leverages", &leverages)
       .def("prediction_variances", &prediction_variances, py::arg("X"), py::arg("codes"),

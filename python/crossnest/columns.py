@@ -15,6 +15,7 @@ import pandas as pd
 
 from .errors import DesignError
 from .frames import open_frame
+from .read_only import ReadOnly
 from .values import (
     CodeArray,
     FloatArray,
@@ -45,7 +46,7 @@ Use = Literal["column", "numbers", "levels"]
 
 
 @dataclass(frozen=True, eq=False)
-class NumericColumn:
+class NumericColumn(ReadOnly):
     """A numeric column.
 
     Attributes
@@ -78,7 +79,7 @@ class NumericColumn:
 
 
 @dataclass(frozen=True, eq=False)
-class FactorColumn:
+class FactorColumn(ReadOnly):
     """A categorical column.
 
     Attributes
@@ -122,7 +123,7 @@ class FactorColumn:
 
 
 @dataclass(frozen=True, eq=False)
-class OtherColumn:
+class OtherColumn(ReadOnly):
     """A column that is neither, such as dates: usable in expressions and for grouping only.
 
     Attributes

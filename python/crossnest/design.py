@@ -41,6 +41,7 @@ from .model_matrix import (
     resolve_contrasts,
     to_frame,
 )
+from .read_only import ReadOnly
 from .values import numbers
 
 __all__ = ["Design", "GroupingFactor", "RandomEffects", "build_design"]
@@ -49,7 +50,7 @@ NaAction = Literal["drop", "raise"]
 
 
 @dataclass(frozen=True, eq=False)
-class RandomEffects:
+class RandomEffects(ReadOnly):
     """The model matrix Z of one random-effects term, stored by columns.
 
     Attributes
@@ -71,7 +72,7 @@ class RandomEffects:
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class Design(ReadOnly):
     """Everything a fit needs to know of formula and data.
 
     Attributes

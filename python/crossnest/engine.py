@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -14,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .control import Control
-from .design import Design
+from .design import Design, RandomEffects
 from .errors import DesignError
+from .read_only import ReadOnly, frozen
+from .var_corr import unique_names
 
 if TYPE_CHECKING:
     from ._core import Fit, Problem
@@ -24,7 +27,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Estimates:
+class Estimates(ReadOnly):
     """A copy of the engine's results that can be pickled; the fields of `_core.Fit`."""
 
     theta: FloatArray
@@ -55,10 +58,21 @@ class Estimates:
         return cls(**{item.name: getattr(fit, item.name) for item in fields(cls)})
 
 
-class Engine:
-    """The engine's problem for one design, made when first used and shared by refits.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Prepared:
+    """A problem and the response it has."""
 
-    Pickling leaves the problem itself out; it is made again on demand.
+    problem: Problem
+    y: FloatArray
+
+
+class Engine:
+    """The engine for one design: problems made when first used, shared by refits, one a thread.
+
+    A thread takes an idle problem, or makes one where there is none, and puts it back afterwards.
+    So threads work side by side, each with the memory of a factor of its own, and nobody holds a
+    lock: a process forked while other threads are at work inherits the idle problems and nothing
+    it would have to wait for. Pickling leaves the problems out; they are made again on demand.
 
     Parameters
     ----------
@@ -71,33 +85,60 @@ class Engine:
     def __init__(self, design: Design, control: Control) -> None:
         self._design = design
         self._control = control
-        self._problem: Problem | None = None
-        self._y: FloatArray | None = None
-        self._lock = threading.RLock()
+        self._idle: deque[_Prepared] = deque()  # its operations are atomic
+        self._here = threading.local()
 
     @contextmanager
     def using(self, y: FloatArray) -> Iterator[Problem]:
-        """Lend the problem with the response y, (n,).
+        """Lend a problem with the response y, (n,); within this, the same one for the same y."""
+        lent = self._lent()
+        for prepared in lent:
+            if prepared.y is y:
+                yield prepared.problem
+                return
+        prepared = self._take(y)
+        lent.append(prepared)
+        try:
+            yield prepared.problem
+        finally:
+            lent.remove(prepared)
+            self._idle.append(prepared)
 
-        Models that differ in their response alone share it, so threads take turns.
-        """
-        with self._lock:
-            yield self._with_response(y)
+    def _lent(self) -> list[_Prepared]:
+        """Return what this thread uses at the moment."""
+        try:
+            lent: list[_Prepared] = self._here.lent
+        except AttributeError:
+            lent = self._here.lent = []
+        return lent
 
-    def _with_response(self, y: FloatArray) -> Problem:
-        offset = self._design.offset
-        response = y if offset is None else y - offset
-        if self._problem is None:
-            self._problem = self._make(response)
-        elif y is not self._y:
-            self._y = None  # until the new response is in place
+    def _take(self, y: FloatArray) -> _Prepared:
+        """Take the problem used last, or make one, and give it the response."""
+        try:
+            prepared = self._idle.pop()
+        except IndexError:
+            return _Prepared(self._make(self._without_offset(y)), y)
+        if prepared.y is y:
+            return prepared
+        try:
             with self._blaming_the_design():
-                self._problem.set_response(response)
-        self._y = y
-        return self._problem
+                prepared.problem.set_response(self._without_offset(y))
+        except BaseException:  # the response before is still in use
+            self._idle.append(prepared)
+            raise
+        return _Prepared(prepared.problem, y)
+
+    def _without_offset(self, y: FloatArray) -> FloatArray:
+        """Return the response as the engine takes it; nobody may write into what it points at."""
+        offset = self._design.offset
+        return frozen(y if offset is None else y - offset)
 
     def _make(self, response: FloatArray) -> Problem:
         design, control = self._design, self._control
+        held = [column for term in design.random for column in term.columns]
+        for array in (design.X, design.weights, *(f.codes for f in design.factors), *held):
+            if array is not None:
+                frozen(array)
         with self._blaming_the_design():
             return _core.Problem(
                 design.X,
@@ -119,11 +160,11 @@ class Engine:
             raise DesignError(f"cannot fit `{text}`: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is not Python's."""
+        """Leave out the problems."""
         return {"_design": self._design, "_control": self._control}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Start without a problem."""
+        """Start without problems."""
         self.__init__(state["_design"], state["_control"])  # type: ignore[misc]
 
 
@@ -131,24 +172,28 @@ def theta_names(design: Design) -> list[str]:
     """Name the covariance parameters as lme4 does: ``Subject.Days.(Intercept)``.
 
     Each is an entry of a relative covariance factor, row before column; on the diagonal the name
-    of the effect alone.
+    of the effect alone. Where a further term on the same factor has the same effects its group is
+    called ``Subject.1``, as in `VarCorr`, so that no two parameters share a name.
     """
-    labels = []
-    for term, positions in _theta_positions(design):
-        group = design.factors[term].name
-        for row, column in positions:
-            labels.append(".".join((group, row) if row == column else (group, row, column)))
-    return labels
+    groups = [design.factors[term.factor].name for term in design.random]
+    labels: list[str] = []
+    for term, group, own in zip(design.random, groups, unique_names(groups), strict=True):
+        effects = [(row,) if row == col else (row, col) for row, col in _theta_positions(term)]
+        plain = [".".join((group, *names)) for names in effects]
+        seen = set(labels)
+        labels += [
+            ".".join((own, *names)) if label in seen else label
+            for label, names in zip(plain, effects, strict=True)
+        ]
+    return unique_names(labels)
 
 
-def _theta_positions(design: Design) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """Give for each term its factor and the (row, column) effects of its theta, in order."""
-    for term in design.random:
-        names = term.names
-        if term.term.structure == "diagonal":
-            yield term.factor, [(name, name) for name in names]
-        else:
-            yield term.factor, [(row, col) for j, col in enumerate(names) for row in names[j:]]
+def _theta_positions(term: RandomEffects) -> list[tuple[str, str]]:
+    """Return the (row, column) effects of a term's theta, in order."""
+    names = term.names
+    if term.term.structure == "diagonal":
+        return [(name, name) for name in names]
+    return [(row, col) for j, col in enumerate(names) for row in names[j:]]
 
 
 def check_theta(
@@ -159,8 +204,7 @@ def check_theta(
     Parameters
     ----------
     values : array_like or Series
-        (n_theta,) in the model's order. A Series whose labels are the parameters' names may be in
-        any order.
+        (n_theta,) in the model's order. A Series goes by its labels, the parameters' names.
     names : sequence of str
         The parameters.
     lower : (n_theta,) array
@@ -171,10 +215,11 @@ def check_theta(
     Raises
     ------
     ValueError
-        If there are too many or too few, or one is not finite or below its bound.
+        If there are too many or too few, one is not finite or below its bound, or the labels of a
+        Series are not the parameters' names.
     """
-    if isinstance(values, pd.Series) and set(values.index) == set(names):
-        values = values.loc[list(names)].to_numpy()
+    if isinstance(values, pd.Series):
+        values = _by_label(values, names, what)
     try:
         theta = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -189,3 +234,15 @@ def check_theta(
         if value < bound:
             raise ValueError(f"{what} of {name} is {value:g}, below its bound {bound:g}")
     return theta
+
+
+def _by_label(values: pd.Series[Any], names: Sequence[str], what: str) -> NDArray[Any]:
+    """Put a Series in the order of the parameters."""
+    labels = list(values.index)
+    if len(labels) != len(names) or set(labels) != set(names):
+        raise ValueError(
+            f"{what} is a Series with the labels {', '.join(map(repr, labels))}, the model's "
+            f"covariance parameters are {', '.join(map(repr, names))}: give it these, or pass "
+            ".to_numpy() to take the values in this order"
+        )
+    return values.loc[list(names)].to_numpy()

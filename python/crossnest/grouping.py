@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import CodeArray, FactorColumn
+from .read_only import ReadOnly
 from .values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 
 __all__ = ["GroupingFactor", "GroupingFactors"]
@@ -23,7 +24,7 @@ Positions = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
-class GroupingFactor:
+class GroupingFactor(ReadOnly):
     """A grouping factor of the random effects; every level occurs.
 
     Attributes

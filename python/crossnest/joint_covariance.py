@@ -25,6 +25,7 @@ from .columns import CodeArray, FloatArray
 from .design import RandomEffects
 from .engine import Engine
 from .errors import NoDataError
+from .read_only import ReadOnly
 
 if TYPE_CHECKING:
     from ._core import Fit
@@ -42,7 +43,7 @@ CHUNK = 100_000
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class Between(ReadOnly):
     """Blocks of G between the levels of two grouping factors f and g.
 
     Attributes
@@ -78,7 +79,7 @@ class Between:
 
 
 @dataclass(frozen=True, eq=False)
-class JointCovariance:
+class JointCovariance(ReadOnly):
     """Covariances of the random effects among each other and with the fixed effects.
 
     K effects of all terms on a grouping factor stand side by side, J is the number of its levels.
@@ -151,7 +152,7 @@ def measure(model: LinearMixedModel) -> JointCovariance:
     V has the conditional modes of a model without fixed effects to the columns of X R^-1 as
     responses, G is that model's covariance matrix.
     """
-    design, fit = model.design, model._live_fit
+    design, fit = model.design, model._fit
     alone = replace(design, X=np.empty((design.n, 0), order="F"), offset=None)
     engine = Engine(alone, model.control)
     columns = list(fixed_part(design.X[:, model._kept], fit.RX).T)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from .errors import (
 )
 from .inference.methods import InferenceMethods
 from .methods import ResultMethods
+from .read_only import ReadOnly, cached_property, frozen
 from .summary import Summary, coefficient_table, correlation_matrix, residual_quantiles
 from .values import numbers
 from .var_corr import VarCorr
@@ -55,7 +55,7 @@ class Labels:
 
 
 @dataclass(frozen=True, eq=False)
-class Optimization:
+class Optimization(ReadOnly):
     """How the optimum was found.
 
     Attributes
@@ -85,7 +85,7 @@ class Optimization:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearMixedModel(InferenceMethods, ResultMethods):
+class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
     """A fitted linear mixed model; `crossnest.lmer` makes it.
 
     y = X beta + Z b + offset + e with b ~ N(0, sigma^2 Lambda Lambda') and
@@ -357,7 +357,7 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
         if kind == "marginal":
             residuals = self.design.y - self._population_mean
         elif kind == "standardized":
-            left = 1 - self._live_fit.leverages()
+            left = 1 - self.leverages().to_numpy()
             residuals = self._residuals("scaled") / np.sqrt(np.where(left > 0, left, np.nan))
         else:
             residuals = self._residuals(kind)
@@ -368,7 +368,8 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
 
         theta is taken as known.
         """
-        return pd.Series(self._live_fit.leverages(), index=self.design.index)
+        with self._live_fit() as fit:
+            return pd.Series(fit.leverages(), index=self.design.index)
 
     def model_matrix(
         self, effects: Literal["fixed", "random"] = "fixed"
@@ -553,17 +554,21 @@ class LinearMixedModel(InferenceMethods, ResultMethods):
     def _scaled_quantiles(self) -> FloatArray:
         return residual_quantiles(self._residuals("scaled"))
 
-    @property
-    def _live_fit(self) -> Fit:
-        """The engine's own results, made again if the model was pickled."""
-        if isinstance(self._fit, Estimates):
-            with self._problem() as problem:
-                return problem.estimates(self._fit.theta, self.reml)
-        return self._fit
+    @contextmanager
+    def _live_fit(self) -> Iterator[Fit]:
+        """Borrow the engine's own results, made again where they are of another problem.
+
+        So they are after pickling, and while another thread has the problem they came from.
+        """
+        fit = self._fit
+        with self._problem() as problem:
+            known = not isinstance(fit, Estimates) and fit.problem is problem
+            yield cast("Fit", fit) if known else problem.estimates(fit.theta, self.reml)
 
     @cached_property
     def _conditional_covariances(self) -> list[FloatArray]:
-        return self._live_fit.cond_var()
+        with self._live_fit() as fit:
+            return [frozen(covariances) for covariances in fit.cond_var()]
 
     def _terms_of(self, factor: int) -> list[int]:
         return [t for t, term in enumerate(self.design.random) if term.factor == factor]

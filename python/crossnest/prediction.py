@@ -198,19 +198,20 @@ def _variances(
     """
     if at_fit and all(included):
         weights = model.design.weights
-        leverages = model._live_fit.leverages()
-        return model.sigma**2 * (leverages if weights is None else leverages / weights)
+        leverages = model.leverages().to_numpy(np.float64)
+        return np.asarray(model.sigma**2 * (leverages if weights is None else leverages / weights))
     finite = np.isfinite(rows.X).all(axis=1)
     for columns in rows.columns:
         for column in columns:
             finite &= True if column is None else np.isfinite(column)
     variances = np.full(len(rows.X), np.nan)
-    variances[finite] = model._live_fit.prediction_variances(
-        rows.X[finite],
-        [codes[finite] for codes in rows.codes],
-        [[None if c is None else c[finite] for c in columns] for columns in rows.columns],
-        list(included),
-    )
+    with model._live_fit() as fit:
+        variances[finite] = fit.prediction_variances(
+            rows.X[finite],
+            [codes[finite] for codes in rows.codes],
+            [[None if c is None else c[finite] for c in columns] for columns in rows.columns],
+            list(included),
+        )
     return variances
 
 

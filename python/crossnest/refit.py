@@ -15,6 +15,7 @@ from .arguments import check_count
 from .columns import in_order_of
 from .errors import DesignError
 from .progress import track
+from .read_only import ReadOnly
 from .values import numbers
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _VERDICTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class RefitMany:
+class RefitMany(ReadOnly):
     """Estimates of one model for R responses; NaN where there is no fit.
 
     Attributes

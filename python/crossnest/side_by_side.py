@@ -18,6 +18,7 @@ from .classical.lm import LinearModel
 from .diagnostics.goodness import icc, r2
 from .inference.comparison import _names
 from .model import LinearMixedModel
+from .read_only import ReadOnly
 from .var_corr import html_table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SideBySide:
+class SideBySide(ReadOnly):
     """Models side by side, as `crossnest.compare` gives them. Printing it gives `text`.
 
     Attributes

@@ -30,6 +30,7 @@ from ._rformat import (
 )
 from .errors import InferenceWarning
 from .inference.tables import METHODS, check_information, method_name, with_stars
+from .read_only import ReadOnly
 from .var_corr import VarCorr, html_table
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(ReadOnly):
     """Everything a printed summary shows, as numbers.
 
     Printing it gives `text`; `to_text` has options.

@@ -12,13 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._rformat import format_numbers, matrix_lines, round_digits
+from .read_only import Immutable, ReadOnly
 
 FloatArray = NDArray[np.float64]
 Component = Literal["Variance", "Std.Dev."]
 
 
 @dataclass(frozen=True)
-class CovarianceTerm:
+class CovarianceTerm(ReadOnly):
     """The covariance matrix of one random-effects term.
 
     Attributes
@@ -57,7 +58,7 @@ class CovarianceTerm:
         return [] if self.diagonal else [(i, j) for j in range(k) for i in range(j + 1, k)]
 
 
-class VarCorr:
+class VarCorr(Immutable):
     """Covariance matrices of all random-effects terms and the residual standard deviation.
 
     Printing it shows lme4's table. ``var_corr["Subject"]`` is one term's covariance matrix as a
@@ -71,9 +72,11 @@ class VarCorr:
         Residual standard deviation.
     """
 
+    terms: tuple[CovarianceTerm, ...]
+    sigma: float
+
     def __init__(self, terms: Sequence[CovarianceTerm], sigma: float) -> None:
-        self.terms = tuple(terms)
-        self.sigma = float(sigma)
+        vars(self).update(terms=tuple(terms), sigma=float(sigma))
 
     @classmethod
     def from_factors(

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_level
 from ..columns import in_order_of
 from ..errors import DesignError
+from ..read_only import ReadOnly
 from ..values import numbers
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class CombinedEstimate:
+class CombinedEstimate(ReadOnly):
     """The weighted mean of k independent estimates of one quantity; `crossnest.ivw` makes it.
 
     Attributes

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ..read_only import ReadOnly
+
 FloatArray = NDArray[np.float64]
 
 #: R's `lm` calls a column aliased if this part of its length, or less, is new (`lm.fit`'s `tol`).
@@ -15,7 +17,7 @@ TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
-class LeastSquares:
+class LeastSquares(ReadOnly):
     """The solution of min |y - X beta|^2 over the columns of X that are not aliased.
 
     Attributes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from ..errors import RankDeficiencyWarning
 from ..formula import INTERCEPT
 from ..lmer import _label, _name_of
 from ..model import Labels
+from ..read_only import ReadOnly, cached_property
 from ..summary import residual_quantiles
 from .least_squares import LeastSquares, least_squares
 from .lm_summary import LinearSummary
@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearModel:
+class LinearModel(ReadOnly):
     """A fitted linear model; `crossnest.lm` makes it.
 
     y = X beta + offset + e with e ~ N(0, sigma^2 W^-1). n observations, p coefficients, aliased

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from ..errors import SmallGroupWarning
 from ..formula import split_groups
 from ..lmer import _label, _name_of
 from ..model import Labels
+from ..read_only import ReadOnly, cached_property
 from .least_squares import LeastSquares, least_squares
 from .lm import weighted_problem
 
@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearModelList:
+class LinearModelList(ReadOnly):
     """Linear models of the same formula, one a group; `crossnest.lm_list` makes it.
 
     All groups share one model matrix, so that a coefficient means the same in each. J groups,
@@ -234,7 +234,7 @@ class LinearModelList:
 
 
 @dataclass(frozen=True, eq=False)
-class ListSummary:
+class ListSummary(ReadOnly):
     """The coefficients of every group and their tests; printing it gives nlme's layout.
 
     Attributes

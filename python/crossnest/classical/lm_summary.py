@@ -21,6 +21,7 @@ from .._rformat import (
     zapsmall,
 )
 from ..inference.tables import with_stars
+from ..read_only import ReadOnly
 from ..var_corr import html_table
 
 FloatArray = NDArray[np.float64]
@@ -30,7 +31,7 @@ _QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
 
 @dataclass(frozen=True, eq=False)
-class LinearSummary:
+class LinearSummary(ReadOnly):
     """Everything the printed summary of a linear model shows, as numbers.
 
     Printing it gives `text`; `to_text` has options.

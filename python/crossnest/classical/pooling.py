@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from .._rformat import format_numbers, matrix_lines
 from ..columns import NumericColumn
 from ..formula import parse_formula
 from ..lmer import lmer
+from ..read_only import ReadOnly, cached_property
 from ..var_corr import html_table
 from .least_squares import least_squares
 from .lm import LinearModel, weighted_problem
@@ -33,7 +33,7 @@ WAYS = ("complete", "no", "partial")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PoolingComparison:
+class PoolingComparison(ReadOnly):
     """Three fits of one formula to the same rows; `crossnest.compare_pooling` makes it.
 
     J groups, k coefficients.

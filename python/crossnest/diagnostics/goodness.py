@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..formula import _term_text
+from ..read_only import Immutable, ReadOnly
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -20,7 +21,7 @@ __all__ = ["Components", "Shares", "components", "icc", "r2", "vif"]
 FloatArray = NDArray[np.float64]
 
 
-class Shares(Mapping[str, float]):
+class Shares(Immutable, Mapping[str, float]):
     """Shares of variance by name, which print as R's performance package prints them.
 
     Parameters
@@ -33,12 +34,15 @@ class Shares(Mapping[str, float]):
         Which of them are printed, and as what; all of them by their names if not given.
     """
 
+    title: str
+    _values: dict[str, float]
+    _labels: dict[str, str]
+
     def __init__(
         self, title: str, values: Mapping[str, float], labels: Mapping[str, str] | None = None
     ) -> None:
-        self.title = title
-        self._values = dict(values)
-        self._labels = {name: name for name in values} if labels is None else dict(labels)
+        shown = {name: name for name in values} if labels is None else dict(labels)
+        vars(self).update(title=title, _values=dict(values), _labels=shown)
 
     def __getitem__(self, name: str) -> float:
         """Give one share."""
@@ -62,7 +66,7 @@ class Shares(Mapping[str, float]):
 
 
 @dataclass(frozen=True)
-class Components:
+class Components(ReadOnly):
     """The variance of an observation, split by where it comes from.
 
     Attributes

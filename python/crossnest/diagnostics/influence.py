@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..engine import Engine
 from ..errors import ConvergenceWarning, DesignError
 from ..inference.case_resampling import without
+from ..read_only import ReadOnly
 from ..refit import thread_count
 from ..threads import in_threads
 from .deletion import delete_cases, delete_groups
@@ -28,7 +29,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Influence:
+class Influence(ReadOnly):
     """Changes of the fit when units are left out, one at a time.
 
     One row for each of m units, labelled by the rows of the data or the levels of the grouping

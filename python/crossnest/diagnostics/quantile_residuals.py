@@ -11,6 +11,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from ..arguments import check_count
+from ..read_only import ReadOnly
 from ..simulation import seed_or_new, simulator
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class SimulationTest:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QuantileResiduals:
+class QuantileResiduals(ReadOnly):
     """Quantiles of the observed responses among simulated ones; uniform under a right model.
 
     Attributes

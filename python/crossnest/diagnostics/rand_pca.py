@@ -12,6 +12,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from .._rformat import format_numbers, matrix_lines
+from ..read_only import Immutable, ReadOnly
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -22,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GroupComponents:
+class GroupComponents(ReadOnly):
     """Principal components of the k random effects of one grouping factor.
 
     Attributes
@@ -62,7 +63,7 @@ class GroupComponents:
         return "\n".join(["Importance of components:", *lines])
 
 
-class RandomEffectsPCA(Mapping[str, GroupComponents]):
+class RandomEffectsPCA(Immutable, Mapping[str, GroupComponents]):
     """Principal components of the random effects by grouping factor.
 
     A standard deviation of zero says that the random effects span fewer dimensions than the model
@@ -74,8 +75,10 @@ class RandomEffectsPCA(Mapping[str, GroupComponents]):
         In the order of the model's grouping factors.
     """
 
+    _groups: dict[str, GroupComponents]
+
     def __init__(self, groups: Mapping[str, GroupComponents]) -> None:
-        self._groups = dict(groups)
+        vars(self).update(_groups=dict(groups))
 
     def __getitem__(self, group: str) -> GroupComponents:
         """Give the components of one grouping factor."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..arguments import check_count, check_level
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
+from ..read_only import ReadOnly, cached_property
 from ..refit import chunks, model_at, refit_columns, thread_count
 from ..simulation import random_stream, seed_or_new, simulator
 from ..threads import in_threads
@@ -41,7 +41,7 @@ INTERVALS = ("percentile", "basic", "normal", "bca")
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
+class Bootstrap(ReadOnly):
     """Replicates of a fitted model's parameters or of a statistic of it.
 
     Attributes

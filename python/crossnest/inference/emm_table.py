@@ -37,6 +37,10 @@ class EmmTable(pd.DataFrame):
         made.by, made.notes = tuple(by), tuple(notes)
         return made
 
+    def copy(self, deep: bool = True) -> EmmTable:  # type: ignore[misc]  # pandas-stubs say final
+        """Copy the table with its strata and notes."""
+        return EmmTable.of(super().copy(deep), self.by, self.notes)
+
     def __repr__(self) -> str:
         """Lay the table out as emmeans does."""
         if self.empty:

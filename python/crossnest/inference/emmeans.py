@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_level
 from ..formula import factor_names
+from ..read_only import ReadOnly
 from .contrast_families import contrast_family
 from .emm_table import EmmTable
 from .estimability import RowSpace
@@ -41,7 +42,7 @@ Contrasts = str | Mapping[str, ArrayLike]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MarginalMeans:
+class MarginalMeans(ReadOnly):
     """Estimated marginal means, or slopes, and what compares them.
 
     Printing it gives the layout of R's emmeans.

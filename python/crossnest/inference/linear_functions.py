@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..read_only import ReadOnly
 from .estimability import RowSpace
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _COLUMNS = ["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"]
 
 
 @dataclass(frozen=True, eq=False)
-class LinearFunctions:
+class LinearFunctions(ReadOnly):
     """Linear functions L beta + offset of the fixed effects, with what tests of them need.
 
     Attributes

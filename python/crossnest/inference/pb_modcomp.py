@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ..arguments import check_count
 from ..model import LinearMixedModel, _fit_design
 from ..progress import track
+from ..read_only import frozen
 from ..refit import chunks, refit_columns
 from ..simulation import seed_or_new, simulator
 from .comparison import check_same_data
@@ -144,7 +145,7 @@ def pb_modcomp(
     test = _table(observed, df, pvalue, used)
     test.statistic, test.df, test.pvalue = observed, df, pvalue
     test.error = float(np.sqrt(pvalue * (1 - pvalue) / max(len(used), 1)))
-    test.reference, test.n_used, test.n_extreme = reference, len(used), extreme
+    test.reference, test.n_used, test.n_extreme = frozen(reference), len(used), extreme
     test.seed, test.large, test.small = seed, large.formula, small.formula
     test.heading = _heading(test)
     return test

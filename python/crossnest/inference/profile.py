@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..errors import ProfileWarning
 from ..progress import track
+from ..read_only import ReadOnly
 from .parameters import choose, normal_quantile, parameter_names, percent_names
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _FLAT = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
-class Profile:
+class Profile(ReadOnly):
     """The profiled deviance of the parameters of a model; `LinearMixedModel.profile` makes it.
 
     zeta is the signed square root of the rise of the deviance from its minimum when a parameter is

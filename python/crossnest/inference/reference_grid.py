@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from ..columns import Column, FactorColumn, NumericColumn
 from ..expression import names_in
 from ..formula import factor_names
 from ..model_matrix import to_frame
+from ..read_only import ReadOnly, cached_property
 from .nesting import Nesting, find_nesting
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _any(occupied: NDArray[np.bool_], axes: tuple[int, ...]) -> NDArray[np.bool_
 
 
 @dataclass(frozen=True, eq=False)
-class ReferenceGrid:
+class ReferenceGrid(ReadOnly):
     """The cells of a reference grid and the linear functions that give their means.
 
     Attributes

@@ -16,6 +16,7 @@ from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
 from ..formula import _term_text
 from ..model import Labels, LinearMixedModel
+from ..read_only import ReadOnly
 from .ddf import Ddf
 from .deletion import check_terms, f_tests, ratio_tests, reductions
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
@@ -25,7 +26,7 @@ __all__ = ["Step", "step"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Step:
+class Step(ReadOnly):
     """What backward elimination did, in two tables, and the model it ended with.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -88,6 +88,13 @@ class TestTable(pd.DataFrame):
     @property
     def _constructor(self) -> type[TestTable]:
         return TestTable
+
+    def copy(self, deep: bool = True) -> Self:  # type: ignore[misc]  # pandas-stubs say final
+        """Copy the table; what it is stays."""
+        made = type(self)(super().copy(deep))
+        for name in self._metadata:
+            setattr(made, name, getattr(self, name))
+        return made
 
     def to_text(self, digits: int = 5) -> str:
         """Give the table as R prints it, with so many significant digits."""
