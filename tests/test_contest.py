@@ -276,3 +276,18 @@ def test_there_must_be_hypotheses(fitted):
     for empty in ([], np.zeros((0, 2)), pd.DataFrame({"Days": []})):
         with pytest.raises(ValueError, match="there is no hypothesis in L"):
             fitted("sleepstudy").contest(empty)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e160, 1e300])
+def test_the_size_of_the_weights_does_not_matter(fitted, size):
+    model = fitted("sleepstudy")
+    for L in (np.array([0.0, size]), np.array([[0.0, size], [size, 0.0]])):
+        plain = np.where(size == L, 1.0, L)
+        np.testing.assert_allclose(model.contest(L), model.contest(plain), rtol=1e-10)
+    single = model.contest([0.0, size], joint=False)
+    expected = model.contest([0.0, 1.0], joint=False)
+    scaled = ["Estimate", "Std. Error", "lower", "upper"]
+    np.testing.assert_allclose(single[scaled] / size, expected[scaled], rtol=1e-10)
+    np.testing.assert_allclose(
+        single.drop(columns=scaled), expected.drop(columns=scaled), rtol=1e-10
+    )

@@ -10,7 +10,8 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..model import LinearMixedModel
-from .ddf import Ddf, Information, Tester, independent_contrasts, tester
+from .canonical_rows import unit_rows
+from .ddf import Ddf, Information, Tester, tester
 from .hypotheses import Hypotheses
 from .tables import TestTable, method_name
 
@@ -82,9 +83,10 @@ def contest(
 
 def _check_consistent(test: Tester, hypotheses: Hypotheses) -> None:
     """Refuse hypotheses that cannot hold together, as ``a = 1`` and ``2 * a = 0``."""
-    L = hypotheses.L * np.sqrt(np.diag(test.vcov))  # free of the coefficients' units
-    size = np.linalg.norm(L, axis=1)
-    L, rhs = L / size[:, None], hypotheses.rhs / size
+    rows, sizes = unit_rows(hypotheses.L)
+    L = rows * np.sqrt(np.diag(test.vcov))  # free of the coefficients' units
+    lengths = np.linalg.norm(L, axis=1)
+    L, rhs = L / lengths[:, None], hypotheses.rhs / sizes / lengths
     solution = np.linalg.lstsq(L, rhs, rcond=1e-8)[0]
     if np.any(np.abs(L @ solution - rhs) > 1e-6 * np.abs(rhs).max()):
         raise ValueError(
@@ -100,8 +102,7 @@ def f_row(test: Tester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[st
     taken before Kenward and Roger's scaling.
     """
     result = test.f_test(L, rhs)
-    _, squares = independent_contrasts(test.beta, test.vcov, L, rhs)
-    mean_sq = float(np.mean(squares)) * sigma**2
+    mean_sq = test.wald(test.restriction(L, rhs)) * sigma**2
     values = (result.num_df, result.den_df, result.statistic, result.pvalue)
     return dict(zip(F_COLUMNS, (mean_sq * result.num_df, mean_sq, *values), strict=True))
 

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from .canonical_rows import Restriction, unit_rows
 from .tables import check_information
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ FloatArray = NDArray[np.float64]
 
 Ddf = Literal["satterthwaite", "kenward-roger", "residual", "normal", "none"]
 Information = Literal["expected", "observed"]
-
-#: A row of contrasts this small relative to the largest is nothing but rounding errors.
-ROUNDING = 1e-10
 
 
 class FTest(NamedTuple):
@@ -50,10 +48,27 @@ class Tester:
         Estimates, aliased columns left out.
     vcov : (p, p) array
         Their covariance matrix as the method has it (Kenward and Roger adjust it).
+    RX : (p, p) array
+        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
+    sigma : float
+        Residual standard deviation.
     """
 
     beta: FloatArray
     vcov: FloatArray
+    RX: FloatArray
+    sigma: float
+
+    def restriction(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> Restriction:
+        """Return what L beta = rhs, L (m, p), restricts, redundant rows left out."""
+        return Restriction.of(L, rhs, self.RX)
+
+    def wald(self, restriction: Restriction) -> float:
+        """Return the F value with `vcov`, not scaled; NaN if there is nothing to test."""
+        difference = restriction.directions @ (self.RX @ self.beta) - restriction.values
+        if not len(difference):
+            return np.nan
+        return float(np.mean((difference / self.sigma) ** 2))
 
     def df(self, L: FloatArray) -> FloatArray:
         """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
@@ -65,13 +80,14 @@ class Tester:
 
     def t_table(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> pd.DataFrame:
         """Test each row of L beta = rhs: Estimate, Std. Error, df, t value, Pr(>|t|)."""
-        estimate = L @ self.beta
-        error = np.sqrt(np.einsum("ij,jk,ik->i", L, self.vcov, L))
-        df = self.df(L)
-        t = (estimate - rhs) / error
+        rows, sizes = unit_rows(L)
+        estimate = rows @ self.beta
+        error = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.vcov, rows))
+        df = self.df(rows)
+        t = (estimate - rhs / sizes) / error
         columns = {
-            "Estimate": estimate,
-            "Std. Error": error,
+            "Estimate": estimate * sizes,
+            "Std. Error": error * sizes,
             "df": df,
             "t value": t,
             "Pr(>|t|)": 2 * scipy.stats.t.sf(np.abs(t), df),
@@ -98,9 +114,9 @@ class FixedDfTester(Tester):
 
     def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
         """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
-        _, squares = independent_contrasts(self.beta, self.vcov, L, rhs)
-        num_df = len(squares)
-        statistic = float(np.mean(squares)) if num_df else np.nan
+        restriction = self.restriction(L, rhs)
+        num_df = len(restriction.directions)
+        statistic = self.wald(restriction)
         if np.isinf(self.denominator):
             pvalue = scipy.stats.chi2.sf(num_df * statistic, num_df)
         else:
@@ -113,49 +129,6 @@ class FixedDfTester(Tester):
         if np.isinf(self.denominator):
             table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})
         return table
-
-
-def independent_contrasts(
-    beta: FloatArray, vcov: FloatArray, L: FloatArray, rhs: FloatArray | float
-) -> tuple[FloatArray, FloatArray]:
-    """Turn L beta = rhs into uncorrelated contrasts, by the eigenvectors of L vcov L'.
-
-    Eigenvalues below 1.5e-8 of the largest count as zero, as in lmerTest. Where that takes rows in
-    very different units for redundant, which they are not once all have variance 1, it is done
-    with these.
-
-    Returns
-    -------
-    contrasts : (q, p) array
-        q is the rank of L.
-    squares : (q,) array
-        Their estimates' squared differences from the hypothesis over their variances: the mean
-        is the F value.
-    """
-    if len(L) == 0:
-        return L, np.zeros(0)
-    covariance = L @ vcov @ L.T
-    scale = unit_scale(L, np.sqrt(np.diag(covariance)))
-    values, vectors = _positive_eigen(covariance)
-    scaled_values, scaled_vectors = _positive_eigen(covariance * np.outer(scale, scale))
-    if len(scaled_values) > len(values):
-        values, vectors = scaled_values, scaled_vectors * scale[:, None]
-    difference = vectors.T @ (L @ beta - rhs)
-    return vectors.T @ L, difference**2 / values
-
-
-def unit_scale(L: FloatArray, sizes: FloatArray) -> FloatArray:
-    """Give what makes the sizes of the rows of L (m, p) one; zero for rows of rounding errors."""
-    largest = np.abs(L).max(axis=1)
-    rows = largest > ROUNDING * largest.max()
-    return np.divide(1.0, sizes, out=np.zeros(len(L)), where=rows & (sizes > 0))
-
-
-def _positive_eigen(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Give the eigenvalues that do not count as zero, (q,), and their eigenvectors, (m, q)."""
-    values, vectors = np.linalg.eigh(covariance)
-    positive = values > max(np.sqrt(np.finfo(float).eps) * values[-1], 0.0)
-    return values[positive], vectors[:, positive]
 
 
 def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expected") -> Tester:
@@ -204,12 +177,16 @@ def _kenward_roger(model: LinearMixedModel, information: str) -> Tester:
 
 
 def _residual(model: LinearMixedModel, information: str) -> Tester:
-    beta = model._fit.beta
-    return FixedDfTester(beta, model._covariance, float(model.nobs - len(beta)))
+    return _fixed_df(model, float(model.nobs - len(model._fit.beta)))
 
 
 def _normal(model: LinearMixedModel, information: str) -> Tester:
-    return FixedDfTester(model._fit.beta, model._covariance, np.inf)
+    return _fixed_df(model, np.inf)
+
+
+def _fixed_df(model: LinearMixedModel, denominator: float) -> FixedDfTester:
+    fit = model._fit
+    return FixedDfTester(fit.beta, model._covariance, fit.RX, model.sigma, denominator)
 
 
 _MAKERS: dict[str, Callable[[LinearMixedModel, str], Tester]] = {

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
-from .ddf import FTest, Tester, unit_scale
+from .canonical_rows import Restriction
+from .ddf import FTest, Tester
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -61,10 +61,6 @@ class KenwardRogerTester(Tester):
 
     Attributes
     ----------
-    RX : (p, p) array
-        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
-    sigma : float
-        Residual standard deviation.
     adjusted : (p, p) array
         Covariance matrix of RX beta / sigma, adjusted for the bias and the uncertainty of the
         estimated variances; `vcov` is the same for beta.
@@ -74,15 +70,23 @@ class KenwardRogerTester(Tester):
         W, covariance matrix of the variance parameters: the inverse of the information.
     """
 
-    RX: FloatArray
-    sigma: float
     adjusted: FloatArray
     first: FloatArray
     varpar_vcov: FloatArray
 
     def df(self, L: FloatArray) -> FloatArray:
         """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
-        return np.array([self._scaling(self._directions(row[None, :]))[1] for row in L])
+        rows = (self.restriction(row[None, :]).directions for row in L)
+        return np.array([self._scaling(directions)[1] for directions in rows])
+
+    def wald(self, restriction: Restriction) -> float:
+        """Return F with the adjusted covariance matrix, before it is scaled."""
+        directions, values = restriction
+        if not len(values):
+            return np.nan
+        difference = (directions @ (self.RX @ self.beta) - values) / self.sigma
+        adjusted = directions @ self.adjusted @ directions.T
+        return float(difference @ np.linalg.solve(adjusted, difference)) / len(values)
 
     def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
         """Test L beta = rhs jointly by the scaled F, L (m, p); redundant rows count once."""
@@ -91,14 +95,12 @@ class KenwardRogerTester(Tester):
 
     def modified_f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> KenwardRogerTest:
         """Test L beta = rhs jointly, L (m, p), and give all numbers of the test."""
-        directions = self._directions(L)
+        restriction = self.restriction(L, rhs)
+        directions = restriction.directions
         num_df = len(directions)
         if num_df == 0:
             return KenwardRogerTest(0, *[np.nan] * 6)
-        solution = np.linalg.lstsq(L, np.broadcast_to(rhs, len(L)), rcond=None)[0]
-        difference = directions @ (self.RX @ (self.beta - solution)) / self.sigma
-        adjusted = directions @ self.adjusted @ directions.T
-        unscaled = float(difference @ np.linalg.solve(adjusted, difference)) / num_df
+        unscaled = self.wald(restriction)
         scaling, den_df = self._scaling(directions)
         statistic = scaling * unscaled
         pvalue, unscaled_pvalue = (
@@ -107,15 +109,6 @@ class KenwardRogerTester(Tester):
         return KenwardRogerTest(
             num_df, den_df, statistic, pvalue, scaling, unscaled, unscaled_pvalue
         )
-
-    def _directions(self, L: FloatArray) -> FloatArray:
-        """Give orthonormal rows (q, p) that span those of L in the coordinates RX beta."""
-        if L.size == 0:
-            return np.zeros((0, len(self.beta)))
-        Z = scipy.linalg.solve_triangular(self.RX, L.T, trans="T")
-        Z = Z * unit_scale(L, np.linalg.norm(Z, axis=0))
-        vectors, values, _ = np.linalg.svd(Z, full_matrices=False)
-        return vectors[:, values > max(1e-8 * values[0], 1e-300)].T
 
     def _scaling(self, directions: FloatArray) -> tuple[float, float]:
         """Give the scaling of F and its denominator degrees of freedom (pbkrtest's .KR_adjust)."""

@@ -10,7 +10,8 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
-from .ddf import FTest, Tester, independent_contrasts
+from .canonical_rows import CanonicalRows, unit_rows
+from .ddf import FTest, Tester
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -19,6 +20,8 @@ FloatArray = NDArray[np.float64]
 
 #: Eigenvalues of the Hessian up to this are taken for zero, as in lmerTest.
 ZERO_CURVATURE = 1e-8
+#: Rows whose standard deviations differ by more than this are compared in units of their own.
+UNITS = np.finfo(np.float64).eps ** 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +38,25 @@ class SatterthwaiteTester(Tester):
 
     Attributes
     ----------
-    RX : (p, p) array
-        vcov = sigma^2 (RX'RX)^-1.
     jacobian : (m + 1, p, p) array
         RX dVar(beta) RX' / sigma^2 for each parameter.
     varpar_vcov : (m + 1, m + 1) array
         A, the covariance matrix of the variance parameters.
+    canonical : CanonicalRows
+        The rows that stand for a joint hypothesis.
     """
 
-    RX: FloatArray
     jacobian: FloatArray
     varpar_vcov: FloatArray
+    canonical: CanonicalRows
 
     def df(self, L: FloatArray) -> FloatArray:
         """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
-        Z = scipy.linalg.solve_triangular(self.RX, L.T, trans="T") if L.size else L.T
+        rows, _ = unit_rows(L)
+        return self._df_of(scipy.linalg.solve_triangular(self.RX, rows.T, trans="T"))
+
+    def _df_of(self, Z: FloatArray) -> FloatArray:
+        """Return the degrees of freedom of the columns of Z (p, m), weights of RX beta."""
         gradient = np.einsum("ji,ajk,ki->ia", Z, self.jacobian, Z, optimize=True)
         spread = np.einsum("ia,ab,ib->i", gradient, self.varpar_vcov, gradient)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,16 +65,26 @@ class SatterthwaiteTester(Tester):
     def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
         """Test L beta = rhs jointly, L (m, p); redundant rows count once.
 
-        L beta is turned into q uncorrelated contrasts, and the degrees of freedom of the F value
-        are those of the mean of their squared t values.
+        The canonical rows of the hypothesis are turned into q uncorrelated contrasts, and the
+        degrees of freedom of the F value are those of the mean of their squared t values.
         """
-        contrasts, squares = independent_contrasts(self.beta, self.vcov, L, rhs)
-        num_df = len(squares)
+        restriction = self.restriction(L, rhs)
+        num_df = len(restriction.directions)
         if num_df == 0:
             return FTest(np.nan, 0, np.nan, np.nan)
-        statistic = float(np.mean(squares))
-        den_df = f_denominator(self.df(contrasts))
+        contrasts = restriction.directions.T
+        if num_df > 1:
+            contrasts = self._uncorrelated(self.canonical.of(restriction))
+        statistic, den_df = self.wald(restriction), f_denominator(self._df_of(contrasts))
         return FTest(statistic, num_df, den_df, float(scipy.stats.f.sf(statistic, num_df, den_df)))
+
+    def _uncorrelated(self, rows: FloatArray) -> FloatArray:
+        """Return the eigenvectors of L vcov L', L (q, p), as weights of RX beta: (p, q)."""
+        Z = scipy.linalg.solve_triangular(self.RX, rows.T, trans="T")
+        vectors, values, _ = np.linalg.svd(Z, full_matrices=False)
+        if values[-1] <= UNITS * values[0]:
+            vectors = np.linalg.svd(Z / np.linalg.norm(Z, axis=0), full_matrices=False)[0]
+        return np.asarray(vectors, dtype=np.float64)
 
 
 def f_denominator(df: FloatArray) -> float:
@@ -92,8 +109,10 @@ def satterthwaite_tester(model: LinearMixedModel) -> SatterthwaiteTester:
         beta=model._fit.beta,
         vcov=model._covariance,
         RX=model._fit.RX,
+        sigma=model.sigma,
         jacobian=curvature["jacobian"],
         varpar_vcov=_twice_inverse(curvature["hessian"]),
+        canonical=CanonicalRows(model),
     )
 
 
