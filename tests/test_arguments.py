@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
-from crossnest.arguments import as_list, check_count, check_level
+import crossnest
+from crossnest.arguments import as_list, check_count, check_flag, check_level
 
 
 def test_one_or_several():
@@ -42,3 +45,64 @@ def test_what_is_no_level(value, error):
     assert check_level(np.float32(0.5)) == 0.5
     with pytest.raises(error, match=r"conf_level must be .*between 0 and 1"):
         check_level(value, "conf_level")
+
+
+def test_flags_are_true_or_false():
+    for value in (True, False, np.True_):
+        check_flag(value, "se")
+    check_flag(None, "pool", optional=True)
+    for value in ("no", "ML", 0, 1.0, [], None):
+        with pytest.raises(TypeError, match="se must be True or False, not"):
+            check_flag(value, "se")
+
+
+def test_ml_as_text_does_not_fit_by_reml():
+    data = crossnest.datasets.dyestuff()
+    message = r"reml must be True or False, not 'ML' \(True is REML, False is maximum likelihood\)"
+    with pytest.raises(TypeError, match=message):
+        crossnest.lmer("Yield ~ 1 + (1 | Batch)", data, reml="ML")
+    with pytest.raises(TypeError, match="reml must be True or False, not 1"):
+        crossnest.lmer("Yield ~ 1 + (1 | Batch)", data, reml=1)
+
+
+def flags(function):
+    """Name the arguments that are True or False."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if str(p.annotation) in ("bool", "bool | None")]
+
+
+def test_no_text_slips_through_as_true(fitted):
+    model, ml = fitted("sleepstudy"), fitted("sleepstudy_ml")
+    data = crossnest.datasets.sleepstudy()
+    lists = crossnest.lm_list("Reaction ~ Days | Subject", data)
+    needed = {
+        "objective_at": (model.theta,),
+        "gradient_at": (model.theta,),
+        "refit_many": (np.zeros((180, 1)),),
+        "contest": ("Days",),
+        "save": ("nowhere",),
+        "from_design": (model.design,),
+        "marginal": ("Days",),
+    }
+    asked = [(model, name) for name in dir(model) if not name.startswith("_")]
+    asked += [(lists, name) for name in dir(lists) if not name.startswith("_")]
+    asked += [(crossnest.lm("Reaction ~ Days", data), "predict"), (model.summary(), "to_text")]
+    asked += [(model.plot, name) for name in dir(model.plot) if not name.startswith("_")]
+    calls = [(getattr(one, name), needed.get(name, ())) for one, name in asked]
+    calls += [
+        (crossnest.lmer, ("Reaction ~ Days + (1 | Subject)", data)),
+        (crossnest.LinearMixedModel.from_design, (model.design,)),
+        (crossnest.lm_list, ("Reaction ~ Days | Subject", data)),
+        (crossnest.anova, (model, ml)),
+        (crossnest.compare, (model,)),
+        (crossnest.pb_modcomp, (model, model)),
+    ]
+    checked = 0
+    for function, arguments in calls:
+        if not callable(function):
+            continue
+        for flag in flags(function):
+            with pytest.raises(TypeError, match=f"{flag} must be True or False, not 'no'"):
+                function(*arguments, **{flag: "no"})
+            checked += 1
+    assert checked >= 30

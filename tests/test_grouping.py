@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossnest.columns import Columns, FactorColumn, NumericColumn, OtherColumn, as_factor
+from crossnest.design import build_design
 from crossnest.errors import DesignError
 from crossnest.grouping import GroupingFactors
 
@@ -181,3 +182,22 @@ def test_columns_that_cannot_be_read_are_refused() -> None:
         Columns(pd.DataFrame([[1, 2]], columns=["x", "x"])).column("x")
     with pytest.raises(DesignError, match=r"must be a data frame .* not int"):
         Columns(3)
+
+
+def test_levels_of_an_interaction_that_would_be_called_the_same_are_told_apart() -> None:
+    data: dict[str, list[Any]] = {"a": ["x", "x:y", "z"] * 8, "b": ["y:1", "1", "1", "2"] * 6}
+    data["y"] = [value**2 % 7 for value in range(24)]
+    factor = build_design("y ~ 1 + (1 | a:b)", data).factors[0]
+    assert factor.levels.is_unique
+    labels = set(factor.levels)
+    assert {"x:'y:1'", "'x:y':1", "x:y:y:1", "x:1"} <= labels and "x:y:1" not in labels
+
+
+def test_a_column_with_the_name_of_an_interaction_is_not_taken_for_it() -> None:
+    data = {"a": [0, 0, 1, 1] * 6, "b": [0, 1] * 12, "a:b": list(range(8)) * 3}
+    data["y"] = [value**2 % 7 for value in range(24)]
+    message = "'a:b' has the name of the interaction of 'a' and 'b', and both are grouping factors"
+    for terms in ("(1 | a:b) + (1 | `a:b`)", "(1 | `a:b`) + (1 | a:b)"):
+        with pytest.raises(DesignError, match=message):
+            build_design(f"y ~ 1 + {terms}", data)
+    assert build_design("y ~ 1 + (1 | `a:b`)", data).factors[0].n_levels == 8

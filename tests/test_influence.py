@@ -260,3 +260,21 @@ def test_the_most_influential_unit_is_printed_first(fitted):
     lines = text.splitlines()
     assert lines[0] == "Influence of each level of Subject (theta and sigma held fixed)"
     assert lines[3].split()[0] == "309"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e5])
+def test_rows_of_leverage_one_have_no_cooks_distance(scale):
+    rng = np.random.default_rng(0)
+    n = 60
+    data = pd.DataFrame({"g": rng.integers(0, 6, n), "x": scale * rng.normal(size=n) + 1e4 * scale})
+    data["f"] = ["a", "b", *rng.choice(["c", "d", "e"], n - 2)]
+    data["y"] = rng.normal(size=n) + 3 * rng.normal(size=6)[data["g"]]
+    for weights in (None, np.exp(3 * rng.normal(size=n))):
+        model = crossnest.lmer("y ~ x + f + (1 | g)", data, weights=weights)
+        assert (model.leverages()[:2] == 1).all() and (model.leverages() <= 1).all()
+        for measure in (
+            model.cooks_distance(),
+            model.residuals("standardized"),
+            model.influence().cooks_distance,
+        ):
+            assert measure[:2].isna().all() and measure[2:].notna().all()

@@ -1,4 +1,4 @@
-"""Checks of the arguments that many functions take: counts, coverages, one name or several."""
+"""Checks of the arguments that many functions take: counts, coverages, flags, several names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
-__all__ = ["as_list", "check_count", "check_level"]
+import numpy as np
+
+__all__ = ["as_list", "check_count", "check_flag", "check_level"]
 
 
 def as_list(value: Any) -> list[Any]:
@@ -29,6 +31,20 @@ def check_count(value: Any, name: str) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
     return int(value)
+
+
+def check_flag(value: Any, name: str, optional: bool = False) -> None:
+    """Refuse what is neither True nor False: any text would count as True.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; None counts if it is `optional`.
+    """
+    if isinstance(value, bool | np.bool_) or (optional and value is None):
+        return
+    meaning = " (True is REML, False is maximum likelihood)" if name == "reml" else ""
+    raise TypeError(f"{name} must be True or False, not {value!r}{meaning}")
 
 
 def check_level(value: Any, name: str = "level") -> float:

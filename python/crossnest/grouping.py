@@ -6,6 +6,7 @@ occur, and only when asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import CodeArray, FactorColumn
+from .errors import DesignError
 from .read_only import ReadOnly
 from .values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 
@@ -49,11 +51,23 @@ class GroupingFactor(ReadOnly):
 
     @cached_property
     def levels(self) -> pd.Index:
-        """(J,) the levels' labels in the user's order; ``"a:A"`` for interactions, as in lme4."""
+        """(J,) the levels' labels in the user's order; ``"a:A"`` for interactions, as in lme4.
+
+        Parts with a colon in them are quoted where two levels would be called the same:
+        ``"'a:b':c"`` and ``"a:'b:c'"``.
+        """
         if len(self.variables) == 1:
             return _take(self.variables[0], self.positions[0]).rename(self.name)
+        labels = self._joined(_text)
+        if not labels.is_unique:
+            twice = labels.duplicated(keep=False)
+            labels = labels.where(~twice, self._joined(_quoted))
+        return labels
+
+    def _joined(self, text: Callable[[pd.Index], pd.Index]) -> pd.Index:
+        """Join the labels of the variables by colons, (J,)."""
         parts = [
-            _take(_text(labels), at).to_numpy(dtype=object)
+            _take(text(labels), at).to_numpy(dtype=object)
             for labels, at in zip(self.variables, self.positions, strict=True)
         ]
         return pd.Index(reduce(lambda left, right: left + ":" + right, parts), name=self.name)
@@ -72,6 +86,11 @@ def _text(labels: pd.Index) -> pd.Index:
     if labels.dtype.kind == "f" and (np.mod(labels, 1) == 0).all():
         labels = labels.astype(np.int64)
     return pd.Index([str(label) for label in labels], dtype=object)
+
+
+def _quoted(labels: pd.Index) -> pd.Index:
+    """Return labels as text, quoted where a colon is in them."""
+    return pd.Index([repr(one) if ":" in one else one for one in _text(labels)], dtype=object)
 
 
 def _from_column(name: str, column: FactorColumn) -> GroupingFactor:
@@ -121,14 +140,31 @@ class GroupingFactors:
     def __init__(self, columns: dict[str, FactorColumn]) -> None:
         self._columns = columns
         self._made: dict[tuple[str, ...], GroupingFactor] = {}
+        self._variables: dict[str, tuple[str, ...]] = {}  # of each name given out
 
     def make(self, variables: tuple[str, ...], name: str) -> GroupingFactor:
-        """Return the factor of one variable, or of an interaction of several."""
+        """Return the factor of one variable, or of an interaction of several.
+
+        Raises
+        ------
+        DesignError
+            If a factor of other variables has this name.
+        """
+        known = self._variables.setdefault(name, variables)
+        if known != variables:
+            parts = " and ".join(map(repr, known if len(known) > 1 else variables))
+            raise DesignError(
+                f"the column '{name}' has the name of the interaction of {parts}, and both are "
+                "grouping factors: rename the column"
+            )
+        return self._make(variables, name)
+
+    def _make(self, variables: tuple[str, ...], name: str) -> GroupingFactor:
         factor = self._made.get(variables)
         if factor is None:
             first, rest = variables[0], variables[1:]
             if rest:
-                factor = _interaction(name, self.make((first,), first), self.make(rest, name))
+                factor = _interaction(name, self._make((first,), first), self._make(rest, name))
             else:
                 factor = _from_column(name, self._columns[first])
             self._made[variables] = factor

@@ -14,6 +14,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import check_flag
 from .columns import in_order_of
 from .control import Control
 from .design import Design
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .inference.ddf import Ddf, Information
 
 FloatArray = NDArray[np.float64]
+#: Below this 1 - h has no correct digit, h the leverage of a row.
+_UNDETERMINED = 1e-10
 ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
 
 
@@ -188,11 +191,13 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         reml : bool, optional
             REML criterion or deviance; as the model was fitted if not given.
         """
+        check_flag(reml, "reml", optional=True)
         with self._problem() as problem:
             return problem.objective(self._checked(theta, problem), self._criterion(reml))
 
     def gradient_at(self, theta: ArrayLike, reml: bool | None = None) -> pd.Series[float]:
         """Evaluate the exact gradient of `objective_at` with respect to theta."""
+        check_flag(reml, "reml", optional=True)
         with self._problem() as problem:
             _, gradient = problem.gradient(self._checked(theta, problem), self._criterion(reml))
         return pd.Series(gradient, index=self._theta_names)
@@ -292,6 +297,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
             factor stand side by side. With `cond_var` one data frame with a row for each effect
             of each level: ``grpvar``, ``term``, ``grp`` (the level), ``condval``, ``condsd``.
         """
+        check_flag(cond_var, "cond_var")
         if cond_var:
             return pd.concat(self._long_ranef(), ignore_index=True)
         return {
@@ -366,10 +372,12 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
     def leverages(self) -> pd.Series[float]:
         """Give the diagonal of the matrix that takes the response to the fitted values.
 
-        theta is taken as known.
+        theta is taken as known. Where a row alone determines a fixed effect it is 1, exactly.
         """
         with self._live_fit() as fit:
-            return pd.Series(fit.leverages(), index=self.design.index)
+            leverages = fit.leverages()
+        leverages[leverages > 1 - _UNDETERMINED] = 1.0
+        return pd.Series(leverages, index=self.design.index)
 
     def model_matrix(
         self, effects: Literal["fixed", "random"] = "fixed"
@@ -470,6 +478,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         InferenceWarning
             If the degrees of freedom cannot be had, and are NaN.
         """
+        check_flag(correlation, "correlation", optional=True)
         return self._summary(self._scaled_quantiles, correlation, ddf, information)
 
     def __repr__(self) -> str:
@@ -662,6 +671,7 @@ def _fit_design(
     engine: Engine | None = None,
 ) -> LinearMixedModel:
     """Fit a design without a word of warning; `engine` may be that of the same design."""
+    check_flag(reml, "reml")
     engine = engine or Engine(design, control)
     with engine.using(design.y) as problem:
         if start is not None:

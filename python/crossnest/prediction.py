@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
-from .arguments import as_list, check_level
+from .arguments import as_list, check_flag, check_level
 from .design import Design, RandomEffects
 from .errors import DesignError
 from .new_rows import Rows, fitted_rows, new_rows
@@ -86,6 +86,7 @@ def predict(
     Henderson (1975). Best linear unbiased estimation and prediction under a selection model.
     Biometrics 31, 423-447.
     """
+    check_flag(se, "se")
     _check_options(new_levels, interval, level)
     included = included_terms(model.design, re)
     if newdata is not None:

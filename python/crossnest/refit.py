@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import check_count
+from .arguments import check_count, check_flag
 from .columns import in_order_of
 from .errors import DesignError
 from .progress import track
@@ -135,6 +135,7 @@ def refit_many(
     TypeError, ValueError
         If `n_jobs` is not a whole number, or not positive.
     """
+    check_flag(progress, "progress")
     fits = refit_columns(model, _responses(model, Y), n_jobs, progress=progress)
     return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
 

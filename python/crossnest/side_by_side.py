@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ._rformat import STARS_LEGEND, format_numbers, matrix_lines, round_digits, significance_stars
-from .arguments import as_list
+from .arguments import as_list, check_flag
 from .classical.lm import LinearModel
 from .diagnostics.goodness import icc, r2
 from .inference.comparison import _names
@@ -298,6 +298,7 @@ def compare(
     >>> print(table.loc[("Fixed effects", "Days", "std.error")].round(3).to_dict())
     {'lm': 1.238, 'lmer': 1.546}
     """
+    check_flag(stars, "stars")
     if not models:
         raise ValueError("there is no model to show")
     for model in models:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ._core import FitError
 from .archive import blaming_the_file, read_archive, write_archive
-from .arguments import as_list
+from .arguments import as_list, check_flag
 from .columns import Column
 from .control import Control
 from .design import Design
@@ -91,6 +91,7 @@ def save(
     ValueError
         If `ddf` names something else, or a method the model does not have.
     """
+    check_flag(covariances, "covariances")
     ddf = None if ddf is None else as_list(ddf)
     for method in ddf or ():
         if method not in METHODS:

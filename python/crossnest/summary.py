@@ -28,6 +28,7 @@ from ._rformat import (
     vector_lines,
     zapsmall,
 )
+from .arguments import check_flag
 from .errors import InferenceWarning
 from .inference.tables import METHODS, check_information, method_name, with_stars
 from .read_only import ReadOnly
@@ -167,6 +168,7 @@ class Summary(ReadOnly):
             Whether to show the correlations of the fixed effects; None does what
             `show_correlation` says.
         """
+        check_flag(correlation, "correlation", optional=True)
         if correlation is None:
             correlation = self.show_correlation
         lines = [

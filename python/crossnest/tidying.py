@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
-from .arguments import as_list, check_level
+from .arguments import as_list, check_flag, check_level
 from .columns import Column, FactorColumn
 from .design import Design
 
@@ -70,6 +70,7 @@ def tidy(
         ``std.error``, ``statistic``, ``df``, ``p.value``, ``conf.low`` and ``conf.high`` that
         apply.
     """
+    check_flag(conf_int, "conf_int")
     kinds = as_list(effects)
     for kind in kinds:
         if kind not in get_args(Effects):

@@ -13,7 +13,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from .._rformat import format_numbers, matrix_lines
-from ..arguments import check_level
+from ..arguments import check_flag, check_level
 from ..design import Design, build_design
 from ..errors import SmallGroupWarning
 from ..formula import split_groups
@@ -145,6 +145,7 @@ class LinearModelList(ReadOnly):
         pool : bool, optional
             As for `bse`.
         """
+        check_flag(pool, "pool", optional=True)
         pool = self.pool if pool is None else pool
         estimate, error = self.coef(), self.bse(pool)
         t = estimate / error
@@ -223,6 +224,7 @@ class LinearModelList(ReadOnly):
         )
 
     def _sigma_of(self, pool: bool | None) -> pd.Series[float]:
+        check_flag(pool, "pool", optional=True)
         pool = self.pool if pool is None else pool
         return pd.Series(self.sigma, index=self._levels) if pool else self.sigmas
 
@@ -350,6 +352,7 @@ def lm_list(
     >>> print(fits.coef().round(2).loc["308"].to_dict())
     {'(Intercept)': 244.19, 'Days': 21.76}
     """
+    check_flag(pool, "pool")
     model, group = split_groups(formula)
     design = build_design(
         f"{model} + (1 | {group})",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..arguments import check_flag
 from ..new_rows import fitted_rows, new_rows
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def predict(
     ValueError
         If an argument has another value than those above.
     """
+    check_flag(se, "se")
     from .lm import t_quantile
 
     if interval not in (None, "confidence", "prediction"):

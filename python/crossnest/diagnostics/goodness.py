@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..arguments import check_flag
 from ..formula import _term_text
 from ..read_only import Immutable, ReadOnly
 
@@ -134,6 +135,7 @@ def icc(model: LinearMixedModel, by_group: bool = False) -> Shares:
     Journal of the Royal Society Interface 14, 20170213. Johnson (2014). Extension of Nakagawa and
     Schielzeth's R2_GLMM to random slopes models. Methods in Ecology and Evolution 5, 944-946.
     """
+    check_flag(by_group, "by_group")
     split = model._components
     between = split.explained_by_groups
     total = between + split.residual

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ..arguments import check_flag
 from ..engine import Engine
 from ..errors import ConvergenceWarning, DesignError
 from ..inference.case_resampling import without
@@ -134,6 +135,7 @@ def influence(
     mixed-effects models. Statistics in Medicine 24, 893-909. Loy and Hofmann (2014). HLMdiag.
     Journal of Statistical Software 56(5).
     """
+    check_flag(exact, "exact")
     if not len(model.fixef):
         raise ValueError("the model has no fixed effects for a unit to have influence on")
     codes, labels = _units(model, group)

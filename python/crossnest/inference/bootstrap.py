@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ..arguments import check_count, check_level
+from ..arguments import check_count, check_flag, check_level
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
@@ -250,6 +250,7 @@ def bootstrap(
     the papers of each kind stand with it in `crossnest.inference.resampling` and
     `crossnest.inference.case_resampling`.
     """
+    check_flag(progress, "progress")
     if kind not in _KINDS:
         raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
     n = check_count(n, "n")

@@ -12,6 +12,7 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_flag
 from ..classical.lm import LinearModel
 from ..design import Design
 from ..formula import ParsedFormula, RandomTerm, parse_formula
@@ -64,6 +65,7 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
     Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
     Journal of Statistical Software 67(1), section 5.2.
     """
+    check_flag(refit, "refit")
     if not models:
         raise TypeError("anova needs at least one model")
     for model in models:

@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_flag
 from ..model import LinearMixedModel
 from .canonical_rows import unit_rows
 from .ddf import Ddf, Information, Tester, tester
@@ -69,6 +70,7 @@ def contest(
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
+    check_flag(joint, "joint")
     method = method_name(ddf, information)
     hypotheses = Hypotheses.of(model, L, rhs)
     test = tester(model, ddf, information)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from formulaic.parser.types import Term
 
-from ..arguments import as_list
+from ..arguments import as_list, check_flag
 from ..formula import _term_text
 from ..model import LinearMixedModel
 from .comparison import upper_tail
@@ -74,6 +74,7 @@ def ranova(model: LinearMixedModel, reduce_terms: bool = True) -> TestTable:
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
+    check_flag(reduce_terms, "reduce_terms")
     return ratio_tests(model, reductions(model, reduce_terms))
 
 

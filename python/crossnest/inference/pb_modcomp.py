@@ -6,7 +6,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from ..arguments import check_count
+from ..arguments import check_count, check_flag
 from ..model import LinearMixedModel, _fit_design
 from ..progress import track
 from ..read_only import frozen
@@ -117,6 +117,7 @@ def pb_modcomp(
     Halekoh and Hojsgaard (2014). A Kenward-Roger approximation and parametric bootstrap methods for
     tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
     """
+    check_flag(progress, "progress")
     for name, one in (("large", large), ("small", small)):
         if not isinstance(one, LinearMixedModel):
             raise TypeError(f"{name} must be a LinearMixedModel, not {type(one).__name__}")

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import _core
+from ..arguments import check_flag
 from ..errors import ProfileWarning
 from ..progress import track
 from ..read_only import ReadOnly
@@ -182,6 +183,7 @@ def profile(
     ProfileWarning
         If a constrained refit found a lower deviance than the fit.
     """
+    check_flag(progress, "progress")
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)
@@ -222,6 +224,7 @@ def intervals(
     that far; ``attrs["notes"]`` of the result says which and why. Parameters and warnings are those
     of `profile`.
     """
+    check_flag(progress, "progress")
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import as_list
+from ..arguments import as_list, check_flag
 from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
@@ -103,6 +103,8 @@ def step(
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
+    check_flag(reduce_fixed, "reduce_fixed")
+    check_flag(reduce_random, "reduce_random")
     names = as_list(keep)
     check_terms(model, names)
     random, mixed = _reduce_random(model, alpha_random if reduce_random else 1.0)

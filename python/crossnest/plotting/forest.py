@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import check_level
+from ..arguments import check_flag, check_level
 from .style import colours, figure_of, legend_above, one_axes, percent, plain, tidy
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def plot_forest(
     ImportError
         If matplotlib is not installed.
     """
+    check_flag(intercept, "intercept")
     check_level(level)
     tables = {name: _intervals(model, level, ddf) for name, model in _named(models).items()}
     names = list(dict.fromkeys(name for table in tables.values() for name in table.index))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..arguments import as_list, check_level
+from ..arguments import as_list, check_flag, check_level
 from ..columns import FactorColumn, NumericColumn
 from ..inference.reference_grid import _coded_as_factors
 from .style import colours, figure_of, legend_beside, one_axes, plain, tidy
@@ -75,6 +75,7 @@ def plot_marginal(
     ImportError
         If matplotlib is not installed.
     """
+    check_flag(points, "points")
     check_level(level)
     strata = [] if by is None else as_list(by)
     covariate = _covariate(model, x)

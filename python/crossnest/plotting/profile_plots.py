@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._pyplot import pyplot
+from ..arguments import check_flag
 from .profile_contours import contour, radius, smooth_trace
 from .style import BLUE, GREY, VERMILLION, facets, figure_of, given_axes, plain, tidy
 
@@ -51,6 +52,7 @@ def plot_profile(
     ImportError
         If matplotlib is not installed.
     """
+    check_flag(absolute, "absolute")
     names = list(profile.notes.index)
     panels = facets(ax, names, (2.5, 2.1), sharey=True)
     for name, axes in zip(names, panels, strict=True):
