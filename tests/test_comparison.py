@@ -7,6 +7,7 @@ with optCtrl = list(ftol_abs = 1e-12, xtol_abs = 1e-10).
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pytest
 
 import crossnest
 from conftest import fitted_model
+from crossnest.inference.comparison import checked_ratios
 from reference_cases import all_cases, as_array, as_list
 from shared_files import shared
 
@@ -355,3 +357,54 @@ def test_reading_ages(children):
     ours = [*table.loc["Ftest"], *table.loc["FtestU", ["F value", "Pr(>F)"]]]
     keys = ["ndf", "ddf", "F.scaling", "Fstat", "p.value", "FstatU", "p.valueU"]
     np.testing.assert_allclose(ours, [reference[key] for key in keys], rtol=1e-4)
+
+
+# --- ratios that are none -------------------------------------------------------------------------
+
+
+def test_a_negative_ratio_is_no_result():
+    """The larger model does not contain the smaller one: no ratio of zero, and no p-value of 1."""
+    data = crossnest.datasets.sleepstudy()
+    data["noise"], data["other"] = np.random.default_rng(1).standard_normal((2, len(data)))
+    small = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data, reml=False)
+    large = crossnest.lmer("Reaction ~ noise + other + (1 | Subject)", data, reml=False)
+    with pytest.warns(crossnest.InferenceWarning, match="`large` is below that of `small` by"):
+        table = crossnest.anova(small, large)
+    assert table.loc["large", ["Chisq", "Pr(>Chisq)"]].isna().all()
+
+
+def test_a_ratio_that_is_rounding_is_zero():
+    ratios = checked_ratios(np.array([-1e-6, 3e-9, 2.0]), ["a", "b", "c"], ["d", "e", "f"])
+    np.testing.assert_array_equal(ratios, [0, 0, 2])
+    with pytest.warns(crossnest.InferenceWarning, match="its fit has not reached the maximum"):
+        assert np.isnan(checked_ratios(np.array([-0.01]), ["the model"], ["the other"])).all()
+
+
+@pytest.mark.parametrize("verb", ["ranova", "drop1"])
+def test_a_fit_that_stopped_short_shows_no_ratio(verb, fitted):
+    """As if the model's own search had stopped early: its likelihood is below the reduced one's."""
+    model = fitted("sleepstudy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.CrossnestWarning)
+        data = crossnest.datasets.sleepstudy()
+        start = crossnest.lmer(
+            "Reaction ~ Days + (Days | Subject)", data, reml=verb == "ranova"
+        ).evaluate([1e-3, 0.0, 30.0])
+    assert start.llf < model.llf - 20
+    with pytest.warns(crossnest.InferenceWarning, match="the log-likelihood of the model is below"):
+        table = getattr(start, verb)()
+    assert table.iloc[1:][["LRT", "Pr(>Chisq)"]].isna().all(axis=None)
+
+
+def test_tables_say_where_chi_squared_is_conservative(fitted):
+    model = fitted("sleepstudy")
+    assert "conservative" in str(model.ranova())
+    assert "conservative" in model.ranova()._repr_html_()
+    assert "tend to be too small (test='F' does better)" in str(model.drop1())
+    data = crossnest.datasets.sleepstudy()
+    intercepts = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data, reml=False)
+    lines = crossnest.lmer("Reaction ~ Days + (Days | Subject)", data, reml=False)
+    line = crossnest.lm("Reaction ~ Days", data)
+    assert "conservative" in str(crossnest.anova(line, intercepts, lines))
+    constant = crossnest.lmer("Reaction ~ 1 + (1 | Subject)", data, reml=False)
+    assert "conservative" not in str(crossnest.anova(constant, intercepts))

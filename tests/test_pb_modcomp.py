@@ -12,7 +12,7 @@ import scipy.stats
 
 import crossnest
 from conftest import fitted_model
-from crossnest.inference.pb_modcomp import pb_modcomp
+from crossnest.inference.pb_modcomp import _linear_simulator, pb_modcomp
 from shared_files import shared
 
 
@@ -93,8 +93,41 @@ def test_a_small_model_outside_the_large_one_is_refused():
     small = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data)
     with pytest.raises(ValueError, match="does not lie within the large one"):
         crossnest.pb_modcomp(large, small, n=10)
-    with pytest.raises(TypeError, match="small must be a LinearMixedModel, not LinearModel"):
-        crossnest.pb_modcomp(large, crossnest.lm("Reaction ~ noise", data), n=10)
+    with pytest.raises(ValueError, match="does not lie within the large one"):
+        crossnest.pb_modcomp(large, crossnest.lm("Reaction ~ Days", data), n=10)
+    with pytest.raises(TypeError, match="small must be a model fitted by lmer or lm, not str"):
+        crossnest.pb_modcomp(large, "Reaction ~ noise", n=10)
+
+
+def test_a_small_model_without_random_effects():
+    """Balanced, one factor: the ratio rises with F, so p is that of the analysis of variance."""
+    data = crossnest.datasets.dyestuff()
+    large = fitted_model("reference/dyestuff")
+    small = crossnest.lm("Yield ~ 1", data)
+    test = pb_modcomp(large, small, n=1000, seed=3)
+    F = scipy.stats.f_oneway(*(group["Yield"] for _, group in data.groupby("Batch")))
+    assert test.df == 1
+    np.testing.assert_allclose(test.pvalue, F.pvalue, atol=4 * test.error)
+    deviances = [-2 * crossnest.lmer("Yield ~ 1 + (1 | Batch)", data, reml=False).llf]
+    np.testing.assert_allclose(test.statistic, -2 * small.llf - deviances[0], rtol=1e-6)
+
+
+def test_a_linear_model_with_weights_and_an_offset():
+    """Its ratios are those of single fits."""
+    data = crossnest.datasets.sleepstudy()
+    data["w"], data["known"] = 1.0 + data["Days"] % 3, 2.0 * data["Days"]
+    arguments = {"data": data, "weights": "w", "offset": "known"}
+    large = crossnest.lmer("Reaction ~ Days + (1 | Subject)", reml=False, **arguments)
+    small = crossnest.lm("Reaction ~ Days", **arguments)
+    test = pb_modcomp(large, small, n=5, seed=1)
+    Y = _linear_simulator(small).draw(1, 0, 5)
+    for y, found in zip(Y.T, test.reference, strict=True):
+        arguments["data"] = data.assign(Reaction=y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", crossnest.CrossnestWarning)
+            one = crossnest.lmer("Reaction ~ Days + (1 | Subject)", reml=False, **arguments)
+        two = crossnest.lm("Reaction ~ Days", **arguments)
+        np.testing.assert_allclose(found, max(2 * (one.llf - two.llf), 0), atol=1e-6)
 
 
 def test_models_that_cannot_be_compared_are_refused():

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
     from .inference.comparison import anova, kr_modcomp, sat_modcomp
+    from .inference.exact_lrt import exact_lrt, exact_rlrt
     from .inference.pb_modcomp import pb_modcomp
     from .neighbours.polars import to_polars
     from .neighbours.sklearn import MixedModelRegressor as MixedModelRegressor
@@ -71,6 +72,8 @@ __all__ = [
     "compare",
     "compare_pooling",
     "datasets",
+    "exact_lrt",
+    "exact_rlrt",
     "ivw",
     "kr_modcomp",
     "lm",
@@ -91,6 +94,8 @@ _LAZY = {
     "anova": ".inference.comparison",
     "compare": ".side_by_side",
     "compare_pooling": ".classical.pooling",
+    "exact_lrt": ".inference.exact_lrt",
+    "exact_rlrt": ".inference.exact_lrt",
     "ivw": ".classical.ivw",
     "kr_modcomp": ".inference.comparison",
     "lm": ".classical.lm",

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ..read_only import cached_property
 from .estimable_functions import hypothesis_matrices
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Restriction(NamedTuple):
     def spans(self, other: Restriction) -> bool:
         """Whether the other one restricts the same directions."""
         D, E = self.directions, other.directions
-        return len(D) == len(E) and bool(np.abs(D - (D @ E.T) @ E).max() < SAME)
+        return len(D) == len(E) and bool(np.abs(D - (D @ E.T) @ E).max(initial=0.0) < SAME)
 
 
 @dataclass(frozen=True, eq=False)

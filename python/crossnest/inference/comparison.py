@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import scipy.linalg
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_flag
 from ..classical.lm import LinearModel
 from ..design import Design
+from ..errors import InferenceWarning
 from ..formula import ParsedFormula, RandomTerm, parse_formula
 from ..model import LinearMixedModel
 from .ddf import Information, tester
@@ -26,6 +28,14 @@ from .tables import TestTable, method_name
 __all__ = ["anova", "kr_modcomp", "sat_modcomp"]
 
 FloatArray = NDArray[np.float64]
+
+#: What optima of a model and one within it may differ by the wrong way, in deviance.
+ROUNDING = 1e-4
+#: What is printed below a table that tests variances by likelihood ratios.
+BOUNDARY = (
+    "Chi-squared p-values are conservative for variances: zero lies on their boundary\n"
+    "(crossnest.exact_rlrt, pb_modcomp)"
+)
 
 _SMALL = "the small model must be a model, a formula or a matrix of restrictions"
 
@@ -80,7 +90,7 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
         check_same_data(models[0].design, model.design, names[0], name)
     by_reml = any(map(_is_reml, models))
     if refit:
-        models = tuple(_by_ml(model) for model in models)
+        models = tuple(by_ml(model) for model in models)
     else:
         _check_comparable(models)
     order = np.argsort([model.npar for model in models], kind="stable")
@@ -92,7 +102,16 @@ def _is_reml(model: LinearMixedModel | LinearModel) -> bool:
     return isinstance(model, LinearMixedModel) and model.reml
 
 
-def _by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel:
+@overload
+def by_ml(model: LinearMixedModel) -> LinearMixedModel: ...
+
+
+@overload
+def by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel: ...
+
+
+def by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel:
+    """Return a model fitted by maximum likelihood, itself if it is."""
     return refitted(model, reml=False) if isinstance(model, LinearMixedModel) else model
 
 
@@ -102,8 +121,11 @@ def _likelihood_ratios(
     """Test each model against the one before it."""
     npar = np.array([model.npar for model in models])
     loglik = np.array([model.llf for model in models])
-    chisq = np.r_[np.nan, 2 * np.maximum(np.diff(loglik), 0)]
     df = np.r_[np.nan, np.diff(npar)]
+    chisq = np.r_[np.nan, 2 * np.diff(loglik)]
+    chisq[df == 0] = np.maximum(chisq[df == 0], 0)  # neither lies within the other: no test
+    labels = [f"`{name}`" for name in names]
+    chisq[1:] = checked_ratios(chisq[1:], labels[1:], labels[:-1])
     columns = {
         "npar": npar,
         "AIC": [model.aic for model in models],
@@ -117,7 +139,46 @@ def _likelihood_ratios(
     data = models[0].labels.data
     heading = [*heading, *([f"Data: {data}"] if data else []), "Models:"]
     heading += [f"{name}: {model.formula}" for name, model in zip(names, models, strict=True)]
-    return TestTable(columns, heading="\n".join(heading), index=list(names))
+    footnote = BOUNDARY if _variances_differ(models) else ""
+    return TestTable(columns, heading="\n".join(heading), footnote=footnote, index=list(names))
+
+
+def _variances_differ(models: Sequence[LinearMixedModel | LinearModel]) -> bool:
+    """Whether random effects are compared."""
+    random = {
+        tuple(sorted((term.factors, term.effects.text) for term in model.design.formula.random))
+        for model in models
+    }
+    return len(random) > 1
+
+
+def checked_ratios(ratios: FloatArray, larger: Sequence[str], smaller: Sequence[str]) -> FloatArray:
+    """Return likelihood ratios, zero where they are rounding and NaN where they are negative.
+
+    Parameters
+    ----------
+    ratios : (m,) array
+        Twice the differences of the log-likelihoods.
+    larger, smaller : sequence of str
+        What the models are called.
+
+    Warns
+    -----
+    InferenceWarning
+        The larger model has the lower likelihood, which a model cannot have that contains the
+        other one.
+    """
+    for ratio, large, small in zip(ratios, larger, smaller, strict=True):
+        if ratio < -ROUNDING:
+            warnings.warn(
+                f"the log-likelihood of {large} is below that of {small} by {-ratio / 2:.3g}, "
+                "though it has more parameters: either the one does not contain the other, or its "
+                "fit has not reached the maximum; there is no test",
+                InferenceWarning,
+                stacklevel=4,
+            )
+    checked = np.where(ratios < -ROUNDING, np.nan, ratios)
+    return np.where(np.abs(checked) < 1e-8, 0.0, np.maximum(checked, 0.0))
 
 
 def upper_tail(chisq: FloatArray, df: FloatArray) -> FloatArray:

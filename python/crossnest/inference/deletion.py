@@ -12,7 +12,7 @@ from formulaic.parser.types import Term
 from ..arguments import as_list, check_flag
 from ..formula import _term_text
 from ..model import LinearMixedModel
-from .comparison import upper_tail
+from .comparison import BOUNDARY, checked_ratios, upper_tail
 from .contest import F_COLUMNS, f_row
 from .ddf import Ddf, tester
 from .restriction import restriction_matrix
@@ -29,6 +29,12 @@ from .submodel import (
 from .tables import TestTable, method_name
 
 __all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
+
+#: What is printed below likelihood-ratio tests of fixed effects.
+SMALL_SAMPLES = (
+    "Chi-squared p-values of fixed effects tend to be too small (test='F' does better);\n"
+    "those of variances, by ranova, are conservative: zero lies on their boundary"
+)
 
 
 # ----------------------------------------------------------------------------- random effects
@@ -67,7 +73,13 @@ def ranova(model: LinearMixedModel, reduce_terms: bool = True) -> TestTable:
     TestTable
         A row for the model, ``<none>``, and one for each model with less: ``npar``, ``logLik``,
         ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``. The chi-squared distribution is conservative
-        where a variance of zero lies on the boundary (Self and Liang, 1987).
+        where a variance of zero lies on the boundary (Self and Liang, 1987), as a footnote says;
+        `crossnest.exact_rlrt` has the exact one.
+
+    Warns
+    -----
+    InferenceWarning
+        A model with less has the higher likelihood, so that there is no test.
 
     References
     ----------
@@ -83,16 +95,17 @@ def ratio_tests(model: LinearMixedModel, simpler: Sequence[Reduction]) -> TestTa
     fits = [(model.npar, model.llf), *(_likelihood(model, each.parts) for each in simpler)]
     title = "ANOVA-like table for random-effects: Single term deletions"
     labels = ["<none>", *(each.label for each in simpler)]
-    return _ratio_table(fits, labels, f"{title}\n\nModel:\n{model.formula}")
+    return _ratio_table(fits, labels, f"{title}\n\nModel:\n{model.formula}", BOUNDARY)
 
 
 def _ratio_table(
-    fits: Sequence[tuple[int, float]], labels: Sequence[str], heading: str
+    fits: Sequence[tuple[int, float]], labels: Sequence[str], heading: str, footnote: str
 ) -> TestTable:
     """Test fits, (npar, log-likelihood), against the first of them."""
     npar, loglik = (np.array(values, dtype=np.float64) for values in zip(*fits, strict=True))
     ratio, df = 2 * (loglik[0] - loglik), npar[0] - npar
-    ratio[np.abs(ratio) < 1e-8] = 0  # rounding
+    reduced = [f"the model without {label}" for label in labels[1:]]
+    ratio[1:] = checked_ratios(ratio[1:], ["the model"] * len(reduced), reduced)
     ratio[0] = df[0] = np.nan
     columns = {
         "npar": npar.astype(np.int64),
@@ -102,7 +115,7 @@ def _ratio_table(
         "Df": df,
         "Pr(>Chisq)": upper_tail(ratio, df),
     }
-    return TestTable(columns, heading=heading, index=list(labels))
+    return TestTable(columns, heading=heading, footnote=footnote, index=list(labels))
 
 
 def _likelihood(model: LinearMixedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
@@ -209,9 +222,10 @@ def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
     fits = [full] + [fit_submodel(full, without(fixed, term)) for term in terms.values()]
     pairs = [(fit.npar, fit.llf) for fit in fits]
     heading = f"Single term deletions\n\nModel:\n{model.formula}"
-    table = _ratio_table(pairs, ["<none>", *terms], heading)
+    table = _ratio_table(pairs, ["<none>", *terms], heading, SMALL_SAMPLES)
     table["npar"] = table["Df"]
-    return TestTable(table[["npar", "AIC", "LRT", "Pr(>Chisq)"]], heading=heading)
+    columns = ["npar", "AIC", "LRT", "Pr(>Chisq)"]
+    return TestTable(table[columns], heading=heading, footnote=SMALL_SAMPLES)
 
 
 def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:

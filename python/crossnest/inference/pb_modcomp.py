@@ -7,20 +7,18 @@ import scipy.special
 from numpy.typing import NDArray
 
 from ..arguments import check_count, check_flag
-from ..model import LinearMixedModel, _fit_design
+from ..classical.lm import LinearModel, weighted_problem
+from ..model import LinearMixedModel
 from ..progress import track
 from ..read_only import frozen
 from ..refit import chunks, refit_columns
-from ..simulation import seed_or_new, simulator
-from .comparison import check_same_data
+from ..simulation import Simulator, seed_or_new, simulator
+from .comparison import ROUNDING, by_ml, check_same_data
 from .tables import TestTable
 
 __all__ = ["BootstrapTest", "pb_modcomp"]
 
 FloatArray = NDArray[np.float64]
-
-# What optima of a model and one within it may differ by the wrong way, in deviance.
-_ROUNDING = 1e-4
 
 
 class BootstrapTest(TestTable):
@@ -80,7 +78,7 @@ class BootstrapTest(TestTable):
 
 def pb_modcomp(
     large: LinearMixedModel,
-    small: LinearMixedModel,
+    small: LinearMixedModel | LinearModel,
     n: int = 1000,
     seed: int | None = None,
     n_jobs: int | None = None,
@@ -93,8 +91,10 @@ def pb_modcomp(
 
     Parameters
     ----------
-    large, small : LinearMixedModel
-        Models of the same data, the small one nested in the large one.
+    large : LinearMixedModel
+        The large model.
+    small : LinearMixedModel or LinearModel
+        A model of the same data nested in it; one fitted by `crossnest.lm` has no random effects.
     n : int
         Number of replicates.
     seed : int, optional
@@ -110,7 +110,7 @@ def pb_modcomp(
         If the models were fitted to different data, the large one does not have more parameters or
         fits worse than the small one, which then does not lie within it, or `n` is not positive.
     TypeError
-        If one of them is no linear mixed model, or `n` no whole number.
+        If the large model is no linear mixed model, the small one no model, or `n` no whole number.
 
     References
     ----------
@@ -118,9 +118,10 @@ def pb_modcomp(
     tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
     """
     check_flag(progress, "progress")
-    for name, one in (("large", large), ("small", small)):
-        if not isinstance(one, LinearMixedModel):
-            raise TypeError(f"{name} must be a LinearMixedModel, not {type(one).__name__}")
+    if not isinstance(large, LinearMixedModel):
+        raise TypeError(f"large must be a LinearMixedModel, not {type(large).__name__}")
+    if not isinstance(small, LinearMixedModel | LinearModel):
+        raise TypeError(f"small must be a model fitted by lmer or lm, not {type(small).__name__}")
     check_same_data(large.design, small.design, "large", "small")
     df = large.npar - small.npar
     if df < 1:
@@ -130,14 +131,15 @@ def pb_modcomp(
         )
     n = check_count(n, "n")
     seed = seed_or_new(seed)
-    large, small = _by_ml(large), _by_ml(small)
-    if small.objective < large.objective - _ROUNDING:
+    large, small = by_ml(large), by_ml(small)
+    deviances = [-2 * large.llf, -2 * small.llf]
+    if deviances[1] < deviances[0] - ROUNDING:
         raise ValueError(
             f"the small model `{small.formula}` does not lie within the large one "
-            f"`{large.formula}`: its deviance is lower, {small.objective:.6g} and not "
-            f"{large.objective:.6g}"
+            f"`{large.formula}`: its deviance is lower, {deviances[1]:.6g} and not "
+            f"{deviances[0]:.6g}"
         )
-    observed = max(small.objective - large.objective, 0.0)
+    observed = max(deviances[1] - deviances[0], 0.0)
     reference = _reference(large, small, n, seed, n_jobs, progress)
     used = reference[np.isfinite(reference)]
     # What rounding tells apart is a tie.
@@ -152,29 +154,46 @@ def pb_modcomp(
     return test
 
 
-def _by_ml(model: LinearMixedModel) -> LinearMixedModel:
-    if not model.reml:
-        return model
-    return _fit_design(model.design, False, None, model.control, model.labels, model._engine)
-
-
 def _reference(
     large: LinearMixedModel,
-    small: LinearMixedModel,
+    small: LinearMixedModel | LinearModel,
     n: int,
     seed: int,
     n_jobs: int | None,
     progress: bool,
 ) -> FloatArray:
     """Simulate the statistic under the small model, (n,); NaN where a fit failed."""
-    source = simulator(small)
+    source = simulator(small) if isinstance(small, LinearMixedModel) else _linear_simulator(small)
     parts = []
     for at in track(chunks(small.nobs, n), "parametric bootstrap", progress):
         Y = source.draw(seed, at.start, at.stop - at.start)
-        fits = [refit_columns(m, Y, n_jobs, np.asarray(m._fit.theta)) for m in (large, small)]
-        statistic = np.maximum(fits[1].objective - fits[0].objective, 0.0)
-        parts.append(np.where(fits[0].usable & fits[1].usable, statistic, np.nan))
+        statistic = _deviances(small, Y, n_jobs) - _deviances(large, Y, n_jobs)
+        parts.append(np.maximum(statistic, 0.0))
     return np.concatenate(parts)
+
+
+def _deviances(
+    model: LinearMixedModel | LinearModel, Y: FloatArray, n_jobs: int | None
+) -> FloatArray:
+    """Fit responses (n, R) by maximum likelihood: -2 logLik, (R,), NaN where a fit failed."""
+    if isinstance(model, LinearMixedModel):
+        fits = refit_columns(model, Y, n_jobs, np.asarray(model._fit.theta))
+        return np.where(fits.usable, fits.objective, np.nan)
+    X, _ = weighted_problem(model.design)
+    Q = np.linalg.qr(X[:, model._fit.kept])[0]
+    offset, weights = model.design.offset, model.design.weights
+    Y = Y if offset is None else Y - offset[:, None]
+    Y = Y if weights is None else Y * np.sqrt(weights)[:, None]
+    squares = np.sum((Y - Q @ (Q.T @ Y)) ** 2, axis=0)
+    deviances = -2 * model.llf + model.nobs * np.log(squares / model.ssr)
+    return np.asarray(deviances, dtype=np.float64)
+
+
+def _linear_simulator(model: LinearModel) -> Simulator:
+    """Return the distribution of the response of a linear model, sigma by maximum likelihood."""
+    weights = np.ones(model.nobs) if model.design.weights is None else model.design.weights
+    scale = np.sqrt(model.ssr / model.nobs / weights)
+    return Simulator(np.asarray(model._mean), None, scale)
 
 
 def _table(t: float, df: int, pvalue: float, used: FloatArray) -> BootstrapTest:

@@ -70,20 +70,28 @@ class TestTable(pd.DataFrame):
         Those of `pandas.DataFrame`.
     heading : str
         What is printed above the table, perhaps of several lines.
+    footnote : str
+        What is printed below it.
 
     Attributes
     ----------
     heading : str
         What is printed above the table.
+    footnote : str
+        What is printed below it.
     """
 
     __test__ = False  # not for pytest to collect
-    _metadata = ["heading"]  # noqa: RUF012  (pandas reads it from the class)
+    _metadata = ["heading", "footnote"]  # noqa: RUF012  (pandas reads it from the class)
     heading: str
+    footnote: str
 
-    def __init__(self, *arguments: Any, heading: str = "", **keywords: Any) -> None:
+    def __init__(
+        self, *arguments: Any, heading: str = "", footnote: str = "", **keywords: Any
+    ) -> None:
         super().__init__(*arguments, **keywords)
         self.heading = heading
+        self.footnote = footnote
 
     @property
     def _constructor(self) -> type[TestTable]:
@@ -101,7 +109,8 @@ class TestTable(pd.DataFrame):
         cells, columns, has_stars = self._cells(digits)
         lines = self.heading.split("\n") if self.heading else []
         lines += matrix_lines(cells, [str(label) for label in self.index], columns, right=True)
-        lines += ["---", STARS_LEGEND] if has_stars else []
+        below = [*([STARS_LEGEND] if has_stars else []), *self._footnotes]
+        lines += ["---", *below] if below else []
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -116,8 +125,13 @@ class TestTable(pd.DataFrame):
         rows = [[str(label), *row] for label, row in zip(self.index, cells, strict=True)]
         heading = "<br>".join(html.escape(line) for line in self.heading.split("\n"))
         legend = html.escape(STARS_LEGEND) if has_stars else ""
-        parts = [heading, html_table(rows, ["", *columns]), legend]
+        notes = "<br>".join(html.escape(line) for line in self._footnotes)
+        parts = [heading, html_table(rows, ["", *columns]), legend, notes]
         return "".join(f"<div>{part}</div>" for part in parts if part)
+
+    @property
+    def _footnotes(self) -> list[str]:
+        return self.footnote.split("\n") if self.footnote else []
 
     def _is_numeric(self) -> bool:
         return all(kind.kind in "iuf" for kind in self.dtypes)
