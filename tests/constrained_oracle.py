@@ -67,6 +67,14 @@ class ConstrainedOracle:
                     values += [root[i] @ root[j] / (sd[i] * sd[j]) for i in range(j + 1, len(sd))]
         return np.array([*values, np.exp(log_sigma)])
 
+    def held(self, position, value, point):
+        """Give the deviance at a point, a fixed effect at `position` held at a value."""
+        column = position - len(self.sdcor(point[:-1], point[-1]))
+        if column < 0:
+            return self.deviance(point[:-1], point[-1])
+        X, y = np.delete(self.X, column, axis=1), self.y - value * self.X[:, column]
+        return self.deviance(point[:-1], point[-1], X, y)
+
     def minimum(self, position, value, starts):
         """Give the least deviance with the parameter at `position` held at a value.
 

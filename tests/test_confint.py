@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 
+import crossnest
 from conftest import fitted_model
 from constrained_oracle import ConstrainedOracle
+from crossnest._core import FitError, Profiler
 from crossnest.inference.parameters import parameter_names
 from reference_cases import all_cases, as_array, as_list, load_case
 
@@ -170,3 +175,63 @@ def test_no_fixed_effects():
     intervals = fitted_model("no_fixed").confint()
     assert list(intervals.index) == ["sd_(Intercept)|Subject", "sigma"]
     assert (intervals.iloc[:, 0] < intervals.iloc[:, 1]).all()
+
+
+def random_frame(seed, n=60, groups=8):
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "y": random.normal(size=n),
+            "x": random.normal(size=n),
+            "f": random.choice(list("ABC"), n),
+            "g": random.choice(list("abcdefgh")[:groups], n),
+            "h": random.choice(list("pqrst"), n),
+        }
+    )
+
+
+@pytest.mark.filterwarnings("ignore::crossnest.SingularFitWarning")
+@pytest.mark.parametrize("seed", [1, 14, 23, 36])
+def test_diagonal_terms_with_empty_effects_have_intervals(seed):
+    # The profile of an effect without variance began where the term's other effects had none.
+    data = random_frame(seed)
+    together = crossnest.lmer("y ~ f + (f || g)", data).confint()
+    for level in "ABC":
+        data[f"is{level}"] = (data["f"] == level).astype(float)
+    separate = "y ~ f + (1 | g) + (0 + isA | g) + (0 + isB | g) + (0 + isC | g)"
+    apart = crossnest.lmer(separate, data).confint()
+    assert "sd_f[C]|g" in together.index
+    np.testing.assert_allclose(together, apart, atol=2e-5)
+
+
+def test_a_parameter_that_cannot_be_profiled_leaves_nan_and_a_warning(monkeypatch):
+    model = fitted_model("sleepstudy")
+    expected = model.confint()
+
+    class Failing:
+        def __init__(self, problem):
+            self.profiler = Profiler(problem)
+
+        def __getattr__(self, name):
+            return getattr(self.profiler, name)
+
+        def interval(self, parameter, cutoff):
+            if parameter == 1:
+                raise FitError("the profile finds ever lower deviances")
+            return self.profiler.interval(parameter, cutoff)
+
+        def trace(self, parameter, cutoff):
+            if parameter == 1:
+                raise FitError("the profile finds ever lower deviances")
+            return self.profiler.trace(parameter, cutoff)
+
+    profile = importlib.import_module("crossnest.inference.profile")
+    monkeypatch.setattr(profile, "_core", SimpleNamespace(Profiler=Failing, FitError=FitError))
+    with pytest.warns(crossnest.ProfileWarning, match="cor_.* cannot be profiled: the profile"):
+        intervals = model.confint()
+    assert intervals.iloc[1].isna().all()
+    assert intervals.attrs["notes"][intervals.index[1]]["lower"].startswith("the profile finds")
+    others = np.arange(len(expected)) != 1
+    np.testing.assert_allclose(intervals[others], expected[others], rtol=1e-6)
+    with pytest.warns(crossnest.ProfileWarning, match="cannot be profiled"):
+        assert len(model.profile().points(intervals.index[1])[0]) == 1

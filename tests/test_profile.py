@@ -7,6 +7,7 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crossnest
@@ -79,6 +80,57 @@ def test_points_are_constrained_optima(name):
                 continue  # at a bound, where the brute force has no derivatives
             expected = brute.minimum(position, value[i], starts) - least
             assert zeta[i] ** 2 == pytest.approx(expected, abs=1e-6), parm
+
+
+#: Models of random designs whose profiles are compared with brute force.
+RANDOM = (
+    "y ~ x + (1 | g)",
+    "y ~ x + (x | g)",
+    "y ~ f + (f || g)",
+    "y ~ x + (1 | g) + (1 | h)",
+    "y ~ 1 + (x || g) + (1 | h)",
+)
+
+
+def random_model(formula, seed):
+    random = np.random.default_rng(seed)
+    n = 40
+    data = pd.DataFrame(
+        {
+            "x": random.normal(size=n),
+            "f": random.choice(list("AB"), n),
+            "g": random.permutation(n) % random.integers(4, 8),
+            "h": random.permutation(n) % 5,
+        }
+    )
+    effects = random.choice([0.0, 1.0]) * random.normal(size=8)[data["g"]]
+    data["y"] = effects * (1 + data["x"]) + random.normal(size=n)
+    weights = random.uniform(0.2, 5.0, n) if random.random() < 0.3 else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.SingularFitWarning)
+        return crossnest.lmer(formula, data, weights=weights, reml=False)
+
+
+@pytest.mark.parametrize("formula", RANDOM)
+@pytest.mark.parametrize("seed", range(2))
+def test_profiles_of_random_designs_are_constrained_optima(formula, seed):
+    model = random_model(formula, seed)
+    brute, names = ConstrainedOracle(model), parameter_names(model)
+    profile = model.profile()
+    random = np.random.default_rng(seed)
+    for position in random.choice(len(names), size=2, replace=False):
+        rows = profile.zeta[profile.zeta[".par"] == names[position]]
+        row = rows.iloc[random.integers(len(rows))]
+        value, reached = row["value"], profile.deviance + row["zeta"] ** 2
+        if abs(value) < 1e-9 or abs(abs(value) - 1) < 1e-9:
+            continue  # at a bound, where the brute force has no derivatives
+        at = row[names].fillna(0.0)
+        start = np.append(_theta(model, at), np.log(at["sigma"]))
+        starts = [start, *(start + 0.3 * random.normal(size=(2, start.size)))]
+        least = brute.minimum(position, value, starts)
+        # SciPy may stop short of the minimum; that the deviance is what it is, the point says.
+        assert reached < least + 1e-6, names[position]
+        assert reached == pytest.approx(brute.held(position, value, start), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", [*BRUTE_FORCE, "reference/beets", "reference_more/five_crossed"])

@@ -153,10 +153,15 @@ bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
   MatrixXd permuted(k, k);
   for (Eigen::Index place = 0; place < k; ++place)
     permuted.row(place) = user.row(permutation_[at(place)]);
-  std::vector<double> triangle(at(k * (k + 1) / 2));
-  const Unstructured unstructured(static_cast<int>(k));
-  unstructured.from_factor(permuted.data(), triangle.data());
-  unstructured.lambda(triangle.data(), permuted.data());
+  if (diagonal_[at(parameter_.term)]) {
+    // A triangular factor of it need not be diagonal where an effect has no variance.
+    permuted = MatrixXd(permuted.rowwise().norm().asDiagonal());
+  } else {
+    std::vector<double> triangle(at(k * (k + 1) / 2));
+    const Unstructured unstructured(static_cast<int>(k));
+    unstructured.from_factor(permuted.data(), triangle.data());
+    unstructured.lambda(triangle.data(), permuted.data());
+  }
   MatrixXd factor(k, k);
   for (Eigen::Index place = 0; place < k; ++place)
     factor.row(permutation_[at(place)]) = permuted.row(place);

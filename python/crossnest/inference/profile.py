@@ -6,7 +6,7 @@ import html
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 Result = TypeVar("Result")
+#: What `_core.Profiler.trace` returns.
+_Trace: TypeAlias = tuple[FloatArray, FloatArray, str, str]
 
 # What one more refit may gain on a fit that converged, in deviance.
 _ROUNDING = 1e-6
@@ -181,7 +183,8 @@ def profile(
     Warns
     -----
     ProfileWarning
-        If a constrained refit found a lower deviance than the fit.
+        If a constrained refit found a lower deviance than the fit, or a parameter cannot be
+        profiled; its profile is then the estimate alone.
     """
     check_flag(progress, "progress")
     names = parameter_names(model)
@@ -189,7 +192,13 @@ def profile(
     cutoff = normal_quantile(level)
     with model._engine.using(model.design.y) as problem:
         profiler = _core.Profiler(problem)
-        traces = _for_each(profiler, model, chosen, lambda j: profiler.trace(j, cutoff), progress)
+
+        def failed(note: str) -> _Trace:
+            return np.zeros(1), profiler.estimates[None, :], note, note
+
+        traces = _for_each(
+            profiler, model, chosen, lambda j: profiler.trace(j, cutoff), failed, progress
+        )
         estimates, deviance = profiler.estimates, profiler.deviance
     frames = [
         pd.DataFrame({".par": names[j], "value": values[:, j], "zeta": zeta}).join(
@@ -221,8 +230,8 @@ def intervals(
 
     An end is a bound of the parameter (0 for a standard deviation, -1 and 1 for a correlation)
     where zeta does not reach its quantile before it, and NaN where the deviance cannot be followed
-    that far; ``attrs["notes"]`` of the result says which and why. Parameters and warnings are those
-    of `profile`.
+    that far or the parameter cannot be profiled; ``attrs["notes"]`` of the result says which and
+    why. Parameters and warnings are those of `profile`.
     """
     check_flag(progress, "progress")
     names = parameter_names(model)
@@ -230,7 +239,14 @@ def intervals(
     cutoff = normal_quantile(level)
     with model._engine.using(model.design.y) as problem:
         profiler = _core.Profiler(problem)
-        found = _for_each(profiler, model, chosen, lambda j: profiler.interval(j, cutoff), progress)
+        found = _for_each(
+            profiler,
+            model,
+            chosen,
+            lambda j: profiler.interval(j, cutoff),
+            lambda note: (np.nan, np.nan, note, note),
+            progress,
+        )
     rows = [names[j] for j in chosen]
     frame = pd.DataFrame([ends[:2] for ends in found], index=rows, columns=percent_names(level))
     notes = {
@@ -254,18 +270,33 @@ def _for_each(
     model: LinearMixedModel,
     chosen: Sequence[int],
     work: Callable[[int], Result],
+    failed: Callable[[str], Result],
     progress: bool,
 ) -> list[Result]:
-    """Do the work for each parameter, and again for those done before a better fit was found."""
+    """Do the work for each parameter, and again for those done before a better fit was found.
+
+    A parameter whose work cannot be done has the result of `failed`, called with the reason; the
+    others are not the worse for it.
+    """
     fitted = profiler.deviance if model.reml else model.objective
     results: dict[int, Result] = {}
     against: dict[int, float] = {}
+    failures: dict[int, str] = {}
     todo = list(chosen)
     while todo:
         for j in track(todo, "profile", progress):
-            results[j] = work(j)
+            failures.pop(j, None)
+            try:
+                results[j] = work(j)
+            except _core.FitError as error:
+                failures[j] = str(error)
+                results[j] = failed(failures[j])
             against[j] = profiler.deviance
         todo = [j for j in chosen if against[j] > profiler.deviance]
+    names = parameter_names(model)
+    for j, reason in failures.items():
+        text = f"{names[j]} cannot be profiled: {reason}"
+        warnings.warn(text, ProfileWarning, stacklevel=5)
     if profiler.deviance < fitted - _ROUNDING:
         warnings.warn(
             f"a constrained refit found a lower deviance than the fit ({profiler.deviance:.6f}, "
