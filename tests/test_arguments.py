@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -106,3 +108,76 @@ def test_no_text_slips_through_as_true(fitted):
                 function(*arguments, **{flag: "no"})
             checked += 1
     assert checked >= 30
+
+
+def test_a_count_has_a_largest():
+    with pytest.raises(ValueError, match="threads must be at most 8, not 9"):
+        check_count(9, "threads", 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"threads": 2**40}, ValueError),
+        ({"max_evaluations": 10**12}, ValueError),
+        ({"memory_limit": 2**70}, ValueError),
+        ({"memory_limit": 1e9}, TypeError),
+        ({"tolerance": 10**400}, ValueError),
+        ({"tolerance": np.inf}, ValueError),
+        ({"tolerance": "1e-9"}, TypeError),
+    ],
+)
+def test_numbers_out_of_range_failed_in_the_cast_to_the_engines_types(options, error):
+    with pytest.raises(error, match=f"Control: {next(iter(options))} must be"):
+        crossnest.Control(**options)
+
+
+FORMULA = "Reaction ~ Days + (1 | Subject)"
+
+
+@pytest.mark.parametrize(
+    ("call", "argument", "text"),
+    [
+        ("lmer", "REML", "here reml=True or reml=False"),
+        ("lmer", "groups", "here the groups stand in the formula"),
+        ("lmer", "re_formula", "here random effects stand in the formula"),
+        ("lmer", "vc_formula", "here variance components are terms of the formula"),
+        ("lmer", "missing", "here na_action='drop'"),
+        ("lmer", "subset", "here select the rows first"),
+        ("lmer", "verbose", "here nothing is printed"),
+        ("lmer", "family", "here only the linear model"),
+        ("lmer", "newdata", "here new rows are for model.predict"),
+        ("lmer", "wieghts", "did you mean 'weights'?"),
+        ("lmer", "zzz", "its arguments are formula, data, reml"),
+        ("lm", "reml", "here a linear model has no variance components"),
+        ("lm", "subset", "here select the rows first"),
+        ("lm_list", "groups", "'y ~ x | g'"),
+        ("predict", "re_form", "here re='none'"),
+        ("predict", "se_fit", "here se=True"),
+        ("predict", "data", "here newdata="),
+        ("simulate", "nsim", "here n="),
+        ("simulate", "re_form", "here re='new'"),
+        ("refit", "newresp", "here the response is the argument 'y'"),
+        ("refit", "newdata", "here refit takes a response"),
+    ],
+)
+def test_arguments_of_other_packages_are_explained(fitted, call, argument, text):
+    model = fitted("sleepstudy")
+    function = getattr(crossnest if call.startswith("lm") else model, call)
+    given = (FORMULA, crossnest.datasets.sleepstudy()) if call.startswith("lm") else ()
+    with pytest.raises(TypeError, match=re.escape(f"{call}() has no argument '{argument}'; ")) as e:
+        function(*given, **{argument: None})
+    assert text in str(e.value)
+
+
+def test_explained_functions_keep_their_signatures_and_warn_at_the_call(fitted):
+    assert list(inspect.signature(crossnest.lmer).parameters)[:3] == ["formula", "data", "reml"]
+    data = crossnest.datasets.sleepstudy().assign(twice=lambda data: 2 * data["Days"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = crossnest.lmer("Reaction ~ Days + twice + (1 | Subject)", data)
+        crossnest.lm("Reaction ~ Days + twice", data)
+        crossnest.lm_list("Reaction ~ Days + twice | Subject", data)
+        model.refit(data["Reaction"])
+    assert len(caught) == 4
+    assert {warning.filename for warning in caught} == {__file__}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_list", "check_count", "check_flag", "check_level"]
+__all__ = ["MOST_THREADS", "as_list", "check_count", "check_flag", "check_level"]
 
 
 def as_list(value: Any) -> list[Any]:
@@ -16,20 +16,26 @@ def as_list(value: Any) -> list[Any]:
     return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
 
 
-def check_count(value: Any, name: str) -> int:
-    """Give a number of things, refusing what is not a whole number of at least 1.
+#: Threads that can be asked for.
+MOST_THREADS = 1024
+
+
+def check_count(value: Any, name: str, most: int | None = None) -> int:
+    """Return a number of things, refusing what is not a whole number of at least 1.
 
     Raises
     ------
     TypeError
         If it is not a whole number.
     ValueError
-        If it is less than 1.
+        If it is less than 1, or more than `most`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
+    if most is not None and int(value) > most:
+        raise ValueError(f"{name} must be at most {most}, not {value}")
     return int(value)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import DesignError
-from .frames import open_frame
+from .frames import in_order_of, open_frame
 from .read_only import ReadOnly
 from .values import (
     CodeArray,
@@ -182,25 +182,6 @@ def _read(values: Any, name: str) -> Column:
             return FactorColumn(*codes_and_levels(values, what))
         case _:
             return OtherColumn(values)
-
-
-def in_order_of(values: Any, index: pd.Index, role: str) -> Any:
-    """Put a Series or DataFrame in the order of the data's row labels; leave all else as it is.
-
-    Raises
-    ------
-    DesignError
-        If its labels are not those of the data.
-    """
-    if not isinstance(values, pd.Series | pd.DataFrame) or values.index.equals(index):
-        return values
-    same = len(values) == len(index) and values.index.is_unique and values.index.isin(index).all()
-    if not (same and index.is_unique):
-        raise DesignError(
-            f"the {type(values).__name__} given as {role} has another index than the data: "
-            "give it the data's index, or pass .to_numpy() to take it row by row"
-        )
-    return values.reindex(index)
 
 
 def _near(name: str, names: list[str]) -> str:

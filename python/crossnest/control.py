@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from .arguments import check_count
+from .arguments import MOST_THREADS, check_count
+
+# What the engine can count.
+_MOST_EVALUATIONS, _MOST_BYTES = 2**31 - 1, 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,10 @@ class Control:
     def __post_init__(self) -> None:
         """Check every option."""
         if self.threads is not None:
-            check_count(self.threads, "Control: threads")
-        check_count(self.max_evaluations, "Control: max_evaluations")
+            check_count(self.threads, "Control: threads", MOST_THREADS)
+        check_count(self.max_evaluations, "Control: max_evaluations", _MOST_EVALUATIONS)
         if self.memory_limit is not None:
-            check_count(self.memory_limit, "Control: memory_limit")
+            check_count(self.memory_limit, "Control: memory_limit", _MOST_BYTES)
         _check_positive("tolerance", self.tolerance)
 
     def optimizer_options(self) -> dict[str, Any]:
@@ -56,5 +59,9 @@ class Control:
 def _check_positive(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"Control: {name} must be a number, not {value!r}")
-    if not (math.isfinite(value) and float(value) > 0):
-        raise ValueError(f"Control: {name} must be positive, not {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"Control: {name} must be positive and finite, not {value!r:.40}")

@@ -13,7 +13,7 @@ import pandas as pd
 from .errors import DesignError
 from .values import with_missing
 
-__all__ = ["Frame", "open_frame"]
+__all__ = ["Frame", "in_order_of", "open_frame"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,25 @@ def open_frame(data: Any, what: str) -> Frame:
     return _from_narwhals(data, what)
 
 
+def in_order_of(values: Any, index: pd.Index, role: str) -> Any:
+    """Put a Series or DataFrame in the order of the data's row labels; leave all else as it is.
+
+    Raises
+    ------
+    DesignError
+        If its labels are not those of the data.
+    """
+    if not isinstance(values, pd.Series | pd.DataFrame) or values.index.equals(index):
+        return values
+    same = len(values) == len(index) and values.index.is_unique and values.index.isin(index).all()
+    if not (same and index.is_unique):
+        raise DesignError(
+            f"the {type(values).__name__} given as {role} has another index than the data: "
+            "give it the data's index, or pass .to_numpy() to take it row by row"
+        )
+    return values.reindex(index)
+
+
 # ------------------------------------------------------------------------------------- pandas
 
 
@@ -93,6 +112,8 @@ def _from_mapping(data: Mapping[str, Any], what: str) -> Frame:
                 f"columns differ in length: '{first}' has {n_rows} values, '{name}' has {length}"
             )
 
+    labels = next((values.index for values in data.values() if isinstance(values, pd.Series)), None)
+
     def raw(name: str) -> Any:
         values = data[name]
         if not _is_sequence(values):
@@ -102,7 +123,7 @@ def _from_mapping(data: Mapping[str, Any], what: str) -> Frame:
             )
         if getattr(values, "ndim", 1) != 1:
             raise DesignError(f"column '{name}' must be one-dimensional, with {n_rows} values")
-        return values
+        return values if labels is None else in_order_of(values, labels, f"column '{name}'")
 
     return Frame(data, n_rows, pd.RangeIndex(n_rows), raw)
 
@@ -192,6 +213,8 @@ def _path_or_name(source: Any) -> str:
     """Say how to read a file, or get a bundled data set."""
     from . import datasets
 
+    if "~" in str(source):
+        return "a formula: give the formula first, then the data"
     if source in datasets.names():
         return f"the name of a data set: use crossnest.datasets.{source}()"
     return f"a path or text ({str(source)!r}): read the file first, as by pandas.read_csv(...)"

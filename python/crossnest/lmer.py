@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 
 from .control import Control
 from .design import build_design
+from .foreign_arguments import explain_unknown_arguments
 from .model import Labels, LinearMixedModel, _fit_design, warn_about
 
 
+@explain_unknown_arguments
 def lmer(
     formula: str,
     data: Any,
@@ -91,7 +93,7 @@ def lmer(
     )
     labels = Labels(_name_of(data), _label(weights), _label(offset))
     model = _fit_design(design, reml, start, control or Control(), labels)
-    warn_about(model, stacklevel=3)
+    warn_about(model, stacklevel=4)
     return model
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .foreign_arguments import explain_unknown_arguments
+
 if TYPE_CHECKING:
     import os
 
@@ -40,6 +42,7 @@ class ResultMethods:
 
         return ModelPlots(self._model)
 
+    @explain_unknown_arguments
     def predict(
         self,
         newdata: Any = None,
@@ -156,6 +159,7 @@ class ResultMethods:
 
         return refit_many(self._model, Y, n_jobs, progress)
 
+    @explain_unknown_arguments
     def simulate(
         self,
         n: int = 1,

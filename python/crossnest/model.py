@@ -25,6 +25,7 @@ from .errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
+from .foreign_arguments import explain_unknown_arguments
 from .inference.methods import InferenceMethods
 from .methods import ResultMethods
 from .read_only import ReadOnly, cached_property, frozen
@@ -434,6 +435,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         ]
         return pd.DataFrame(rows)
 
+    @explain_unknown_arguments
     def refit(self, y: ArrayLike) -> LinearMixedModel:
         """Fit the same model to another response.
 
@@ -451,7 +453,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         design = replace(self.design, y=_new_response(self.design, y))
         reml, control = self.reml, self.control
         model = _fit_design(design, reml, None, control, self.labels, self._engine)
-        warn_about(model, stacklevel=3)
+        warn_about(model, stacklevel=4)
         return model
 
     def summary(

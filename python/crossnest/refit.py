@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from .arguments import check_count, check_flag
+from .arguments import MOST_THREADS, check_count, check_flag
 from .columns import in_order_of
 from .errors import DesignError
 from .progress import track
@@ -195,7 +195,7 @@ def thread_count(model: LinearMixedModel, n_jobs: int | None) -> int:
     """Check `n_jobs`; 0 stands for all cores."""
     if n_jobs is None:
         return model.control.threads or 0
-    return check_count(n_jobs, "n_jobs")
+    return check_count(n_jobs, "n_jobs", MOST_THREADS)
 
 
 def _responses(model: LinearMixedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_level
 from ..design import Design, build_design
 from ..errors import RankDeficiencyWarning
+from ..foreign_arguments import explain_unknown_arguments
 from ..formula import INTERCEPT
 from ..lmer import _label, _name_of
 from ..model import Labels
@@ -118,6 +119,7 @@ class LinearModel(ReadOnly):
         """Response minus fitted values, labelled by the data's row index, (n,)."""
         return pd.Series(self.design.y - self._mean, index=self.design.index)
 
+    @explain_unknown_arguments
     def predict(
         self,
         newdata: Any = None,
@@ -291,6 +293,7 @@ def weighted_problem(design: Design) -> tuple[FloatArray, FloatArray]:
     return design.X * roots[:, None], y * roots
 
 
+@explain_unknown_arguments
 def lm(
     formula: str,
     data: Any,
@@ -353,5 +356,5 @@ def lm(
     model = LinearModel(design, labels, least_squares(*weighted_problem(design)))
     if model.dropped:
         text = f"dropped aliased columns of the model matrix: {', '.join(model.dropped)}"
-        warnings.warn(text, RankDeficiencyWarning, stacklevel=2)
+        warnings.warn(text, RankDeficiencyWarning, stacklevel=3)
     return model

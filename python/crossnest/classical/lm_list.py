@@ -16,6 +16,7 @@ from .._rformat import format_numbers, matrix_lines
 from ..arguments import check_flag, check_level
 from ..design import Design, build_design
 from ..errors import SmallGroupWarning
+from ..foreign_arguments import explain_unknown_arguments
 from ..formula import split_groups
 from ..lmer import _label, _name_of
 from ..model import Labels
@@ -303,6 +304,7 @@ def _fit_group(X: FloatArray, y: FloatArray) -> tuple[LeastSquares | None, float
     return fit, float(np.sum((y - X @ fit.beta) ** 2))
 
 
+@explain_unknown_arguments
 def lm_list(
     formula: str,
     data: Any,
@@ -382,4 +384,4 @@ def _warn_of_small_groups(result: LinearModelList) -> None:
         f"{len(names)} of the {len(result.nobs)} groups of {result.group} do not determine all "
         f"{result.design.p} coefficients and have none: {shown}"
     )
-    warnings.warn(text, SmallGroupWarning, stacklevel=3)
+    warnings.warn(text, SmallGroupWarning, stacklevel=4)
