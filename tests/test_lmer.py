@@ -159,10 +159,15 @@ def test_refit_and_from_design_warn_their_caller():
 
 def test_as_many_fixed_effects_as_observations():
     data = pd.DataFrame(
-        {"y": np.arange(6.0) ** 2, "x": list("abcdef"), "g": ["u", "u", "u", "v", "v", "v"]}
+        {
+            "y": np.arange(6.0) ** 2,
+            "x": list("abcdaa"),
+            "z": list("aaaabc"),
+            "g": ["u", "u", "u", "v", "v", "v"],
+        }
     )
     with pytest.raises(crossnest.DesignError, match=r"as many fixed effects as observations"):
-        lmer("y ~ x + (1 | g)", data)
+        lmer("y ~ x + z + (1 | g)", data)
 
 
 def test_memory_is_refused_before_it_is_taken():

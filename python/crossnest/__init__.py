@@ -17,6 +17,7 @@ from .design import build_design
 from .errors import (
     ConvergenceWarning,
     CrossnestWarning,
+    DataWarning,
     DesignError,
     FileFormatError,
     FormulaError,
@@ -53,6 +54,7 @@ __all__ = [
     "Control",
     "ConvergenceWarning",
     "CrossnestWarning",
+    "DataWarning",
     "DesignError",
     "FileFormatError",
     "FitError",

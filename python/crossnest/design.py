@@ -29,6 +29,7 @@ from .columns import (
     NumericColumn,
     in_order_of,
 )
+from .data_checks import check_effects
 from .errors import DesignError, FormulaError
 from .formula import DotError, ParsedFormula, RandomTerm, parse_formula
 from .grouping import GroupingFactor, GroupingFactors
@@ -578,6 +579,7 @@ def build_design(
     )
     _drop_missing(given, na_action)
     _drop_zero_weights(given)
+    check_effects(columns, parsed.model_columns, mixed)
     used = _used_columns(parsed, columns)
     parts = _plain_parts(parsed, used, chosen) if parsed.is_plain else None
     if parts is None:

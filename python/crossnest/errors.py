@@ -21,6 +21,10 @@ class CrossnestWarning(UserWarning):
     """Base class of all warnings the package gives."""
 
 
+class DataWarning(CrossnestWarning):
+    """Data may not be what they were meant to be, such as numbers held as text."""
+
+
 class SingularFitWarning(CrossnestWarning):
     """A covariance matrix of random effects was estimated on its boundary."""
 

@@ -1,0 +1,104 @@
+"""Checks that columns are what they look like, before they cost all degrees of freedom."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterable
+
+import pandas as pd
+
+from .columns import Columns, FactorColumn
+from .errors import DataWarning, DesignError
+
+__all__ = ["check_effects", "same_but_for_type", "warn_user"]
+
+#: Labels of a text column that are numbers are noticed from this many, and this share of them, on.
+FEWEST_NUMBERS, SHARE_OF_NUMBERS = 12, 0.8
+
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d{4}/\d\d?/\d\d?")
+
+
+def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
+    """Refuse factors with a level for each row, and warn of numbers that are held as text.
+
+    Parameters
+    ----------
+    columns
+        The data, rows that are not used left out.
+    names
+        The columns that are effects by themselves.
+    mixed
+        Whether there are random effects, and so must be residual degrees of freedom.
+    """
+    for name in names:
+        column = columns.column(name)
+        if not isinstance(column, FactorColumn):
+            continue
+        levels = column.without_unused().levels
+        if mixed and len(levels) >= columns.n_used > 1:
+            raise DesignError(_one_for_each_row(name, levels))
+        _warn_of_numbers(columns, name, levels)
+
+
+def _one_for_each_row(name: str, levels: pd.Index) -> str:
+    labels = [str(label) for label in levels[:20]]
+    if all(_DATE.match(label) for label in labels):
+        hint = (
+            f"its labels look like dates ('{labels[0]}'): make numbers of them, such as days by "
+            f"(pandas.to_datetime(data['{name}']) - start).dt.days"
+        )
+    elif _is_number(labels[0]):
+        hint = f"its labels look like numbers: convert it by pandas.to_numeric(data['{name}'])"
+    else:
+        hint = "leave it out, or make it coarser"
+    return (
+        f"the factor '{name}' has a level for each of the {len(levels)} rows used, which leaves no "
+        f"residual degrees of freedom; {hint}"
+    )
+
+
+def _warn_of_numbers(columns: Columns, name: str, levels: pd.Index) -> None:
+    """Warn of a column of text most labels of which are numbers."""
+    if len(levels) < FEWEST_NUMBERS or not all(isinstance(label, str) for label in levels):
+        return
+    others = [label for label in levels if not _is_number(label)]
+    found = len(levels) - len(others)
+    if found < SHARE_OF_NUMBERS * len(levels) or columns.is_categorical(name):
+        return
+    but = " but " + ", ".join(map(repr, others[:3])) + ", ..." * (len(others) > 3) if others else ""
+    warn_user(
+        f"column '{name}' is text, so it is a factor with {len(levels)} levels, although {found} "
+        f"of them are numbers{but}: for its values use pandas.to_numeric(data['{name}'], "
+        "errors='coerce'), for a factor make it a categorical",
+        DataWarning,
+    )
+
+
+def _is_number(label: str) -> bool:
+    """Say whether a text is a number, with a decimal point or comma."""
+    try:
+        float(label.replace(",", ".", 1))
+    except ValueError:
+        return False
+    return True
+
+
+def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
+    """Return the labels that are among the fitted ones but for their type, as 308 and "308"."""
+    known = {_bare(str(label)) for label in fitted}
+    return [label for label in labels if _bare(label) in known]
+
+
+def _bare(label: str) -> str:
+    return label.removesuffix(".0").strip()
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the line outside the package that led here."""
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)
