@@ -181,3 +181,25 @@ def test_explained_functions_keep_their_signatures_and_warn_at_the_call(fitted):
         model.refit(data["Reaction"])
     assert len(caught) == 4
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_frame_where_a_word_belongs_is_refused_by_name(fitted):
+    # A frame compares element by element: "The truth value of a DataFrame is ambiguous".
+    model, frame = fitted("sleepstudy_ml"), crossnest.datasets.sleepstudy()
+    calls = {
+        "re": [lambda: model.simulate(re=frame), lambda: model.quantile_residuals(re=frame)],
+        "kind": [lambda: model.residuals(frame), lambda: model.bootstrap(5, kind=frame)],
+        "ddf": [lambda: model.summary(ddf=frame), lambda: model.anova(ddf=frame)],
+        "information": [lambda: model.summary(information=frame)],
+        "new_levels": [lambda: model.predict(new_levels=frame)],
+        "interval": [lambda: model.predict(interval=frame)],
+        "effects": [lambda: model.model_matrix(frame)],
+        "group": [lambda: model.influence(frame)],
+        "test": [lambda: model.drop1(test=frame)],
+        "alpha": [lambda: model.conf_int(frame), lambda: model.step(alpha_fixed=frame)],
+        "result": [lambda: crossnest.to_polars("text")],
+    }
+    for name, wrong in calls.items():
+        for call in wrong:
+            with pytest.raises((TypeError, ValueError), match=f"{name}[a-z_]* "):
+                call()

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST_THREADS", "as_list", "check_count", "check_flag", "check_level"]
+__all__ = [
+    "MOST_THREADS",
+    "as_list",
+    "check_count",
+    "check_flag",
+    "check_level",
+    "check_share",
+    "is_word",
+]
 
 
 def as_list(value: Any) -> list[Any]:
@@ -18,6 +26,11 @@ def as_list(value: Any) -> list[Any]:
 
 #: Threads that can be asked for.
 MOST_THREADS = 1024
+
+
+def is_word(value: Any, words: Iterable[str]) -> bool:
+    """Whether a value is one of some words: False too for what compares element by element."""
+    return isinstance(value, str) and value in words
 
 
 def check_count(value: Any, name: str, most: int | None = None) -> int:
@@ -51,6 +64,22 @@ def check_flag(value: Any, name: str, optional: bool = False) -> None:
         return
     meaning = " (True is REML, False is maximum likelihood)" if name == "reml" else ""
     raise TypeError(f"{name} must be True or False, not {value!r}{meaning}")
+
+
+def check_share(value: Any, name: str) -> None:
+    """Refuse what is not a number from 0 to 1, both included.
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is below 0 or above 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number from 0 to 1, not {value!r}")
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, not {value!r}")
 
 
 def check_level(value: Any, name: str = "level") -> float:

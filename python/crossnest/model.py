@@ -14,7 +14,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
-from .arguments import check_flag
+from .arguments import check_flag, is_word
 from .columns import in_order_of
 from .control import Control
 from .design import Design
@@ -358,7 +358,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
             variance 1 (NaN where h is 1); and the response minus X beta and offset, random effects
             left in.
         """
-        if kind not in get_args(ResidualKind):
+        if not is_word(kind, get_args(ResidualKind)):
             kinds = ", ".join(map(repr, get_args(ResidualKind)))
             raise ValueError(f"kind must be one of {kinds}, not {kind!r}")
         if kind == "marginal":
@@ -388,11 +388,11 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         Columns of Z stand term by term (in the order of `var_corr`), level by level, effect by
         effect; aliased columns of X are left out.
         """
-        if effects == "fixed":
+        if is_word(effects, ["fixed"]):
             names = list(self._coef_names)
             X = self.design.X[:, self._kept]
             return pd.DataFrame(X, index=self.design.index, columns=names)
-        if effects == "random":
+        if is_word(effects, ["random"]):
             return _sparse_z(self.design)
         raise ValueError(f"effects must be 'fixed' or 'random', not {effects!r}")
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
-from .arguments import as_list, check_flag, check_level
+from .arguments import as_list, check_flag, check_level, is_word
 from .data_checks import same_but_for_type, warn_user
 from .design import Design, RandomEffects
 from .errors import DataWarning, DesignError
@@ -111,9 +111,9 @@ def predict(
 
 
 def _check_options(new_levels: str, interval: str | None, level: float) -> None:
-    if new_levels not in ("error", "population", "nan"):
+    if not is_word(new_levels, ("error", "population", "nan")):
         raise ValueError(f"new_levels must be 'error', 'population' or 'nan', not {new_levels!r}")
-    if interval not in (None, "confidence", "prediction"):
+    if interval is not None and not is_word(interval, ("confidence", "prediction")):
         raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
     check_level(level)
 

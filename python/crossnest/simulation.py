@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
 
-from .arguments import check_count
+from .arguments import check_count, is_word
 from .errors import DesignError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def simulate(
         If `re` or `n` or the seed are not valid.
     """
     n = check_count(n, "n")
-    if re not in ("new", "conditional"):
+    if not is_word(re, ("new", "conditional")):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
     names = [f"sim_{i + 1}" for i in range(n)]
     seed = seed_or_new(seed)

@@ -28,7 +28,7 @@ from ._rformat import (
     vector_lines,
     zapsmall,
 )
-from .arguments import check_flag
+from .arguments import check_flag, is_word
 from .errors import InferenceWarning
 from .inference.tables import METHODS, check_information, method_name, with_stars
 from .read_only import ReadOnly
@@ -326,7 +326,7 @@ def coefficient_table(
     ValueError
         If `ddf` is none of the methods, or it does not have this kind of information.
     """
-    if ddf not in (*METHODS, "none"):
+    if not is_word(ddf, (*METHODS, "none")):
         methods = ", ".join(map(repr, [*METHODS, "none"]))
         raise ValueError(f"ddf must be one of {methods}, not {ddf!r}")
     check_information(information, ddf)

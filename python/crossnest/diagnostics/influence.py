@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..arguments import check_flag
+from ..arguments import check_flag, is_word
 from ..engine import Engine
 from ..errors import ConvergenceWarning, DesignError
 from ..inference.case_resampling import without
@@ -186,7 +186,7 @@ def _units(model: LinearMixedModel, group: str | None) -> tuple[NDArray[np.int32
     if group is None:
         return np.arange(design.n, dtype=np.int32), design.index
     for factor in design.factors:
-        if factor.name == group:
+        if is_word(group, [factor.name]):
             return factor.codes, factor.levels
     names = ", ".join(repr(factor.name) for factor in design.factors)
     raise ValueError(f"group must be a grouping factor of the model ({names}), not {group!r}")

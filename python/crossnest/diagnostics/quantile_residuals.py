@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..arguments import check_count
+from ..arguments import check_count, is_word
 from ..read_only import ReadOnly
 from ..simulation import seed_or_new, simulator
 
@@ -180,7 +180,7 @@ def quantile_residuals(
     application. Cambridge University Press.
     """
     n = check_count(n, "n")
-    if re not in ("new", "conditional"):
+    if not is_word(re, ("new", "conditional")):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
     seed = seed_or_new(seed)
     simulated = simulator(model, re).draw(seed, 0, n)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ..arguments import check_count, check_flag, check_level
+from ..arguments import check_count, check_flag, check_level, is_word
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
@@ -251,11 +251,11 @@ def bootstrap(
     `crossnest.inference.case_resampling`.
     """
     check_flag(progress, "progress")
-    if kind not in _KINDS:
+    if not is_word(kind, _KINDS):
         raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
     n = check_count(n, "n")
     seed = seed_or_new(seed)
-    observe = statistic or parameters_of
+    observe = parameters_of if statistic is None else statistic
     observed = pd.Series(named(observe(model)), dtype=np.float64)
     names = list(observed.index)
 

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..arguments import is_word
 from .canonical_rows import Restriction, unit_rows
 from .tables import check_information
 
@@ -151,9 +152,9 @@ def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expect
     MemoryError
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
-    if ddf == "none":
+    if is_word(ddf, ["none"]):
         raise ValueError("ddf='none' asks for no tests; use another method to test")
-    if ddf not in _MAKERS:
+    if not is_word(ddf, _MAKERS):
         known = ", ".join(repr(name) for name in _MAKERS)
         raise ValueError(f"ddf must be one of {known}, not {ddf!r}")
     check_information(information, ddf)

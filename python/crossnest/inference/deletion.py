@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from formulaic.parser.types import Term
 
-from ..arguments import as_list, check_flag
+from ..arguments import as_list, check_flag, is_word
 from ..formula import _term_text
 from ..model import LinearMixedModel
 from .comparison import BOUNDARY, checked_ratios, upper_tail
@@ -187,9 +187,9 @@ def drop1(
     models. Journal of Statistical Software 82(13).
     """
     terms = _scope(model, scope)
-    if test == "chisq":
+    if is_word(test, ["chisq"]):
         return _drop1_chisq(model, terms)
-    if test == "F":
+    if is_word(test, ["F"]):
         return f_tests(model, terms, ddf)
     raise ValueError(f"test must be 'chisq' or 'F', not {test!r}")
 

@@ -261,9 +261,11 @@ class InferenceMethods:
         DataFrame
             (p, 2), columns named by percent. `confint` has other methods and parameters.
         """
+        from ..arguments import check_level
         from .confint import confint
 
-        return confint(self._model, "satterthwaite", 1 - alpha, "beta_")
+        level = 1 - check_level(alpha, "alpha")
+        return confint(self._model, "satterthwaite", level, "beta_")
 
     def bootstrap(
         self,

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..arguments import is_word
+
 FloatArray = NDArray[np.float64]
 
 METHODS = ("tukey", "holm", "bonferroni", "sidak", "fdr", "none")
@@ -81,5 +83,5 @@ def adjusted_pvalues(
 
 def check_method(method: str) -> None:
     """Refuse an unknown method of adjustment."""
-    if method not in METHODS:
+    if not is_word(method, METHODS):
         raise ValueError(f"unknown adjustment {method!r}: use one of {', '.join(METHODS)}")

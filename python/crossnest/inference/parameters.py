@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from ..arguments import as_list, check_level
+from ..arguments import as_list, check_level, is_word
 from ..var_corr import unique_names
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int)
     if parm is None:
         return list(range(len(names)))
     asked = as_list(parm)
-    unknown = [name for name in asked if name not in names and name not in sets]
+    unknown = [name for name in asked if not is_word(name, [*names, *sets])]
     if unknown:
         raise ValueError(
             f"no parameter {', '.join(map(repr, unknown))}; there are {', '.join(names)}, "

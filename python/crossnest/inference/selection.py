@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import as_list, check_flag
+from ..arguments import as_list, check_flag, check_share
 from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
@@ -96,7 +96,7 @@ def step(
     Raises
     ------
     ValueError
-        If `keep` names what is not a term.
+        If `keep` names what is not a term, or an alpha is not from 0 to 1.
 
     References
     ----------
@@ -105,6 +105,8 @@ def step(
     """
     check_flag(reduce_fixed, "reduce_fixed")
     check_flag(reduce_random, "reduce_random")
+    check_share(alpha_random, "alpha_random")
+    check_share(alpha_fixed, "alpha_fixed")
     names = as_list(keep)
     check_terms(model, names)
     random, mixed = _reduce_random(model, alpha_random if reduce_random else 1.0)

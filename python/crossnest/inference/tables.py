@@ -16,6 +16,7 @@ from .._rformat import (
     matrix_lines,
     significance_stars,
 )
+from ..arguments import is_word
 from ..var_corr import html_table
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def method_name(ddf: Ddf, information: Information = "expected") -> str:
     ValueError
         If `ddf` is none of the methods, or it does not have this kind of information.
     """
-    if ddf not in METHODS:
+    if not is_word(ddf, METHODS):
         methods = ", ".join(map(repr, METHODS))
         raise ValueError(f"for a test ddf must be one of {methods}, not {ddf!r}")
     check_information(information, ddf)
@@ -51,7 +52,7 @@ def method_name(ddf: Ddf, information: Information = "expected") -> str:
 
 def check_information(information: Information, ddf: Ddf) -> None:
     """Refuse a kind of information that is unknown, or that the method does not have."""
-    if information not in INFORMATION:
+    if not is_word(information, INFORMATION):
         raise ValueError(f"information must be 'expected' or 'observed', not {information!r}")
     if information == "observed" and ddf != "kenward-roger":
         raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")

@@ -41,16 +41,15 @@ def to_polars(
 
     Raises
     ------
+    TypeError
+        If it is none of these.
     ImportError
         If polars is not installed; the message says how to install it.
     """
     if isinstance(result, Mapping):
         return {name: to_polars(frame) for name, frame in result.items()}
     pl = _polars()
-    if isinstance(result, pd.Series):
-        frame = result.to_frame("value" if result.name is None else result.name)
-    else:
-        frame = pd.DataFrame(result)
+    frame = _as_frame(result)
     if not frame.index.equals(pd.RangeIndex(len(frame))):
         frame = frame.reset_index()
     levels = {
@@ -61,6 +60,16 @@ def to_polars(
     plain = frame.astype({name: frame[name].cat.categories.dtype for name in levels})
     texts = {name: labels for name, labels in levels.items() if _are_text(labels)}
     return pl.from_pandas(plain).cast({name: pl.Enum(labels) for name, labels in texts.items()})
+
+
+def _as_frame(result: Any) -> pd.DataFrame:
+    """Return a Series as a column, and a data frame as it is."""
+    if isinstance(result, pd.Series):
+        return result.to_frame("value" if result.name is None else result.name)
+    if isinstance(result, pd.DataFrame):
+        return result
+    kind = type(result).__name__
+    raise TypeError(f"result must be a Series, a DataFrame or a dict of these, not {kind}")
 
 
 def _are_text(labels: list[Any]) -> bool:
