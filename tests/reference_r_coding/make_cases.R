@@ -22,7 +22,7 @@ frame <- data.frame(
   i = sample(rep(1:5, length.out = n)),
   m = round(rnorm(n), 3),
   q = c("p", "r", "s")[sample(rep(1:3, length.out = n))],
-  g = paste0("g", sample(rep(1:6, length.out = n))),
+  g = paste0("g", sample(rep(1:5, length.out = n))),
   c = paste0("c", sample(rep(1:3, length.out = n))),
   y = round(rnorm(n), 3)
 )
