@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -76,3 +77,11 @@ def interrupted():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield interrupted_after
     signal.signal(signal.SIGINT, before)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what became of the cases of a long run of the fuzzers."""
+    fuzzers = sys.modules.get("fuzz_cases")
+    if fuzzers is not None and fuzzers.CASES:
+        terminalreporter.section("cases drawn")
+        terminalreporter.write_line(fuzzers.report())

@@ -55,6 +55,17 @@ def count(test: str, outcome: str) -> None:
     OUTCOMES.setdefault(test, Counter())[outcome] += 1
 
 
+def report() -> str:
+    """Say what became of the cases, test by test."""
+    lines = [
+        f"{test}: {outcomes.total()} "
+        f"({', '.join(f'{number} {outcome}' for outcome, number in outcomes.most_common(12))})"
+        for test, outcomes in sorted(OUTCOMES.items())
+    ]
+    total = sum(outcomes.total() for outcomes in OUTCOMES.values())
+    return "\n".join([*lines, f"in all: {total}"])
+
+
 def logged(function):
     """Write the failures of a property to the log, if there is one, and go on."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from fuzz_cases import cases, logged, quietly
 from fuzz_frames import BARS, CONTRASTS, Case, cases_of_lmer, fitted_or_refused
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import crossnest
+
+pytestmark = pytest.mark.fuzz
 
 #: How far apart two searches for one minimum may end.
 TOLERANCE = 2e-5
@@ -35,7 +38,11 @@ def basis_free(model: crossnest.LinearMixedModel) -> float:
 
 
 def check_same(first, second, shift: float = 0.0) -> None:
-    """Compare two fits of what is one model; `shift` is what the criteria may differ by."""
+    """Compare two fits of what is one model; `shift` is what the criteria differ by.
+
+    Models of more parameters than the data can carry have many minima, and are left out.
+    """
+    assume(4 * len(first.theta) <= first.nobs)
     assert first.nobs == second.nobs
     assert len(first.fixef) == len(second.fixef)
     difference = basis_free(second) - basis_free(first) - shift
