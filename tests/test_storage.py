@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
+import stat
+import tracemalloc
 import warnings
 import zipfile
 
@@ -530,6 +534,189 @@ def test_a_forged_formula_is_not_evaluated(saved, tmp_path):
         with pytest.raises(FileFormatError, match="cannot be saved"):
             load(saved)
     assert not trace.exists()
+
+
+#: Values that are wrong nearly everywhere.
+WRONG = (
+    None, "x", -1, 10**400, 1e300, float("nan"), True, [], {}, [[]], {"$array": 0},
+    {"$array": 10**9}, {"$tuple": []}, {"$tuple": 5}, {"$index": ["a", "a"], "dtype": None},
+    {"$dict": [[[], 1]]}, {"$interval": [1, 0, "x"]}, {"$time": ["x", None]}, "absent",
+)  # fmt: skip
+
+
+def places(tree, at=()):
+    """Go through all places of a tree, from the root."""
+    children = (
+        tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    )
+    for key in children:
+        yield (*at, key)
+        yield from places(tree[key], (*at, key))
+
+
+def with_value(tree, place, value):
+    """Copy a tree and put a value into a place."""
+    tree = json.loads(json.dumps(tree))
+    inner = tree
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    if value == "absent":
+        del inner[place[-1]]
+    return tree
+
+
+def assert_refused_or_sound(path):
+    """Load a file that something was done to: it is refused, or the model works."""
+    try:
+        loaded = load(path)
+    except FileFormatError:
+        return True
+    str(loaded.summary())
+    loaded.ranef(cond_var=True), loaded.coef(), loaded.r2(), loaded.structure
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("pastes", 120), pytest.param("machines", 1500, marks=pytest.mark.slow)],
+)
+def test_wrong_values_anywhere_are_refused(name, count, tmp_path):
+    path = tmp_path / "model"
+    fitted_model(name).save(path)
+    with zipfile.ZipFile(path) as file:
+        head = json.loads(file.read("crossnest.json"))
+    cases = [(place, value) for place in places(head) for value in WRONG]
+    chosen = np.random.default_rng(0).choice(len(cases), count, replace=False)
+    refused = 0
+    for i in chosen:
+        with_head(path, **with_value(head, *cases[i]))
+        refused += assert_refused_or_sound(path)
+    assert refused > 0.8 * count
+
+
+def test_wrong_arrays_are_refused(saved):
+    with zipfile.ZipFile(saved) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for name in members.keys() - {"crossnest.json"}:
+        array = np.lib.format.read_array(io.BytesIO(members[name]))
+        for wrong in (
+            array[..., :-1],
+            array[..., None],
+            array.astype(np.complex128),
+            array.astype("f4"),
+            array.astype("S8"),
+            array.astype([("a", "f8")]),
+        ):
+            with zipfile.ZipFile(saved, "w") as file:
+                for other, content in members.items():
+                    stream = io.BytesIO(b"" if other == name else content)
+                    if other == name:
+                        np.lib.format.write_array(stream, wrong)
+                    file.writestr(other, stream.getvalue())
+            with pytest.raises(FileFormatError):
+                load(saved)
+
+
+def test_a_mismatch_names_its_place(saved):
+    content = read_archive(saved)
+    content["fit"]["theta"] = np.ones(3)
+    write_archive(saved, content)
+    message = (
+        r"is damaged or forged: fit\.theta must be a \(1,\) array of numbers, not a \(3,\) arr"
+    )
+    with pytest.raises(FileFormatError, match=message):
+        load(saved)
+
+
+def assert_refused_without_memory(path, match):
+    """Load a file that would unpack to gigabytes: nothing of the sort is allocated."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match=match):
+            load(path)
+        assert tracemalloc.get_traced_memory()[1] < 30e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_file_does_not_unpack_to_a_large_one(saved, tmp_path):
+    with zipfile.ZipFile(saved) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    bloated = {
+        "0.npy": b"\0" * 70_000_000,  # an array of zeros
+        "crossnest.json": members["crossnest.json"][:-1] + b" " * 10_000_000 + b"}",
+        "bloat.npy": b"\0" * 70_000_000,  # nothing refers to it
+    }
+    for name, content in bloated.items():
+        with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as file:
+            for other, old in (members | {name: content}).items():
+                file.writestr(other, old)
+        assert saved.stat().st_size < 1_000_000
+        assert_refused_without_memory(saved, "would unpack from .* to .* bytes")
+
+
+def test_an_array_that_claims_to_be_large_is_not_allocated(saved):
+    with zipfile.ZipFile(saved) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    )
+    with zipfile.ZipFile(saved, "w") as file:
+        for name, content in (members | {"0.npy": header.getvalue() + bytes(80)}).items():
+            file.writestr(name, content)
+    assert_refused_without_memory(saved, "another size than it says")
+
+
+def test_arrays_are_not_read_twice(saved):
+    with zipfile.ZipFile(saved) as file:
+        head = json.loads(file.read("crossnest.json"))
+    with_head(saved, content=head["content"] | {"bloat": [{"$array": 0}] * 1000})
+    with pytest.raises(FileFormatError, match="there twice"):
+        load(saved)
+
+
+def test_what_compresses_too_well_is_stored_as_it_is(tmp_path):
+    path = tmp_path / "zeros"
+    write_archive(path, {"zeros": np.zeros(8_500_000)})
+    assert path.stat().st_size > 68_000_000
+    assert (read_archive(path)["zeros"] == 0).all()
+
+
+# ---------------------------------------------------------------------------------- replacing
+
+
+def test_a_full_disk_leaves_the_old_file(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        fitted_model("dyestuff2").save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and links as POSIX has them")
+def test_a_replaced_file_keeps_permissions_and_links(saved, tmp_path):
+    model = fitted_model("dyestuff2")
+    saved.chmod(0o640)
+    link = tmp_path / "link"
+    link.symlink_to(saved)
+    model.save(link)
+    assert link.is_symlink() and stat.S_IMODE(saved.stat().st_mode) == 0o640
+    (tmp_path / "plain").touch()
+    model.save(tmp_path / "new")
+    plain, new = ((tmp_path / name).stat().st_mode for name in ("plain", "new"))
+    assert new == plain
+
+
+def test_there_is_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        fitted_model("dyestuff2").save(tmp_path / "absent" / "model")
 
 
 @settings(deadline=None, derandomize=True, database=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Simulator", "random_stream", "seed_or_new", "simulate", "simulator"]
 
 FloatArray = NDArray[np.float64]
-SparseArray = scipy.sparse.csr_array[Any, tuple[int, int]]
+SparseArray: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ from .loaded import (
     LoadedRandomEffects,
 )
 from .model import Labels, LinearMixedModel
+from .saved_model import check_model, check_text
 from .spec_state import check_formula, decode_specs, encode_kind, encode_specs
 
 if TYPE_CHECKING:
@@ -234,9 +235,11 @@ def _encode_joint(model: LinearMixedModel) -> dict[str, Any] | None:
 
 
 def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
-    parsed = parse_formula(content["formula"]["text"], content["formula"]["columns"])
     # A file from elsewhere may hold anything.
+    check_text(content)
+    parsed = parse_formula(content["formula"]["text"], content["formula"]["columns"])
     check_formula(parsed)
+    check_model(content, parsed)
     design = _decode_design(parsed, content)
     joint = content["joint"]
     fit = LoadedEstimates(

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import scipy.linalg
@@ -38,7 +38,7 @@ __all__ = ["Deletions", "delete_cases", "delete_groups"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-SparseArray = scipy.sparse.csr_array[Any, tuple[int, int]]
+SparseArray: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
 
 #: Numbers held at a time, in matrices (p, p) of cases or in blocks of Omega^-1.
 MOST_NUMBERS = 50_000_000
