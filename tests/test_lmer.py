@@ -65,7 +65,7 @@ def test_start_does_not_change_the_optimum(sleepstudy):
         ([1.0, 0.0], "start has 2 values, the model has 3 covariance parameters"),
         ([1.0, 0.0, np.inf], "start of Subject.Days is inf"),
         ([-1.0, 0.0, 1.0], r"start of Subject.\(Intercept\) is -1, below its bound 0"),
-        ("big", "start must be numbers"),
+        ("big", "start must be a sequence of values, not str"),
     ],
 )
 def test_bad_start(sleepstudy, start, message):

@@ -271,6 +271,16 @@ def test_complex_responses_lost_their_imaginary_part(expected: Any) -> None:
         ivw([1j, 1.0], [1.0, 1.0])
 
 
+@pytest.mark.parametrize("values", [[[1.0], [1.0, 2.0]] * 24, [10**400] * N, {1, 2}, 1.0, None])
+def test_responses_and_starts_that_are_no_numbers(values: Any, expected: Any) -> None:
+    with pytest.raises(DesignError, match="the new response"):
+        expected.refit(values)
+    with pytest.raises(DesignError, match=r"the responses|Y must have two"):
+        expected.refit_many(values, progress=False)
+    with pytest.raises(ValueError, match="start"):
+        lmer("y ~ x + (1 | g)", data(), start="a" if values is None else values)
+
+
 BIG = 2**53
 
 
@@ -326,6 +336,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "days": (np.array(["2020-01-01"] * N, dtype="M8[D]"), "neither numbers nor labels"),
     "timedelta": (pd.to_timedelta(range(N), unit="D"), "neither numbers nor labels"),
     "period": (pd.period_range("2020-01", periods=N, freq="M"), "neither numbers nor labels"),
+    "tuples": (pd.MultiIndex.from_arrays([GROUP, WHOLE]), "a cell holds a tuple"),
     "two dimensions": (np.ones((N, 1)), "must be one-dimensional"),
 }
 

@@ -146,7 +146,9 @@ def _text(source: str, options: Mapping[str, Any]) -> pd.DataFrame:
     except ImportError as error:
         raise _unreadable(source, error) from None
     except Exception as error:  # pandas raises whatever its parsers do
-        raise _unreadable(source, str(error).removeprefix("Error tokenizing data. ")) from None
+        raise _unreadable(
+            source, str(error).removeprefix("Error tokenizing data. ").removeprefix("C error: ")
+        ) from None
     _check_separator(source, data, str(options["sep"]))
     return data
 

@@ -20,6 +20,7 @@ from formulaic import ModelSpec, ModelSpecs
 from formulaic.transforms import TRANSFORMS
 from formulaic.transforms.contrasts import Contrasts
 
+from .arguments import is_word
 from .columns import (
     Column,
     Columns,
@@ -566,7 +567,7 @@ def build_design(
         If the data do not fit the formula, or give no model that can be fitted; the message names
         the column or term and says what to do.
     """
-    if na_action not in ("drop", "raise"):
+    if not is_word(na_action, ("drop", "raise")):
         raise DesignError(f"na_action must be 'drop' or 'raise', not {na_action!r}")
     columns = Columns(data)
     parsed = _parse(formula, columns, mixed)

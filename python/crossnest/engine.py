@@ -18,6 +18,7 @@ from .control import Control
 from .design import Design, RandomEffects
 from .errors import DesignError
 from .read_only import ReadOnly, frozen
+from .values import numbers
 from .var_corr import unique_names
 
 if TYPE_CHECKING:
@@ -220,10 +221,7 @@ def check_theta(
     """
     if isinstance(values, pd.Series):
         values = _by_label(values, names, what)
-    try:
-        theta = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} must be numbers, not {values!r}") from error
+    theta = numbers(values, what)
     if theta.shape != (len(names),):
         given = f"{theta.size} values" if theta.ndim == 1 else f"shape {theta.shape}"
         expected = f"{len(names)} covariance parameters: {', '.join(names)}"

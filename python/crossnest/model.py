@@ -708,7 +708,7 @@ def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
 
 def _new_response(design: Design, y: ArrayLike) -> FloatArray:
     """Check a response given to `LinearMixedModel.refit`: (n,) float64, a new array."""
-    every_row = np.shape(y) == design.row_labels.shape
+    every_row = isinstance(y, pd.Series | pd.DataFrame) and len(y) == len(design.row_labels)
     y = in_order_of(y, design.row_labels if every_row else design.index, "the new response")
     values = numbers(y, "the new response")
     n = len(design.y)

@@ -201,7 +201,7 @@ def thread_count(model: LinearMixedModel, n_jobs: int | None) -> int:
 def _responses(model: LinearMixedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:
     """Check responses given by the user: (n, R) float64 in the rows used."""
     design = model.design
-    every_row = np.shape(Y)[:1] == design.row_labels.shape
+    every_row = isinstance(Y, pd.Series | pd.DataFrame) and len(Y) == len(design.row_labels)
     Y = in_order_of(Y, design.row_labels if every_row else design.index, "the responses")
     values = numbers(Y, "the responses")
     if values.ndim != 2:

@@ -62,7 +62,9 @@ def plain(values: Any, what: str) -> Any:
     DesignError
         If they are complex, or no single values.
     """
-    if isinstance(values, pd.Series | pd.Index):
+    if isinstance(values, pd.MultiIndex):
+        values = values.to_numpy()
+    elif isinstance(values, pd.Series | pd.Index):
         values = values.array
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values, what)

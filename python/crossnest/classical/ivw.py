@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,20 @@ def _vector(values: ArrayLike, name: str) -> FloatArray:
     return vector
 
 
+def _matched(variances: pd.Series[Any], estimates: pd.Series[Any]) -> pd.Series[Any]:
+    """Put the variances in the order of the estimates' labels."""
+    if len(variances) != len(estimates):
+        return variances
+    try:
+        matched: pd.Series[Any] = in_order_of(variances, estimates.index, "the variances")
+    except DesignError:
+        raise ValueError(
+            "the variances have other labels than the estimates: give them the same index, or "
+            "pass .to_numpy() to take them one by one"
+        ) from None
+    return matched
+
+
 def ivw(estimates: ArrayLike, variances: ArrayLike) -> CombinedEstimate:
     """Combine independent estimates of one quantity, weighting by the inverse of their variance.
 
@@ -127,14 +142,8 @@ def ivw(estimates: ArrayLike, variances: ArrayLike) -> CombinedEstimate:
     >>> print(round(combined.estimate, 3), round(combined.se, 3))
     1.8 0.447
     """
-    if isinstance(estimates, pd.Series) and len(estimates) == np.size(variances):
-        try:
-            variances = in_order_of(variances, estimates.index, "the variances")
-        except DesignError:
-            raise ValueError(
-                "the variances have other labels than the estimates: give them the same index, or "
-                "pass .to_numpy() to take them one by one"
-            ) from None
+    if isinstance(estimates, pd.Series) and isinstance(variances, pd.Series):
+        variances = _matched(variances, estimates)
     theta, variance = _vector(estimates, "estimates"), _vector(variances, "variances")
     if theta.size != variance.size:
         raise ValueError(f"there are {theta.size} estimates but {variance.size} variances")
