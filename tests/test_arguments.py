@@ -7,10 +7,12 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crossnest
-from crossnest.arguments import as_list, check_count, check_flag, check_level
+from crossnest.arguments import as_list, check_count, check_flag, check_level, choice
+from crossnest.inference.tables import check_ddf
 
 
 def test_one_or_several():
@@ -203,3 +205,80 @@ def test_a_frame_where_a_word_belongs_is_refused_by_name(fitted):
         for call in wrong:
             with pytest.raises((TypeError, ValueError), match=f"{name}[a-z_]* "):
                 call()
+
+
+# --- options ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("kenward-roger", "kenward-roger"),
+        ("Kenward-Roger", "kenward-roger"),
+        ("KenwardRoger", "kenward-roger"),
+        ("kenward_roger", "kenward-roger"),
+        ("ken", "kenward-roger"),
+        ("kr", "kenward-roger"),
+        ("KR", "kenward-roger"),
+        ("Satterthwaite", "satterthwaite"),
+        ("sat", "satterthwaite"),
+        ("resid", "residual"),
+        ("asymptotic", "normal"),
+    ],
+)
+def test_degrees_of_freedom_by_many_names(value, expected):
+    assert check_ddf(value) == expected
+
+
+@pytest.mark.parametrize("value", ["", "x", "-", "satterthwaites", 3, None, ["kr"], np.zeros(2)])
+def test_unknown_options_name_the_known_ones(value):
+    with pytest.raises(ValueError, match=r"ddf must be one of 'satterthwaite', 'kenward-roger'"):
+        check_ddf(value)
+    with pytest.raises(ValueError, match="kind must be one of case, wild, not "):
+        choice(value, "kind", ("case", "wild"))
+
+
+def test_the_beginning_of_several_options_is_none():
+    assert choice("ran_p", "effects", ("ran_pars", "ran_vals")) == "ran_pars"
+    with pytest.raises(ValueError, match="effects must be one of ran_pars, ran_vals, not 'ran'"):
+        choice("ran", "effects", ("ran_pars", "ran_vals"))
+
+
+def test_values_spelled_as_in_r_are_accepted_everywhere(fitted, tmp_path):
+    model = fitted("sleepstudy")
+    same = pd.testing.assert_frame_equal
+    same(model.anova("III", ddf="Kenward-Roger"), model.anova(3, ddf="kenward-roger"))
+    same(model.anova("type 1"), model.anova(1))
+    same(model.anova("2", ddf="sat"), model.anova(2))
+    same(model.contest("Days", ddf="KR"), model.contest("Days", ddf="kenward-roger"))
+    same(model.drop1(test="f", ddf="KR"), model.drop1(test="F", ddf="kenward-roger"))
+    same(model.drop1(test="Chi"), model.drop1())
+    same(model.step(ddf="Satterthwaite").fixed, model.step().fixed)
+    for method in ("Wald", "satterthwaite", "Kenward-Roger", "kr"):
+        full = {"Wald": "wald", "kr": "kenward-roger"}.get(method, method.lower())
+        same(model.confint(method), model.confint(full))
+    options = {"n": 20, "seed": 1, "progress": False}
+    same(model.confint("boot", interval="perc", **options), model.confint("bootstrap", **options))
+    same(
+        model.bootstrap(kind="Parametric", **options).replicates,
+        model.bootstrap(**options).replicates,
+    )
+    means = model.emmeans("Days", ddf="Satterthwaite", adjust="BH")
+    assert means.ddf == "satterthwaite"
+    assert model.summary(ddf="Kenward-Roger").text == model.summary("kenward-roger").text
+    assert model.summary(ddf="lme4").text == model.summary("none").text
+    same(model.tidy("fixed", ddf="KR"), model.tidy("fixed", ddf="kenward-roger"))
+    assert str(crossnest.compare(model, stars=True, ddf="KR")) == str(
+        crossnest.compare(model, stars=True, ddf="kenward-roger")
+    )
+    model.save(tmp_path / "model", ddf="Satterthwaite")
+    assert crossnest.load(tmp_path / "model").anova().shape == (1, 6)
+    machines = fitted("machines")
+    pairs = machines.emmeans("Machine", contrasts="Pairwise", adjust="Tukey")
+    same(pairs.contrasts, machines.emmeans("Machine", contrasts="pairwise").contrasts)
+
+
+@pytest.mark.parametrize("type", [True, None, 4, 1.5, "IV", "", [3], np.ones(2)])
+def test_types_of_hypotheses_that_there_are_not(fitted, type):
+    with pytest.raises(ValueError, match="type must be 1, 2 or 3, or 'I', 'II' or 'III', not"):
+        fitted("sleepstudy").anova(type)

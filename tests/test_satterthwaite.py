@@ -262,7 +262,7 @@ def test_testers_are_made_once(fitted):
     ("ddf", "information", "message"),
     [
         ("none", "expected", "asks for no tests"),
-        ("kenward", "expected", "ddf must be one of 'satterthwaite'"),
+        ("exact", "expected", "ddf must be one of 'satterthwaite'"),
         ("kenward-roger", "average", "information must be"),
         ("satterthwaite", "observed", "is for ddf='kenward-roger'"),
     ],

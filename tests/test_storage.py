@@ -388,7 +388,7 @@ def test_degrees_of_freedom_that_were_left_out(again, tmp_path):
     assert again(fitted_model("sleepstudy"), ddf=[]).anova(ddf="normal").shape == (1, 6)
     with pytest.raises(ValueError, match="REML"):
         fitted_model("sleepstudy_ml").save(tmp_path / "no", ddf=["kenward-roger"])
-    with pytest.raises(ValueError, match="ddf must be of"):
+    with pytest.raises(ValueError, match="ddf must be one of"):
         fitted_model("sleepstudy").save(tmp_path / "no", ddf=["residual"])
     with pytest.raises(ValueError, match="REML"):
         again(fitted_model("sleepstudy_ml")).anova(ddf="kenward-roger")

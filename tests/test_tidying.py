@@ -167,7 +167,7 @@ def test_augment_new_data(fitted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"effects": "random"}, "effects must be of fixed, ran_pars"),
+        ({"effects": "random"}, "effects must be one of fixed, ran_pars"),
         ({"effects": []}, "names nothing"),
         ({"conf_int": True, "conf_level": 95}, "conf_level must be between"),
     ],

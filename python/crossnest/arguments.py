@@ -1,10 +1,10 @@
-"""Checks of the arguments that many functions take: counts, coverages, flags, several names."""
+"""Checks of the arguments that many functions take: counts, coverages, flags, names, options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,11 @@ __all__ = [
     "check_flag",
     "check_level",
     "check_share",
+    "choice",
     "is_word",
 ]
+
+Option = TypeVar("Option", bound=str)
 
 
 def as_list(value: Any) -> list[Any]:
@@ -98,3 +101,46 @@ def check_level(value: Any, name: str = "level") -> float:
     if not 0 < level < 1:
         raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
     return level
+
+
+def choice(
+    value: Any,
+    name: str,
+    options: Sequence[Option],
+    aliases: Mapping[str, Option] | None = None,
+) -> Option:
+    """Return the option that a text stands for, written as in R or shortened.
+
+    Case and punctuation do not matter, and the beginning of an option will do where no other begins
+    so: ``"Kenward-Roger"``, ``"kenward_roger"`` and ``"ken"`` are ``"kenward-roger"``.
+
+    Parameters
+    ----------
+    value : str
+        What the user gave.
+    name : str
+        The argument, for messages.
+    options : sequence of str
+        What it may be.
+    aliases : mapping of str to str, optional
+        Other words for the options, in small letters without punctuation.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the options, or the beginning of several.
+    """
+    words = {word: option for word, option in (aliases or {}).items() if option in options}
+    words |= {_letters(option): option for option in options}
+    word = _letters(value) if isinstance(value, str) else ""
+    if word in words:
+        return words[word]
+    begun = {option for known, option in words.items() if word and known.startswith(word)}
+    if len(begun) == 1:
+        return begun.pop()
+    raise ValueError(f"{name} must be one of {', '.join(options)}, not {value!r}")
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text, in small letters."""
+    return "".join(letter for letter in text.lower() if letter.isalnum())

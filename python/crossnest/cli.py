@@ -21,6 +21,7 @@ import pandas as pd
 
 from . import __version__
 from .data_files import KINDS, read_data
+from .inference.tables import check_ddf
 from .lmer import lmer
 from .model import LinearMixedModel
 from .summary import Summary
@@ -167,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--ddf",
         default="satterthwaite",
-        choices=["satterthwaite", "kenward-roger", "residual", "none"],
+        type=_ddf,
         help="degrees of freedom of the tests (satterthwaite)",
     )
     fit.add_argument("--json", metavar="OUT", help="write the results to this file ('-': print)")
@@ -176,6 +177,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.set_defaults(run=_datasets)
     return parser
+
+
+def _ddf(text: str) -> str:
+    """Read a method of degrees of freedom."""
+    try:
+        return check_ddf(text, none=True)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _fit(options: argparse.Namespace) -> int:

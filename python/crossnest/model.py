@@ -27,6 +27,7 @@ from .errors import (
 )
 from .foreign_arguments import explain_unknown_arguments
 from .inference.methods import InferenceMethods
+from .inference.tables import check_ddf, check_information
 from .methods import ResultMethods
 from .read_only import ReadOnly, cached_property, frozen
 from .summary import Summary, coefficient_table, correlation_matrix, residual_quantiles
@@ -481,6 +482,8 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
             If the degrees of freedom cannot be had, and are NaN.
         """
         check_flag(correlation, "correlation", optional=True)
+        ddf = check_ddf(ddf, none=True)
+        information = check_information(information, ddf)
         return self._summary(self._scaled_quantiles, correlation, ddf, information)
 
     def __repr__(self) -> str:

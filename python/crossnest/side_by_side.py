@@ -17,6 +17,7 @@ from .arguments import as_list, check_flag
 from .classical.lm import LinearModel
 from .diagnostics.goodness import icc, r2
 from .inference.comparison import _names
+from .inference.tables import check_ddf
 from .model import LinearMixedModel
 from .read_only import ReadOnly
 from .var_corr import html_table
@@ -305,6 +306,6 @@ def compare(
         if not isinstance(model, LinearMixedModel | LinearModel):
             raise TypeError(f"compare takes fitted models, not {type(model).__name__}")
     found = _check_names(names, models) or _names(models, sys._getframe(1).f_locals)
-    method = ddf if stars else None
+    method = check_ddf(ddf) if stars else None
     table = _table([_fixed(m, method) | _random(m) | _fit(m) for m in models], found)
     return SideBySide(table, stars, tuple(_notes(models, found, method)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ._core import FitError
 from .archive import blaming_the_file, read_archive, write_archive
-from .arguments import as_list, check_flag
+from .arguments import as_list, check_flag, choice
 from .columns import Column
 from .control import Control
 from .design import Design
@@ -93,10 +93,8 @@ def save(
         If `ddf` names something else, or a method the model does not have.
     """
     check_flag(covariances, "covariances")
-    ddf = None if ddf is None else as_list(ddf)
-    for method in ddf or ():
-        if method not in METHODS:
-            raise ValueError(f"ddf must be of {', '.join(map(repr, METHODS))}, not {method!r}")
+    if ddf is not None:
+        ddf = [choice(method, "ddf", METHODS, {"kr": "kenward-roger"}) for method in as_list(ddf)]
     check_formula(model.design.formula)
     with model._problem() as problem:
         content = {

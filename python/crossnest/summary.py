@@ -28,9 +28,9 @@ from ._rformat import (
     vector_lines,
     zapsmall,
 )
-from .arguments import check_flag, is_word
+from .arguments import check_flag
 from .errors import InferenceWarning
-from .inference.tables import METHODS, check_information, method_name, with_stars
+from .inference.tables import check_ddf, check_information, method_name, with_stars
 from .read_only import ReadOnly
 from .var_corr import VarCorr, html_table
 
@@ -326,10 +326,8 @@ def coefficient_table(
     ValueError
         If `ddf` is none of the methods, or it does not have this kind of information.
     """
-    if not is_word(ddf, (*METHODS, "none")):
-        methods = ", ".join(map(repr, [*METHODS, "none"]))
-        raise ValueError(f"ddf must be one of {methods}, not {ddf!r}")
-    check_information(information, ddf)
+    ddf = check_ddf(ddf, none=True)
+    information = check_information(information, ddf)
     columns = {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
     table = pd.DataFrame(columns, index=model.fixef.index)
     if ddf == "none":

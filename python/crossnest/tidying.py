@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
-from .arguments import as_list, check_flag, check_level
+from .arguments import as_list, check_flag, check_level, choice
 from .columns import Column, FactorColumn
 from .design import Design
+from .inference.tables import check_ddf
 
 if TYPE_CHECKING:
     from .inference.ddf import Ddf
@@ -71,10 +72,8 @@ def tidy(
         apply.
     """
     check_flag(conf_int, "conf_int")
-    kinds = as_list(effects)
-    for kind in kinds:
-        if kind not in get_args(Effects):
-            raise ValueError(f"effects must be of {', '.join(get_args(Effects))}, not {kind!r}")
+    ddf = check_ddf(ddf, none=True)
+    kinds = [choice(kind, "effects", get_args(Effects)) for kind in as_list(effects)]
     check_level(conf_level, "conf_level")
     if not kinds:
         raise ValueError("effects names nothing to give")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -54,9 +55,7 @@ def anova(
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13).
     """
-    number = next((n for n, roman in _ROMAN.items() if str(type) in (str(n), roman)), None)
-    if number is None:
-        raise ValueError(f"type must be 1, 2 or 3, or 'I', 'II' or 'III', not {type!r}")
+    number = _type_number(type)
     method = method_name(ddf, information)
     heading = f"Type {_ROMAN[number]} Analysis of Variance Table with {method}"
     if not len(model.fixef):
@@ -71,3 +70,13 @@ def anova(
     table = TestTable.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=np.float64)
     table = table.reindex([*rows, *(term for term in matrices if term not in rows)])
     return TestTable(table, heading=heading)
+
+
+def _type_number(type: object) -> int:
+    """Return the type of the hypotheses, given as a number or as text: ``"III"``, ``"3"``."""
+    is_number = isinstance(type, Real) and not isinstance(type, bool)
+    text = type.lower().removeprefix("type").strip() if isinstance(type, str) else ""
+    for number, roman in _ROMAN.items():
+        if text in (str(number), roman.lower()) or (is_number and type == number):
+            return number
+    raise ValueError(f"type must be 1, 2 or 3, or 'I', 'II' or 'III', not {type!r}")

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ..arguments import check_count, check_flag, check_level, is_word
+from ..arguments import check_count, check_flag, check_level, choice
 from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
@@ -36,8 +36,8 @@ Kind = Literal["parametric", "residual", "case", "wild", "reb"]
 IntervalKind = Literal["percentile", "basic", "normal", "bca"]
 Numbers = Callable[["LinearMixedModel"], list[float]]
 
-_KINDS = ("parametric", "residual", "case", "wild", "reb")
-INTERVALS = ("percentile", "basic", "normal", "bca")
+_KINDS: tuple[Kind, ...] = ("parametric", "residual", "case", "wild", "reb")
+INTERVALS: tuple[IntervalKind, ...] = ("percentile", "basic", "normal", "bca")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +114,7 @@ class Bootstrap(ReadOnly):
         ----------
         Davison and Hinkley (1997). Bootstrap Methods and their Application, ch. 5.
         """
-        if kind not in INTERVALS:
-            raise ValueError(f"kind must be one of {', '.join(INTERVALS)}, not {kind!r}")
+        kind = choice(kind, "kind", INTERVALS)
         check_level(level)
         ends = np.array([(1 - level) / 2, (1 + level) / 2])
         columns = [_interval(self, name, kind, ends) for name in self.observed.index]
@@ -251,8 +250,7 @@ def bootstrap(
     `crossnest.inference.case_resampling`.
     """
     check_flag(progress, "progress")
-    if not is_word(kind, _KINDS):
-        raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}")
+    kind = choice(kind, "kind", _KINDS)
     n = check_count(n, "n")
     seed = seed_or_new(seed)
     observe = parameters_of if statistic is None else statistic
@@ -265,15 +263,15 @@ def bootstrap(
     if kind == "case":
         cases = CaseScheme.of(model.design, resample)
         levels = [*(model.design.factors[j].name for j in cases.order), "rows"]
-        choice = ", ".join(name for name in levels if name in cases.resampled)
+        chosen = ", ".join(name for name in levels if name in cases.resampled)
         done = _case_replicates(model, cases, n, seed, n_jobs, in_same_order, progress)
     else:
-        scheme, choice = _response_scheme(model, kind, resample)
+        scheme, chosen = _response_scheme(model, kind, resample)
         statistic = None if statistic is None else in_same_order
         done = _response_replicates(model, scheme, n, seed, n_jobs, statistic, progress)
     return Bootstrap(
         kind=kind,
-        resample=choice,
+        resample=chosen,
         seed=seed,
         observed=observed,
         replicates=done.frame(names),
@@ -309,17 +307,17 @@ def _response_scheme(
             raise ValueError(f"resample is for other kinds than {kind!r}, which has no choice")
         return (simulator(model) if kind == "parametric" else ResidualScheme(model)), ""
     choices = ("hc2", "hc3") if kind == "wild" else ("1", "0")
-    choice = choices[0] if resample is None else resample
-    if choice not in choices:
+    chosen = choices[0] if resample is None else resample
+    if chosen not in choices:
         known = " or ".join(map(repr, choices))
         raise ValueError(f"resample of kind {kind!r} must be {known}, not {resample!r}")
     if kind == "wild":
-        correction = cast(Literal["hc2", "hc3"], choice)
+        correction = cast(Literal["hc2", "hc3"], chosen)
         return WildScheme(model, correction, highest_groups(model.design)), correction
     if len(model.design.factors) > 1:
         names = ", ".join(factor.name for factor in model.design.factors)
         raise DesignError(f"the random effect block bootstrap is for one grouping factor: {names}")
-    return BlockScheme(model, choice == "1"), f"type {choice}"
+    return BlockScheme(model, chosen == "1"), f"type {chosen}"
 
 
 def _response_replicates(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from ..arguments import choice
 from .parameters import choose, normal_quantile, parameter_names, percent_names
 from .profile import intervals
 
@@ -72,15 +73,14 @@ def confint(
     TypeError
         If the method has no such option.
     """
-    methods: dict[str, Callable[..., pd.DataFrame]] = {
+    methods: dict[Method, Callable[..., pd.DataFrame]] = {
         "profile": _profile,
         "wald": _wald,
         "bootstrap": _bootstrap,
         "satterthwaite": _satterthwaite,
         "kenward-roger": _kenward_roger,
     }
-    if method not in methods:
-        raise ValueError(f"method must be one of {', '.join(methods)}, not {method!r}")
+    method = choice(method, "method", tuple(methods), {"kr": "kenward-roger"})
     names = parameter_names(model)
     chosen = [names[j] for j in choose(names, parm, len(model.fixef))]
     normal_quantile(level)  # refuses a level that is none
@@ -156,6 +156,5 @@ def _bootstrap(
 ) -> pd.DataFrame:
     from .bootstrap import INTERVALS, bootstrap
 
-    if interval not in INTERVALS:
-        raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, not {interval!r}")
+    interval = choice(interval, "interval", INTERVALS)
     return bootstrap(model, **options).confint(kind=interval, level=level).loc[chosen]

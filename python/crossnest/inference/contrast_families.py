@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import choice
+
 FloatArray = NDArray[np.float64]
 Family = dict[str, FloatArray]
 
@@ -72,6 +74,10 @@ FAMILIES: dict[str, Callable[[Sequence[str]], Family]] = {
 }
 
 
+#: Other words for the families.
+ALIASES = {"tukey": "pairwise", "effects": "eff", "polynomial": "poly", "consecutive": "consec"}
+
+
 def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]) -> Family:
     """Give the contrasts of a method for the means of these levels.
 
@@ -101,15 +107,27 @@ def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]
     """
     if isinstance(method, Mapping):
         return {str(name): _custom(str(name), values, levels) for name, values in method.items()}
-    if str(method) not in FAMILIES:  # a list, say, cannot be looked up
+    method = family_name(method)
+    if len(levels) < 2:
+        raise ValueError(f"there is one mean only ({levels[0]}): nothing to compare it with")
+    return FAMILIES[method](levels)
+
+
+def family_name(method: object) -> str:
+    """Return the name of the family a text stands for."""
+    try:
+        return choice(method, "contrasts", tuple(FAMILIES), ALIASES)
+    except ValueError:
         known = ", ".join(FAMILIES)
         raise ValueError(
             f"unknown contrasts {method!r}: use one of {known}, or a mapping of names to "
             "coefficients"
-        )
-    if len(levels) < 2:
-        raise ValueError(f"there is one mean only ({levels[0]}): nothing to compare it with")
-    return FAMILIES[method](levels)
+        ) from None
+
+
+def is_pairwise(method: str | Mapping[str, ArrayLike]) -> bool:
+    """Whether a method compares all pairs."""
+    return not isinstance(method, Mapping) and family_name(method) == "pairwise"
 
 
 def _custom(name: str, values: ArrayLike, levels: Sequence[str]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Degrees of freedom of tests on the fixed effects: one `Tester` a method."""
+"""Degrees of freedom of tests on the fixed effects: one `JointTester` a method."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..arguments import is_word
 from .canonical_rows import Restriction, unit_rows
-from .tables import check_information
+from .tables import check_ddf, check_information
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -41,7 +40,7 @@ class FTest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tester:
-    """Tests of contrasts of the fixed effects with one method's degrees of freedom.
+    """Tests of contrasts of the fixed effects, one at a time, with one method's degrees of freedom.
 
     Attributes
     ----------
@@ -49,34 +48,13 @@ class Tester:
         Estimates, aliased columns left out.
     vcov : (p, p) array
         Their covariance matrix as the method has it (Kenward and Roger adjust it).
-    RX : (p, p) array
-        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
-    sigma : float
-        Residual standard deviation.
     """
 
     beta: FloatArray
     vcov: FloatArray
-    RX: FloatArray
-    sigma: float
-
-    def restriction(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> Restriction:
-        """Return what L beta = rhs, L (m, p), restricts, redundant rows left out."""
-        return Restriction.of(L, rhs, self.RX)
-
-    def wald(self, restriction: Restriction) -> float:
-        """Return the F value with `vcov`, not scaled; NaN if there is nothing to test."""
-        difference = restriction.directions @ (self.RX @ self.beta) - restriction.values
-        if not len(difference):
-            return np.nan
-        return float(np.mean((difference / self.sigma) ** 2))
 
     def df(self, L: FloatArray) -> FloatArray:
-        """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
-        raise NotImplementedError
-
-    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
-        """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
+        """Return the denominator degrees of freedom of each row of L (m, p): (m,)."""
         raise NotImplementedError
 
     def t_table(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> pd.DataFrame:
@@ -97,7 +75,38 @@ class Tester:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedDfTester(Tester):
+class JointTester(Tester):
+    """Tests of contrasts of the fixed effects, one at a time or several together.
+
+    Attributes
+    ----------
+    RX : (p, p) array
+        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
+    sigma : float
+        Residual standard deviation.
+    """
+
+    RX: FloatArray
+    sigma: float
+
+    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
+        """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
+        raise NotImplementedError
+
+    def restriction(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> Restriction:
+        """Return what L beta = rhs, L (m, p), restricts, redundant rows left out."""
+        return Restriction.of(L, rhs, self.RX)
+
+    def wald(self, restriction: Restriction) -> float:
+        """Return the F value with `vcov`, not scaled; NaN if there is nothing to test."""
+        difference = restriction.directions @ (self.RX @ self.beta) - restriction.values
+        if not len(difference):
+            return np.nan
+        return float(np.mean((difference / self.sigma) ** 2))
+
+
+@dataclass(frozen=True, eq=False)
+class FixedDfTester(JointTester):
     """Wald tests with the same degrees of freedom for every contrast.
 
     Attributes
@@ -132,7 +141,7 @@ class FixedDfTester(Tester):
         return table
 
 
-def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expected") -> Tester:
+def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expected") -> JointTester:
     """Give the tester of a method, made once for each model.
 
     Parameters
@@ -152,36 +161,32 @@ def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expect
     MemoryError
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
-    if is_word(ddf, ["none"]):
-        raise ValueError("ddf='none' asks for no tests; use another method to test")
-    if not is_word(ddf, _MAKERS):
-        known = ", ".join(repr(name) for name in _MAKERS)
-        raise ValueError(f"ddf must be one of {known}, not {ddf!r}")
-    check_information(information, ddf)
-    made: dict[tuple[str, str], Tester] = model.__dict__.setdefault("_testers", {})
+    ddf = check_ddf(ddf)
+    information = check_information(information, ddf)
+    made: dict[tuple[str, str], JointTester] = model.__dict__.setdefault("_testers", {})
     key = (ddf, information)
     if key not in made:
         made[key] = _MAKERS[ddf](model, information)
     return made[key]
 
 
-def _satterthwaite(model: LinearMixedModel, information: str) -> Tester:
+def _satterthwaite(model: LinearMixedModel, information: str) -> JointTester:
     from .satterthwaite import satterthwaite_tester
 
     return satterthwaite_tester(model)
 
 
-def _kenward_roger(model: LinearMixedModel, information: str) -> Tester:
+def _kenward_roger(model: LinearMixedModel, information: str) -> JointTester:
     from .kenward_roger import kenward_roger_tester
 
     return kenward_roger_tester(model, information)
 
 
-def _residual(model: LinearMixedModel, information: str) -> Tester:
+def _residual(model: LinearMixedModel, information: str) -> JointTester:
     return _fixed_df(model, float(model.nobs - len(model._fit.beta)))
 
 
-def _normal(model: LinearMixedModel, information: str) -> Tester:
+def _normal(model: LinearMixedModel, information: str) -> JointTester:
     return _fixed_df(model, np.inf)
 
 
@@ -190,7 +195,7 @@ def _fixed_df(model: LinearMixedModel, denominator: float) -> FixedDfTester:
     return FixedDfTester(fit.beta, model._covariance, fit.RX, model.sigma, denominator)
 
 
-_MAKERS: dict[str, Callable[[LinearMixedModel, str], Tester]] = {
+_MAKERS: dict[str, Callable[[LinearMixedModel, str], JointTester]] = {
     "satterthwaite": _satterthwaite,
     "kenward-roger": _kenward_roger,
     "residual": _residual,

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from formulaic.parser.types import Term
 
-from ..arguments import as_list, check_flag, is_word
+from ..arguments import as_list, check_flag, choice
 from ..formula import _term_text
 from ..model import LinearMixedModel
 from .comparison import BOUNDARY, checked_ratios, upper_tail
@@ -30,6 +30,8 @@ from .tables import TestTable, method_name
 
 __all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
 
+#: How fixed terms may be tested.
+TESTS = ("chisq", "F")
 #: What is printed below likelihood-ratio tests of fixed effects.
 SMALL_SAMPLES = (
     "Chi-squared p-values of fixed effects tend to be too small (test='F' does better);\n"
@@ -187,11 +189,9 @@ def drop1(
     models. Journal of Statistical Software 82(13).
     """
     terms = _scope(model, scope)
-    if is_word(test, ["chisq"]):
+    if choice(test, "test", TESTS, {"lrt": "chisq"}) == "chisq":
         return _drop1_chisq(model, terms)
-    if is_word(test, ["F"]):
-        return f_tests(model, terms, ddf)
-    raise ValueError(f"test must be 'chisq' or 'F', not {test!r}")
+    return f_tests(model, terms, ddf)
 
 
 def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Term]:

@@ -25,17 +25,18 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_level
 from ..formula import factor_names
 from ..read_only import ReadOnly
-from .contrast_families import contrast_family
+from .contrast_families import contrast_family, is_pairwise
 from .emm_table import EmmTable
 from .estimability import RowSpace
 from .families import families
 from .linear_functions import LinearFunctions
 from .multiplicity import adjusted_pvalues, check_method
 from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
+from .tables import check_ddf, check_information
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
-    from .ddf import Ddf, Information, Tester
+    from .ddf import Ddf, Information, JointTester
 
 FloatArray = NDArray[np.float64]
 Contrasts = str | Mapping[str, ArrayLike]
@@ -93,8 +94,8 @@ class MarginalMeans(ReadOnly):
         ValueError
             If method or adjustment is unknown, or there is nothing to compare.
         """
-        check_method(adjust)
-        changed = adjust == "tukey" and method != "pairwise"
+        adjust = check_method(adjust)
+        changed = adjust == "tukey" and not is_pairwise(method)
         adjust = "sidak" if changed else adjust
         tables, sizes = [], []
         for rows in self._strata():
@@ -270,7 +271,7 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _tester(model: LinearMixedModel, ddf: Ddf, information: Information) -> Tester:
+def _tester(model: LinearMixedModel, ddf: Ddf, information: Information) -> JointTester:
     """Give the method's tester; say what to do where it is refused."""
     from .ddf import tester
 
@@ -294,8 +295,8 @@ def _marginal_means(
     trend: str | None,
 ) -> MarginalMeans:
     """Average a grid and estimate; the common part of `emmeans` and `emtrends`."""
-    check_level(level)
-    check_method(adjust)
+    level, adjust, ddf = check_level(level), check_method(adjust), check_ddf(ddf)
+    information = check_information(information, ddf)
     strata = _names(by)
     names = grid.with_groups([*(n for n in _names(specs) if n not in strata), *strata])
     _check_names(names, grid)

@@ -23,7 +23,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from .canonical_rows import Restriction
-from .ddf import FTest, Tester
+from .ddf import FTest, JointTester
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -56,7 +56,7 @@ class KenwardRogerTest(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class KenwardRogerTester(Tester):
+class KenwardRogerTester(JointTester):
     """Tests by Kenward and Roger (1997), with pbkrtest's formulas.
 
     Attributes

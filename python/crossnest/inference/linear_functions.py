@@ -13,7 +13,7 @@ from ..read_only import ReadOnly
 from .estimability import RowSpace
 
 if TYPE_CHECKING:
-    from .ddf import FTest, Tester
+    from .ddf import FTest, JointTester
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class LinearFunctions(ReadOnly):
 
     Attributes
     ----------
-    tester : Tester
+    tester : JointTester
         Tests with the method's degrees of freedom.
     space : RowSpace
         Which functions are estimable.
@@ -38,7 +38,7 @@ class LinearFunctions(ReadOnly):
         What the model's offset adds to each.
     """
 
-    tester: Tester
+    tester: JointTester
     space: RowSpace
     L: FloatArray
     offset: FloatArray

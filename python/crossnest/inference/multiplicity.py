@@ -6,7 +6,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..arguments import is_word
+from ..arguments import choice
 
 FloatArray = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ def adjusted_pvalues(
     Scandinavian Journal of Statistics 6; Sidak (1967), JASA 62; Benjamini and Hochberg (1995),
     JRSS B 57.
     """
-    check_method(method)
+    method = check_method(method)
     if method == "none" or len(p) == 1:
         return p
     if method == "tukey":
@@ -81,7 +81,10 @@ def adjusted_pvalues(
     return _BY_P_VALUE[method](p)
 
 
-def check_method(method: str) -> None:
-    """Refuse an unknown method of adjustment."""
-    if not is_word(method, METHODS):
-        raise ValueError(f"unknown adjustment {method!r}: use one of {', '.join(METHODS)}")
+def check_method(method: str) -> str:
+    """Return the method of adjustment a text stands for."""
+    try:
+        return choice(method, "adjust", METHODS, {"bh": "fdr"})
+    except ValueError:
+        known = ", ".join(METHODS)
+        raise ValueError(f"unknown adjustment {method!r}: use one of {known}") from None

@@ -11,7 +11,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from .canonical_rows import CanonicalRows, unit_rows
-from .ddf import FTest, Tester
+from .ddf import FTest, JointTester
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -25,7 +25,7 @@ UNITS = np.finfo(np.float64).eps ** 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class SatterthwaiteTester(Tester):
+class SatterthwaiteTester(JointTester):
     """t tests whose degrees of freedom match two moments of the estimated variance.
 
     For a contrast l with variance v = l'Var(beta) l, a function of the m + 1 variance parameters

@@ -20,7 +20,7 @@ from ..read_only import ReadOnly
 from .ddf import Ddf
 from .deletion import check_terms, f_tests, ratio_tests, reductions
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
-from .tables import TestTable
+from .tables import TestTable, check_ddf
 
 __all__ = ["Step", "step"]
 
@@ -107,6 +107,7 @@ def step(
     check_flag(reduce_random, "reduce_random")
     check_share(alpha_random, "alpha_random")
     check_share(alpha_fixed, "alpha_fixed")
+    ddf = check_ddf(ddf)
     names = as_list(keep)
     check_terms(model, names)
     random, mixed = _reduce_random(model, alpha_random if reduce_random else 1.0)

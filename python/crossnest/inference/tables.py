@@ -16,7 +16,7 @@ from .._rformat import (
     matrix_lines,
     significance_stars,
 )
-from ..arguments import is_word
+from ..arguments import choice
 from ..var_corr import html_table
 
 if TYPE_CHECKING:
@@ -29,8 +29,17 @@ METHODS: Mapping[Ddf, str] = {
     "residual": "residual degrees of freedom",
     "normal": "the normal approximation",
 }
+#: The words of R and others for them.
+DDF_ALIASES: Mapping[str, Ddf] = {
+    "kr": "kenward-roger",
+    "asymptotic": "normal",
+    "z": "normal",
+    "lme4": "none",
+}
 #: What the variance parameters' covariance matrix is the inverse of in Kenward and Roger's method.
 INFORMATION: tuple[Information, ...] = ("expected", "observed")
+#: The method that is none, for tables without tests.
+NO_TEST: tuple[Ddf, ...] = ("none",)
 #: Columns of test statistics other than those called "... value".
 _STATISTICS = ("F", "Chisq")
 
@@ -43,19 +52,35 @@ def method_name(ddf: Ddf, information: Information = "expected") -> str:
     ValueError
         If `ddf` is none of the methods, or it does not have this kind of information.
     """
-    if not is_word(ddf, METHODS):
-        methods = ", ".join(map(repr, METHODS))
-        raise ValueError(f"for a test ddf must be one of {methods}, not {ddf!r}")
-    check_information(information, ddf)
-    return METHODS[ddf] + (" (observed information)" if information == "observed" else "")
+    ddf = check_ddf(ddf)
+    observed = check_information(information, ddf) == "observed"
+    return METHODS[ddf] + (" (observed information)" if observed else "")
 
 
-def check_information(information: Information, ddf: Ddf) -> None:
-    """Refuse a kind of information that is unknown, or that the method does not have."""
-    if not is_word(information, INFORMATION):
-        raise ValueError(f"information must be 'expected' or 'observed', not {information!r}")
-    if information == "observed" and ddf != "kenward-roger":
+def check_ddf(ddf: Any, none: bool = False) -> Ddf:
+    """Return the method of degrees of freedom a text stands for; "none" only where it may be.
+
+    Raises
+    ------
+    ValueError
+        If it is none of the methods.
+    """
+    options = (*METHODS, *NO_TEST) if none else tuple(METHODS)
+    try:
+        return choice(ddf, "ddf", options, DDF_ALIASES)
+    except ValueError:
+        listed = ", ".join(map(repr, options))
+        no_test = not none and isinstance(ddf, str) and ddf in NO_TEST
+        why = "ddf='none' asks for no tests; for a test " if no_test else ""
+        raise ValueError(f"{why}ddf must be one of {listed}, not {ddf!r}") from None
+
+
+def check_information(information: Any, ddf: Ddf) -> Information:
+    """Return the kind of information a text stands for; refuse one the method does not have."""
+    found = choice(information, "information", INFORMATION)
+    if found == "observed" and ddf != "kenward-roger":
         raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")
+    return found
 
 
 class TestTable(pd.DataFrame):

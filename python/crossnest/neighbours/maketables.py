@@ -12,6 +12,7 @@ import pandas as pd
 import scipy.stats
 
 from ..inference.ddf import Ddf, coefficient_tests
+from ..inference.tables import check_ddf
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -74,7 +75,7 @@ class RegressionTable:
     @property
     def __maketables_vcov_info__(self) -> dict[str, str | None]:
         """Say where the standard errors come from."""
-        kind = "Kenward-Roger" if self.ddf == "kenward-roger" else "model"
+        kind = "Kenward-Roger" if check_ddf(self.ddf) == "kenward-roger" else "model"
         return {"vcov_type": kind, "clustervar": None}
 
     @property

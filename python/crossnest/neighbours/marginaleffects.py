@@ -15,6 +15,7 @@ import scipy.stats
 from ..formula import factor_names
 from ..inference.ddf import Ddf, tester
 from ..inference.estimability import RowSpace
+from ..inference.tables import check_ddf
 from ..new_rows import new_rows
 from ..tidying import model_frame
 from .polars import to_polars
@@ -109,7 +110,7 @@ class MixedModelAdapter(ModelAbstract):
     """
 
     def __init__(self, model: LinearMixedModel, ddf: Ddf) -> None:
-        self.ddf = ddf
+        self.ddf = check_ddf(ddf)
         self._tester = tester(model, ddf)
         self._row_space = RowSpace.of(model)
         design = model.design
