@@ -28,8 +28,8 @@ class Control:
         Evaluations of the criterion after which a search from one start gives up.
     memory_limit : int or None
         Bytes the engine's factor may take, by far the largest part of what it needs; a design
-        that needs more is refused before the factor is allocated. None for nine tenths of the
-        machine's memory.
+        that needs more is refused before the factor is allocated, and so are more simulated
+        responses or fits of them than it holds. None for nine tenths of the machine's memory.
 
     Raises
     ------

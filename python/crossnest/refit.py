@@ -14,6 +14,7 @@ from . import _core
 from .arguments import MOST_THREADS, check_count, check_flag
 from .columns import in_order_of
 from .errors import DesignError
+from .memory import check_memory
 from .progress import track
 from .read_only import ReadOnly
 from .values import numbers
@@ -21,13 +22,16 @@ from .values import numbers
 if TYPE_CHECKING:
     from .model import LinearMixedModel
 
-__all__ = ["RefitMany", "chunks", "model_at", "refit_columns", "refit_many"]
+__all__ = ["RefitMany", "check_fits", "chunks", "model_at", "refit_columns", "refit_many"]
 
 FloatArray = NDArray[np.float64]
 
 # Numbers of a chunk of responses: 32 MB. Fewest responses of a chunk, and most, so that a progress
 # bar moves and Ctrl-C is heard in Python too.
 _NUMBERS, _FEWEST, _MOST = 4_000_000, 64, 2000
+
+#: Numbers that take as much memory as status and reason of a fit and what Python keeps of it.
+_OVERHEAD = 16
 
 #: The engine's verdicts in its order: status, and what there is to say of it.
 _VERDICTS = (
@@ -134,10 +138,35 @@ def refit_many(
         If Y is not numeric, has another number of rows, or labels other than the data's.
     TypeError, ValueError
         If `n_jobs` is not a whole number, or not positive.
+    MemoryError
+        If the results need more memory than there is, or than `Control` allows.
     """
     check_flag(progress, "progress")
+    check_fits(model, np.shape(Y)[1] if np.ndim(Y) == 2 else 0)
     fits = refit_columns(model, _responses(model, Y), n_jobs, progress=progress)
     return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
+
+
+def check_fits(model: LinearMixedModel, count: int, held: int = 1) -> None:
+    """Refuse more fits than memory holds the results of.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The model.
+    count : int
+        Number of fits.
+    held : int
+        How often all parameters of a fit are held.
+
+    Raises
+    ------
+    MemoryError
+        With the memory needed and allowed.
+    """
+    numbers = model.npar + len(model._fit.beta) + 2 + _OVERHEAD
+    needed = 8 * count * held * numbers
+    check_memory(needed, f"the results of {count:,} fits", model.control.memory_limit)
 
 
 def refit_columns(

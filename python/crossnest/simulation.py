@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from .arguments import check_count, is_word
 from .errors import DesignError
+from .memory import check_memory
 
 if TYPE_CHECKING:
     from .design import RandomEffects
     from .model import LinearMixedModel
     from .new_rows import Rows
 
-__all__ = ["Simulator", "random_stream", "seed_or_new", "simulate", "simulator"]
+__all__ = ["Simulator", "check_draws", "random_stream", "seed_or_new", "simulate", "simulator"]
 
 FloatArray = NDArray[np.float64]
 SparseArray: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
@@ -121,19 +122,39 @@ def simulate(
         that was not fitted.
     TypeError, ValueError
         If `re` or `n` or the seed are not valid.
+    MemoryError
+        If the responses need more memory than there is, or than `Control` allows.
     """
     n = check_count(n, "n")
     if not is_word(re, ("new", "conditional")):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
-    names = [f"sim_{i + 1}" for i in range(n)]
     seed = seed_or_new(seed)
     if newdata is None:
+        check_draws(model, n, model.nobs)
         draws = simulator(model, re).draw(seed, 0, n)
-        return pd.DataFrame(draws, index=model.design.index, columns=names)
+        return pd.DataFrame(draws, index=model.design.index, columns=_names(n))
     rows, distribution = _new_simulator(model, re, newdata)
+    check_draws(model, n, len(rows.index))
     draws = distribution.draw(seed, 0, n)
     spread = np.column_stack([rows.spread(column) for column in draws.T])
-    return pd.DataFrame(spread, index=rows.index, columns=names)
+    return pd.DataFrame(spread, index=rows.index, columns=_names(n))
+
+
+def _names(n: int) -> list[str]:
+    return [f"sim_{i + 1}" for i in range(n)]
+
+
+def check_draws(model: LinearMixedModel, n: int, rows: int) -> None:
+    """Refuse to draw more responses than memory holds: normal numbers, responses, a copy.
+
+    Raises
+    ------
+    MemoryError
+        With the memory needed and allowed.
+    """
+    effects = sum(b.size for b in model._fit.b)
+    what = f"{n:,} simulated responses of {rows:,} rows"
+    check_memory(8 * n * (effects + 3 * rows), what, model.control.memory_limit)
 
 
 def simulator(model: LinearMixedModel, re: Literal["new", "conditional"] = "new") -> Simulator:

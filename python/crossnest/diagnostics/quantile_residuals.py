@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..arguments import check_count, is_word
 from ..read_only import ReadOnly
-from ..simulation import seed_or_new, simulator
+from ..simulation import check_draws, seed_or_new, simulator
 
 if TYPE_CHECKING:
     from ..model import LinearMixedModel
@@ -183,6 +183,7 @@ def quantile_residuals(
     if not is_word(re, ("new", "conditional")):
         raise ValueError(f"re must be 'new' or 'conditional', not {re!r}")
     seed = seed_or_new(seed)
+    check_draws(model, n, model.nobs)
     simulated = simulator(model, re).draw(seed, 0, n)
     y = model.design.y
     uniform = np.random.default_rng([seed, 1]).uniform(size=len(y))

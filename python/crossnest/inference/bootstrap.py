@@ -17,7 +17,7 @@ from ..errors import DesignError
 from ..model import _fit_design
 from ..progress import track
 from ..read_only import ReadOnly, cached_property
-from ..refit import chunks, model_at, refit_columns, thread_count
+from ..refit import check_fits, chunks, model_at, refit_columns, thread_count
 from ..simulation import random_stream, seed_or_new, simulator
 from ..threads import in_threads
 from .case_resampling import CaseScheme, highest_groups, without
@@ -242,6 +242,8 @@ def bootstrap(
     TypeError, ValueError
         If an option is unknown, or the statistic does not give numbers, or not the same ones for
         every fit.
+    MemoryError
+        If the replicates need more memory than there is, or than `Control` allows.
 
     References
     ----------
@@ -252,6 +254,7 @@ def bootstrap(
     check_flag(progress, "progress")
     kind = choice(kind, "kind", _KINDS)
     n = check_count(n, "n")
+    check_fits(model, n, held=2)
     seed = seed_or_new(seed)
     observe = parameters_of if statistic is None else statistic
     observed = pd.Series(named(observe(model)), dtype=np.float64)

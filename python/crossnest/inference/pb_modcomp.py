@@ -11,7 +11,7 @@ from ..classical.lm import LinearModel, weighted_problem
 from ..model import LinearMixedModel
 from ..progress import track
 from ..read_only import frozen
-from ..refit import chunks, refit_columns
+from ..refit import check_fits, chunks, refit_columns
 from ..simulation import Simulator, seed_or_new, simulator
 from .comparison import ROUNDING, by_ml, check_same_data
 from .tables import TestTable
@@ -130,6 +130,7 @@ def pb_modcomp(
             f"`{small.formula}`: {large.npar} are not more than {small.npar}"
         )
     n = check_count(n, "n")
+    check_fits(large, n)
     seed = seed_or_new(seed)
     large, small = by_ml(large), by_ml(small)
     deviances = [-2 * large.llf, -2 * small.llf]
