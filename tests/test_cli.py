@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -318,6 +319,19 @@ def test_a_full_disk(capsys):
     status, _, err = run(capsys, "fit", FORMULA, "sleepstudy", "--json", "/dev/full")
     assert (status, err.count("\n")) == (2, 1)
     assert "cannot write /dev/full: No space left on device" in err
+
+
+def test_results_on_a_full_disk_leave_the_old_file(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "out.json"
+    path.write_text("old", encoding="utf-8")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    status, _, err = run(capsys, "fit", FORMULA, "sleepstudy", "--json", str(path))
+    assert (status, path.read_text(encoding="utf-8")) == (2, "old")
+    assert err == f"crossnest: error: cannot write {path}: No space left on device\n"
 
 
 def test_output_that_is_closed():

@@ -271,6 +271,15 @@ def test_complex_responses_lost_their_imaginary_part(expected: Any) -> None:
         ivw([1j, 1.0], [1.0, 1.0])
 
 
+def test_residuals_of_nullable_responses_in_new_data(expected: Any) -> None:
+    rows = pd.DataFrame(data(y=pd.array(with_hole([1] * N), dtype="Int64")))
+    residuals = expected.augment(rows)[".resid"]
+    assert residuals.dtype == np.float64
+    assert residuals.isna().tolist() == [i == 2 for i in range(N)]
+    with pytest.raises(DesignError, match="the response 'y' of newdata must be numbers"):
+        expected.augment(rows.assign(y="high"))
+
+
 @pytest.mark.parametrize("values", [[[1.0], [1.0, 2.0]] * 24, [10**400] * N, {1, 2}, 1.0, None])
 def test_responses_and_starts_that_are_no_numbers(values: Any, expected: Any) -> None:
     with pytest.raises(DesignError, match="the new response"):

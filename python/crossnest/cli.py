@@ -21,6 +21,7 @@ import pandas as pd
 
 from . import __version__
 from .data_files import KINDS, read_data
+from .files import write_file
 from .inference.tables import check_ddf
 from .lmer import lmer
 from .model import LinearMixedModel
@@ -276,7 +277,7 @@ def _write(content: dict[str, Any], target: str) -> None:
         print(text)
         return
     try:
-        Path(target).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        write_file(target, (text + "\n").encode(errors="backslashreplace"))
     except OSError as error:
         raise _BadInput(f"cannot write {target}: {error.strerror}") from error
 

@@ -6,13 +6,17 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from .columns import Columns, FactorColumn
 from .errors import DataWarning, DesignError
 
-__all__ = ["check_effects", "same_but_for_type", "warn_user"]
+if TYPE_CHECKING:
+    from .design import Design
+
+__all__ = ["check_effects", "same_but_for_type", "warn_user", "widest_factor"]
 
 #: Labels of a text column that are numbers are noticed from this many, and this share of them, on.
 FEWEST_NUMBERS, SHARE_OF_NUMBERS = 12, 0.8
@@ -74,6 +78,19 @@ def _warn_of_numbers(columns: Columns, name: str, levels: pd.Index) -> None:
         "errors='coerce'), for a factor make it a categorical",
         DataWarning,
     )
+
+
+def widest_factor(design: Design) -> str:
+    """Name the factor with most levels where there are as many columns as rows; else nothing."""
+    factors = {
+        name: len(column.without_unused().levels)
+        for name, column in design.variables.items()
+        if isinstance(column, FactorColumn)
+    }
+    if design.p < design.n or not factors:
+        return ""
+    name = max(factors, key=factors.__getitem__)
+    return f"; of the {design.p} columns, {factors[name] - 1} are of '{name}' alone"
 
 
 def _is_number(label: str) -> bool:

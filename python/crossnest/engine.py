@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from .control import Control
+from .data_checks import widest_factor
 from .design import Design, RandomEffects
 from .errors import DesignError
 from .read_only import ReadOnly, frozen
@@ -157,8 +158,8 @@ class Engine:
         try:
             yield
         except _core.FitError as error:
-            text = self._design.formula.text
-            raise DesignError(f"cannot fit `{text}`: {error}") from error
+            text, hint = self._design.formula.text, widest_factor(self._design)
+            raise DesignError(f"cannot fit `{text}`: {error}{hint}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the problems."""

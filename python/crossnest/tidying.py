@@ -14,6 +14,7 @@ from .arguments import as_list, check_flag, check_level, choice
 from .columns import Column, FactorColumn
 from .design import Design
 from .inference.tables import check_ddf
+from .values import numbers
 
 if TYPE_CHECKING:
     from .inference.ddf import Ddf
@@ -233,7 +234,9 @@ def _augment_new(model: LinearMixedModel, newdata: Any) -> pd.DataFrame:
     fitted = np.asarray(model.predict(newdata))
     frame = _to_pandas(newdata)
     name = model.design.response_name
-    given = {".resid": np.asarray(frame[name]) - fitted} if name in frame.columns else {}
+    given = {}
+    if name in frame.columns:
+        given[".resid"] = numbers(frame[name], f"the response '{name}' of newdata") - fitted
     columns = {".fitted": fitted, ".fixed": np.asarray(model.predict(newdata, re="none"))}
     return frame.assign(**columns, **given)
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from ..control import Control
 from ..lmer import lmer
 from ..prediction import NewLevels
+from ..values import numbers
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
@@ -149,7 +150,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
             formula,
             table.with_columns(column).to_native(),
             reml=self.reml,
-            weights=None if sample_weight is None else np.array(sample_weight, dtype=np.float64),
+            weights=None if sample_weight is None else numbers(sample_weight, "sample_weight"),
             offset=self.offset,
             contrasts=self.contrasts,
             control=self.control,
