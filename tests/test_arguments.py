@@ -282,3 +282,21 @@ def test_values_spelled_as_in_r_are_accepted_everywhere(fitted, tmp_path):
 def test_types_of_hypotheses_that_there_are_not(fitted, type):
     with pytest.raises(ValueError, match="type must be 1, 2 or 3, or 'I', 'II' or 'III', not"):
         fitted("sleepstudy").anova(type)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model", np.zeros(3), "a\0b"])
+def test_what_is_no_path_is_refused_by_us(path, fitted):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"path (must be the name of a file|has a null)"
+    ):
+        crossnest.load(path)
+    with pytest.raises(
+        (TypeError, ValueError), match=r"path (must be the name of a file|has a null)"
+    ):
+        fitted("dyestuff2").save(path)
+
+
+@pytest.mark.parametrize("rhs", [1j, "one", np.ones(2) * 1j])
+def test_right_sides_are_numbers(rhs, fitted):
+    with pytest.raises(TypeError, match="rhs must hold numbers"):
+        fitted("sleepstudy").contest("Days", rhs=rhs)

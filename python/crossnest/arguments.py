@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ __all__ = [
     "check_count",
     "check_flag",
     "check_level",
+    "check_path",
     "check_share",
     "choice",
     "is_word",
@@ -83,6 +85,22 @@ def check_share(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be a number from 0 to 1, not {value!r}")
     if not 0 <= float(value) <= 1:
         raise ValueError(f"{name} must be from 0 to 1, not {value!r}")
+
+
+def check_path(value: Any, name: str = "path") -> None:
+    """Refuse what is not the name of a file.
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    ValueError
+        If it has a null character in it.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be the name of a file, not {type(value).__name__}")
+    if "\0" in os.fsdecode(value):
+        raise ValueError(f"{name} has a null character in it: {value!r}")
 
 
 def check_level(value: Any, name: str = "level") -> float:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ._core import FitError
 from .archive import blaming_the_file, read_archive, write_archive
-from .arguments import as_list, check_flag, choice
+from .arguments import as_list, check_flag, check_path, choice
 from .columns import Column
 from .control import Control
 from .design import Design
@@ -93,6 +93,7 @@ def save(
         If `ddf` names something else, or a method the model does not have.
     """
     check_flag(covariances, "covariances")
+    check_path(path)
     if ddf is not None:
         ddf = [choice(method, "ddf", METHODS, {"kr": "kenward-roger"}) for method in as_list(ddf)]
     check_formula(model.design.formula)
@@ -153,6 +154,7 @@ def load(path: str | os.PathLike[str]) -> LinearMixedModel:
     >>> str(loaded.summary()) == str(model.summary())
     True
     """
+    check_path(path)
     content = read_archive(path)
     with blaming_the_file(path):
         return _decode_model(content)

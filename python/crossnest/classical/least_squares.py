@@ -40,7 +40,8 @@ class LeastSquares(ReadOnly):
     @property
     def unscaled(self) -> FloatArray:
         """(X'X)^-1, (p, p)."""
-        return self.R_inverse @ self.R_inverse.T
+        with np.errstate(over="ignore", invalid="ignore"):  # variances beyond 1e308 are infinite
+            return self.R_inverse @ self.R_inverse.T
 
 
 def independent_columns(R: FloatArray) -> NDArray[np.intp]:

@@ -72,7 +72,7 @@ class Hypotheses:
             forms = [parse(text, model.design.x_names) for text in texts]
             full, labels = np.array([form.weights for form in forms]), tuple(texts)
             constants = np.array([form.constant for form in forms])
-            if np.any(rhs) and any(form.is_equation for form in forms):
+            if np.any(_numbers(rhs, "rhs")) and any(form.is_equation for form in forms):
                 raise ValueError("give the right sides in the texts or as rhs, not both")
         kept = _on_kept(model, full)
         for label, row in zip(labels, kept, strict=True):
@@ -94,7 +94,10 @@ def _right_sides(rhs: ArrayLike, m: int) -> FloatArray:
 def _numbers(values: object, name: str) -> FloatArray:
     """Return an array of numbers."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise TypeError("complex")
+        return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must hold numbers, not {values!r}") from error
 
