@@ -16,6 +16,7 @@ from ._rformat import STARS_LEGEND, format_numbers, matrix_lines, round_digits, 
 from .arguments import as_list, check_flag
 from .classical.lm import LinearModel
 from .diagnostics.goodness import icc, r2
+from .inference.common_rows import on_common_rows
 from .inference.comparison import _names
 from .inference.tables import check_ddf
 from .model import LinearMixedModel
@@ -216,6 +217,12 @@ def _goodness(model: Model) -> dict[str, float]:
 
 def _notes(models: Sequence[Model], names: Sequence[str], ddf: Ddf | None) -> Iterator[str]:
     """Say which likelihoods are restricted, and where p-values come from."""
+    counts = [model.nobs for model in models]
+    if len(set(counts)) > 1:
+        yield (
+            f"The models were fitted to different rows ({', '.join(map(str, counts))}): "
+            "common_rows=True fits all to those they share."
+        )
     mixed = [(n, m) for n, m in zip(names, models, strict=True) if isinstance(m, LinearMixedModel)]
     reml = [name for name, model in mixed if model.reml]
     if reml:
@@ -259,6 +266,7 @@ def compare(
     names: str | Sequence[str] | None = None,
     stars: bool = False,
     ddf: Ddf = "satterthwaite",
+    common_rows: bool = False,
 ) -> SideBySide:
     """Put models side by side in a table.
 
@@ -274,6 +282,9 @@ def compare(
         Whether to test the fixed effects and mark their estimates with stars.
     ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
         Degrees of freedom of these tests; a linear model has its own.
+    common_rows : bool
+        Whether to fit the models again to the rows that all of them have, where they were fitted
+        to different ones because of missing values.
 
     Returns
     -------
@@ -300,12 +311,15 @@ def compare(
     {'lm': 1.238, 'lmer': 1.546}
     """
     check_flag(stars, "stars")
+    check_flag(common_rows, "common_rows")
     if not models:
         raise ValueError("there is no model to show")
     for model in models:
         if not isinstance(model, LinearMixedModel | LinearModel):
             raise TypeError(f"compare takes fitted models, not {type(model).__name__}")
     found = _check_names(names, models) or _names(models, sys._getframe(1).f_locals)
+    if common_rows:
+        models = tuple(on_common_rows(models))
     method = check_ddf(ddf) if stars else None
     table = _table([_fixed(m, method) | _random(m) | _fit(m) for m in models], found)
     return SideBySide(table, stars, tuple(_notes(models, found, method)))

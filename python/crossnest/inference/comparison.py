@@ -19,6 +19,7 @@ from ..design import Design
 from ..errors import InferenceWarning
 from ..formula import ParsedFormula, RandomTerm, parse_formula
 from ..model import LinearMixedModel
+from .common_rows import differing_rows, on_common_rows
 from .ddf import Information, tester
 from .kenward_roger import KenwardRogerTester
 from .restriction import is_within, restriction_matrix
@@ -43,7 +44,9 @@ _SMALL = "the small model must be a model, a formula or a matrix of restrictions
 # ------------------------------------------------------------------------ likelihood ratios
 
 
-def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTable:
+def anova(
+    *models: LinearMixedModel | LinearModel, refit: bool = True, common_rows: bool = False
+) -> TestTable:
     """Compare models fitted to the same data by likelihood-ratio tests.
 
     Parameters
@@ -56,6 +59,9 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
         Whether to fit those fitted by REML again by maximum likelihood, which the heading then
         says. Without it models fitted by REML can be compared if their fixed effects span the
         same expectations.
+    common_rows : bool
+        Whether to fit the models again to the rows that all of them have, where they were fitted
+        to different ones because of missing values.
 
     Returns
     -------
@@ -76,6 +82,7 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
     Journal of Statistical Software 67(1), section 5.2.
     """
     check_flag(refit, "refit")
+    check_flag(common_rows, "common_rows")
     if not models:
         raise TypeError("anova needs at least one model")
     for model in models:
@@ -86,6 +93,8 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
     if not any(isinstance(model, LinearMixedModel) for model in models):
         raise TypeError("anova compares mixed models: none of these has a random effect")
     names = _names(models, sys._getframe(1).f_locals)
+    if common_rows:
+        models = tuple(on_common_rows(models))
     for name, model in zip(names[1:], models[1:], strict=True):
         check_same_data(models[0].design, model.design, names[0], name)
     by_reml = any(map(_is_reml, models))
@@ -95,6 +104,8 @@ def anova(*models: LinearMixedModel | LinearModel, refit: bool = True) -> TestTa
         _check_comparable(models)
     order = np.argsort([model.npar for model in models], kind="stable")
     heading = ["refitting model(s) with ML (instead of REML)"] if by_reml and refit else []
+    if common_rows:
+        heading.append(f"fitted to the {models[0].nobs} rows common to all models")
     return _likelihood_ratios([models[i] for i in order], [names[i] for i in order], heading)
 
 
@@ -221,7 +232,7 @@ def check_same_data(first: Design, second: Design, name: str, other: str) -> Non
     if first.n != second.n:
         raise ValueError(
             f"the models were not fitted to the same data: `{name}` has {first.n} observations, "
-            f"`{other}` {second.n} (rows with missing values are left out model by model)"
+            f"`{other}` {second.n}{_rows_apart(first, second, name, other)}"
         )
     one, zero = np.ones(first.n), np.zeros(first.n)
     same = {
@@ -235,7 +246,26 @@ def check_same_data(first: Design, second: Design, name: str, other: str) -> Non
         raise ValueError(
             f"the models were not fitted to the same data: `{name}` and `{other}` differ in their "
             f"{' and '.join(different)}"
+            + (_rows_apart(first, second, name, other) if "rows used" in different else "")
         )
+
+
+def _rows_apart(first: Design, second: Design, name: str, other: str) -> str:
+    """Say how many rows only one of two models has, and what to do."""
+    advice = (
+        "rows with missing values are left out model by model: common_rows=True fits all models to "
+        "the rows they share"
+    )
+    apart = differing_rows(first, second)
+    if apart is None:
+        return f"; {advice}"
+    counts = zip(apart, (name, other), (other, name), strict=True)
+    missing = [
+        f"{count} row{'s' if count > 1 else ''} of `{one}` not in `{two}`"
+        for count, one, two in counts
+        if count
+    ]
+    return f" ({', '.join(missing)}); {advice}"
 
 
 def _given(values: FloatArray | None, default: FloatArray) -> FloatArray:
@@ -274,8 +304,7 @@ def restrictions(
         If the small model does not lie within the large one or is as large, has other random
         effects or other data, or L has another number of columns.
     """
-    if not isinstance(large, LinearMixedModel):
-        raise TypeError(f"the large model must be one fitted by lmer, not {type(large).__name__}")
+    _check_large(large)
     if isinstance(small, str):
         formula = _small_formula(large.design, small)
         smaller = subdesign(large.design, formula.fixed)
@@ -296,6 +325,11 @@ def restrictions(
     if not len(L):
         raise ValueError(f"`{text}` and `{large.formula}` have the same fixed effects")
     return L, text
+
+
+def _check_large(large: object) -> None:
+    if not isinstance(large, LinearMixedModel):
+        raise TypeError(f"the large model must be one fitted by lmer, not {type(large).__name__}")
 
 
 def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
@@ -358,6 +392,7 @@ def kr_modcomp(
     large: LinearMixedModel,
     small: LinearMixedModel | str | ArrayLike,
     information: Information = "expected",
+    common_rows: bool = False,
 ) -> TestTable:
     """Test a model within a larger one by Kenward and Roger's F test.
 
@@ -371,6 +406,9 @@ def kr_modcomp(
         (m, p) or (p,), of restrictions L beta = 0.
     information : {"expected", "observed"}
         Which information on the variance parameters: pbkrtest's or SAS's.
+    common_rows : bool
+        Whether to fit the models again to the rows that all of them have, where they were fitted
+        to different ones because of missing values.
 
     Returns
     -------
@@ -392,6 +430,7 @@ def kr_modcomp(
     for tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software
     59(9).
     """
+    large, small = _on_common_rows(large, small, common_rows)
     L, text = restrictions(large, small)
     method = tester(refitted(large, reml=True), "kenward-roger", information)
     assert isinstance(method, KenwardRogerTester)
@@ -410,7 +449,22 @@ def kr_modcomp(
     return table
 
 
-def sat_modcomp(large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike) -> TestTable:
+def _on_common_rows(
+    large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike, common_rows: bool
+) -> tuple[LinearMixedModel, LinearMixedModel | str | ArrayLike]:
+    """Fit two models to the rows they share if that is asked for."""
+    check_flag(common_rows, "common_rows")
+    if common_rows and isinstance(small, LinearMixedModel):
+        _check_large(large)
+        large, small = on_common_rows([large, small])
+    return large, small
+
+
+def sat_modcomp(
+    large: LinearMixedModel,
+    small: LinearMixedModel | str | ArrayLike,
+    common_rows: bool = False,
+) -> TestTable:
     """Test a model within a larger one by an F test with Satterthwaite's degrees of freedom.
 
     Parameters and errors are those of `kr_modcomp`.
@@ -426,6 +480,7 @@ def sat_modcomp(large: LinearMixedModel, small: LinearMixedModel | str | ArrayLi
     Kuznetsova, Brockhoff and Christensen (2017). lmerTest package: tests in linear mixed effects
     models. Journal of Statistical Software 82(13), section 2.
     """
+    large, small = _on_common_rows(large, small, common_rows)
     L, text = restrictions(large, small)
     test = tester(refitted(large, reml=True), "satterthwaite").f_test(L)
     columns = {

@@ -13,6 +13,7 @@ from ..progress import track
 from ..read_only import frozen
 from ..refit import check_fits, chunks, refit_columns
 from ..simulation import Simulator, seed_or_new, simulator
+from .common_rows import on_common_rows
 from .comparison import ROUNDING, by_ml, check_same_data
 from .tables import TestTable
 
@@ -83,6 +84,7 @@ def pb_modcomp(
     seed: int | None = None,
     n_jobs: int | None = None,
     progress: bool = True,
+    common_rows: bool = False,
 ) -> BootstrapTest:
     """Test a model against a larger one by the parametric bootstrap of the likelihood ratio.
 
@@ -103,6 +105,9 @@ def pb_modcomp(
         Threads; those of the model's `Control` if not given.
     progress : bool
         Whether to show a progress bar on a terminal or in a notebook.
+    common_rows : bool
+        Whether to fit the models again to the rows that all of them have, where they were fitted
+        to different ones because of missing values.
 
     Raises
     ------
@@ -122,6 +127,9 @@ def pb_modcomp(
         raise TypeError(f"large must be a LinearMixedModel, not {type(large).__name__}")
     if not isinstance(small, LinearMixedModel | LinearModel):
         raise TypeError(f"small must be a model fitted by lmer or lm, not {type(small).__name__}")
+    check_flag(common_rows, "common_rows")
+    if common_rows:
+        large, small = _on_common_rows(large, small)
     check_same_data(large.design, small.design, "large", "small")
     df = large.npar - small.npar
     if df < 1:
@@ -153,6 +161,14 @@ def pb_modcomp(
     test.seed, test.large, test.small = seed, large.formula, small.formula
     test.heading = _heading(test)
     return test
+
+
+def _on_common_rows(
+    large: LinearMixedModel, small: LinearMixedModel | LinearModel
+) -> tuple[LinearMixedModel, LinearMixedModel | LinearModel]:
+    fitted = on_common_rows([large, small])
+    assert isinstance(fitted[0], LinearMixedModel)
+    return fitted[0], fitted[1]
 
 
 def _reference(

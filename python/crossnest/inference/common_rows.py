@@ -1,0 +1,74 @@
+"""Common rows: models of the same data, fitted to the rows that all of them can use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..classical.least_squares import least_squares
+from ..classical.lm import LinearModel, weighted_problem
+from ..design import Design
+from ..model import LinearMixedModel, _fit_design
+from .case_resampling import without
+
+__all__ = ["differing_rows", "on_common_rows"]
+
+Model = TypeVar("Model", bound=LinearMixedModel | LinearModel)
+
+
+def on_common_rows(models: Sequence[Model]) -> list[Model]:
+    """Fit models again to the rows that all of them were fitted to.
+
+    Rows go by their labels, and what was learned from the data (the centre of ``scale(x)``, the
+    knots of a spline) stays what it was.
+
+    Raises
+    ------
+    ValueError
+        If the labels do not tell the rows apart, or no row is in all models.
+    """
+    rows = [_labels(model.design, models[0].design) for model in models]
+    common = rows[0]
+    for other in rows[1:]:
+        common = common[common.isin(other)]
+    if not len(common):
+        raise ValueError("the models have no row in common")
+    return [_refitted(model, ~own.isin(common)) for model, own in zip(models, rows, strict=True)]
+
+
+def differing_rows(first: Design, second: Design) -> tuple[int, int] | None:
+    """Count the rows that only one of two designs has; None if labels do not tell."""
+    try:
+        one, two = _labels(first, second), _labels(second, first)
+    except ValueError:
+        return None
+    return int((~one.isin(two)).sum()), int((~two.isin(one)).sum())
+
+
+def _labels(design: Design, other: Design) -> pd.Index:
+    """Return what identifies the rows used: labels, or positions in the same data."""
+    if design.index.is_unique and other.index.is_unique:
+        return design.index
+    if design.row_labels.equals(other.row_labels):
+        kept = design.kept
+        return pd.Index(np.arange(design.n_rows) if kept is None else np.flatnonzero(kept))
+    raise ValueError(
+        "the rows of the models have labels that occur several times, so that their common rows "
+        "are not known: give the data a unique index (reset_index(drop=True))"
+    )
+
+
+def _refitted(model: Model, dropped: NDArray[np.bool_]) -> Model:
+    """Fit a model without some rows; itself if there are none."""
+    if not dropped.any():
+        return model
+    design = without(model.design, dropped)
+    if isinstance(model, LinearMixedModel):
+        fit = _fit_design(design, model.reml, None, model.control, model.labels)
+        return cast(Model, fit)
+    return replace(model, design=design, _fit=least_squares(*weighted_problem(design)))
