@@ -157,6 +157,8 @@ def _native_values(series: Any) -> Any:
     import narwhals.stable.v1 as nw
 
     dtype = series.dtype
+    if dtype in (nw.Int128, nw.UInt128):  # which NumPy lacks
+        return pd.Series(series.to_list(), dtype=object)
     if isinstance(dtype, nw.Categorical | nw.Enum):
         return _categorical(series)
     if isinstance(dtype, nw.Decimal):

@@ -142,8 +142,9 @@ def refit_many(
         If the results need more memory than there is, or than `Control` allows.
     """
     check_flag(progress, "progress")
-    check_fits(model, np.shape(Y)[1] if np.ndim(Y) == 2 else 0)
-    fits = refit_columns(model, _responses(model, Y), n_jobs, progress=progress)
+    responses = _responses(model, Y)
+    check_fits(model, responses.shape[1])
+    fits = refit_columns(model, responses, n_jobs, progress=progress)
     return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
 
 
