@@ -30,7 +30,7 @@ SLEEP = datasets.sleepstudy()
         (SLEEP.to_numpy(), r"an array: name its columns by pandas.DataFrame\(array, columns="),
         (SLEEP.to_records(), r"an array: name its columns by pandas.DataFrame\(array\)"),
         (SLEEP.to_dict("records"), r"a list: make one by pandas.DataFrame\(\.\.\.\)"),
-        (SLEEP.groupby("Subject"), "not DataFrameGroupBy"),
+        (SLEEP.groupby("Subject", observed=True), "not DataFrameGroupBy"),
         (3, "not int"),
     ],
 )

@@ -192,7 +192,9 @@ def test_fitted_lines_go_through_the_predictions(fitted):
     model, data = fitted("sleepstudy"), datasets.sleepstudy()
     figure = model.plot.fitted()
     assert len(figure.axes) == 18
-    for axes, (level, part) in zip(figure.axes, data.groupby("Subject"), strict=True):
+    for axes, (level, part) in zip(
+        figure.axes, data.groupby("Subject", observed=True), strict=True
+    ):
         dots, line = axes.get_lines()
         assert axes.get_title() == level
         assert_allclose(dots.get_data(), part[["Days", "Reaction"]].to_numpy().T)

@@ -233,3 +233,12 @@ def test_no_lock_is_held_by_what_is_kept():
     kept = [*vars(model).values(), *vars(model._engine).values()]
     assert not any("lock" in type(value).__name__.lower() for value in kept)
     assert sys.getrefcount(model) < 10
+
+
+def test_a_bootstrap_of_a_local_function_is_pickled_without_it():
+    boot = fresh_model().bootstrap(20, seed=1, statistic=lambda m: m.sigma, progress=False)
+    made = pickle.loads(pickle.dumps(boot))
+    assert made.confint().equals(boot.confint()) and made.replicates.equals(boot.replicates)
+    assert boot.confint("bca").notna().all(axis=None)
+    with pytest.raises(ValueError, match="need the statistic, which was left out"):
+        made.confint("bca")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ class Bootstrap(ReadOnly):
     failures: pd.DataFrame
     n_singular: int
     model: LinearMixedModel = field(repr=False)
-    _statistic: Statistic = field(repr=False)
+    _statistic: Statistic | None = field(repr=False)  # None if it could not be pickled
 
     @property
     def n(self) -> int:
@@ -144,11 +145,25 @@ class Bootstrap(ReadOnly):
     @cached_property
     def _acceleration(self) -> pd.Series[float]:
         """(c,) accelerations of BCa intervals, by the jackknife."""
+        if self._statistic is None:
+            raise ValueError(
+                "BCa intervals need the statistic, which was left out when the bootstrap was "
+                "pickled: define it by `def` in a module, or ask for them before"
+            )
         values = pd.DataFrame(list(_jackknife(self.model, self._statistic)))
         left = values.mean() - values
         with np.errstate(divide="ignore", invalid="ignore"):
             acceleration = (left**3).sum() / (6 * (left**2).sum() ** 1.5)
         return acceleration.fillna(0.0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out a statistic that cannot be pickled, such as a lambda."""
+        state = dict(vars(self))
+        try:
+            pickle.dumps(self._statistic)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            state["_statistic"] = None
+        return state
 
 
 def _replicates(count: int) -> str:
