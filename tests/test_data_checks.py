@@ -47,6 +47,21 @@ def test_numbers_held_as_text_are_noticed_once_by_name():
         lm("Reaction ~ dose", SLEEP.assign(dose=[f"{value},5" for value in RNG.integers(0, 20, N)]))
 
 
+def test_dates_held_as_text_are_noticed():
+    days = pd.date_range("2020-01-01", periods=60).astype(str)[RNG.integers(0, 60, N)]
+    with pytest.warns(DataWarning, match=r"'day' is text.* of them are dates: .*to_datetime"):
+        lm("Reaction ~ day", SLEEP.assign(day=days))
+
+
+def test_a_factor_that_memory_does_not_hold_is_named(monkeypatch):
+    monkeypatch.setattr("crossnest.memory.machine_memory", lambda: 2**30)
+    n = 40_000
+    data = {"y": RNG.normal(size=n), "f": (np.arange(n) // 2).astype(str), "g": np.arange(n) % 9}
+    data["f"] = np.char.add("id", data["f"])
+    with pytest.raises(MemoryError, match="the 20,000 columns of the factor 'f' need about"):
+        lmer("y ~ f + (1 | g)", data)
+
+
 def test_text_that_is_meant_as_a_factor_is_not_noticed():
     few = RNG.integers(0, 5, N).astype(str)
     lmer("Reaction ~ few + (1 | Subject)", SLEEP.assign(few=few))

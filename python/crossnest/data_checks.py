@@ -12,20 +12,25 @@ import pandas as pd
 
 from .columns import Columns, FactorColumn
 from .errors import DataWarning, DesignError
+from .memory import check_memory
 
 if TYPE_CHECKING:
     from .design import Design
 
 __all__ = ["check_effects", "same_but_for_type", "warn_user", "widest_factor"]
 
-#: Labels of a text column that are numbers are noticed from this many, and this share of them, on.
-FEWEST_NUMBERS, SHARE_OF_NUMBERS = 12, 0.8
+#: Labels of a text column that are numbers or dates are noticed from this many, and this share of
+#: them, on.
+FEWEST_NOTICED, SHARE_NOTICED = 12, 0.8
+
+#: Bytes of a factor's columns from which the machine's memory is asked for.
+MUCH = 2**30
 
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d{4}/\d\d?/\d\d?")
 
 
 def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
-    """Refuse factors with a level for each row, and warn of numbers that are held as text.
+    """Refuse factors with too many levels, and warn of numbers and dates that are held as text.
 
     Parameters
     ----------
@@ -43,7 +48,10 @@ def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
         levels = column.without_unused().levels
         if mixed and len(levels) >= columns.n_used > 1:
             raise DesignError(_one_for_each_row(name, levels))
-        _warn_of_numbers(columns, name, levels)
+        _notice_text(columns, name, levels)
+        needed = 8 * len(levels) * columns.n_used
+        if needed > MUCH:
+            check_memory(needed, f"the {len(levels):,} columns of the factor '{name}'")
 
 
 def _one_for_each_row(name: str, levels: pd.Index) -> str:
@@ -63,21 +71,26 @@ def _one_for_each_row(name: str, levels: pd.Index) -> str:
     )
 
 
-def _warn_of_numbers(columns: Columns, name: str, levels: pd.Index) -> None:
-    """Warn of a column of text most labels of which are numbers."""
-    if len(levels) < FEWEST_NUMBERS or not all(isinstance(label, str) for label in levels):
+def _notice_text(columns: Columns, name: str, levels: pd.Index) -> None:
+    """Warn of a column of text most labels of which are numbers or dates."""
+    if len(levels) < FEWEST_NOTICED or not all(isinstance(label, str) for label in levels):
         return
-    others = [label for label in levels if not _is_number(label)]
-    found = len(levels) - len(others)
-    if found < SHARE_OF_NUMBERS * len(levels) or columns.is_categorical(name):
+    for held, test, advice in (
+        ("numbers", _is_number, f"pandas.to_numeric(data['{name}'], errors='coerce')"),
+        ("dates", _DATE.match, f"pandas.to_datetime(data['{name}']) and count days from a start"),
+    ):
+        others = [label for label in levels if not test(label)]
+        found = len(levels) - len(others)
+        if found < SHARE_NOTICED * len(levels) or columns.is_categorical(name):
+            continue
+        but = f" but {', '.join(map(repr, others[:3]))}" + ", ..." * (len(others) > 3)
+        warn_user(
+            f"column '{name}' is text, so it is a factor with {len(levels)} levels, although "
+            f"{found} of them are {held}{but if others else ''}: for its values use {advice}, for "
+            "a factor make it a categorical",
+            DataWarning,
+        )
         return
-    but = " but " + ", ".join(map(repr, others[:3])) + ", ..." * (len(others) > 3) if others else ""
-    warn_user(
-        f"column '{name}' is text, so it is a factor with {len(levels)} levels, although {found} "
-        f"of them are numbers{but}: for its values use pandas.to_numeric(data['{name}'], "
-        "errors='coerce'), for a factor make it a categorical",
-        DataWarning,
-    )
 
 
 def widest_factor(design: Design) -> str:
