@@ -20,6 +20,7 @@ from .schema import (
     array,
     between,
     each,
+    finite,
     flag,
     has_names,
     integers,
@@ -203,10 +204,10 @@ def _fit(levels: Sequence[int], effects: Sequence[int], m: int, r: int) -> Check
     }
     fields |= {
         "sigma": between(0, _MOST_SIGMA),
-        "theta": array(m),
-        "start": array(m),
-        "beta": array(r),
-        "RX": array(r, r),
+        "theta": finite(m),
+        "start": finite(m),
+        "beta": finite(r),
+        "RX": finite(r, r),
         "u": listed(random, list),
         "b": listed(random, list),
         "singular": each(flag, len(effects), list),

@@ -17,6 +17,7 @@ __all__ = [
     "array",
     "between",
     "each",
+    "finite",
     "flag",
     "has_names",
     "integers",
@@ -121,6 +122,18 @@ def array(*shape: int, kind: str = "f") -> Check:
         ):
             what = "integers" if kind == "i" else "numbers"
             raise Mismatch(where, f"a {shape} array of {what}", value)
+
+    return check
+
+
+def finite(*shape: int) -> Check:
+    """Require an array of floating-point numbers, none of them infinite or missing."""
+    is_array = array(*shape)
+
+    def check(value: Any, where: str) -> None:
+        is_array(value, where)
+        if not np.isfinite(value).all():
+            raise Mismatch(where, f"a {shape} array of finite numbers", value)
 
     return check
 
