@@ -45,6 +45,8 @@ def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
         column = columns.column(name)
         if not isinstance(column, FactorColumn):
             continue
+        if len(column.levels) < min(FEWEST_NOTICED, columns.n_used):
+            continue
         levels = column.without_unused().levels
         if mixed and len(levels) >= columns.n_used > 1:
             raise DesignError(_one_for_each_row(name, levels))
@@ -79,6 +81,8 @@ def _notice_text(columns: Columns, name: str, levels: pd.Index) -> None:
         ("numbers", _is_number, f"pandas.to_numeric(data['{name}'], errors='coerce')"),
         ("dates", _DATE.match, f"pandas.to_datetime(data['{name}']) and count days from a start"),
     ):
+        if not any(map(test, levels[:: len(levels) // FEWEST_NOTICED])):  # a cheap look
+            continue
         others = [label for label in levels if not test(label)]
         found = len(levels) - len(others)
         if found < SHARE_NOTICED * len(levels) or columns.is_categorical(name):
