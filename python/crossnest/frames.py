@@ -152,22 +152,23 @@ def _from_narwhals(data: Any, what: str) -> Frame:
     return Frame(frame.columns, len(frame), pd.RangeIndex(len(frame)), raw)
 
 
+_INTEGERS = frozenset(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+
+
 def _native_values(series: Any) -> Any:
     """Return the values of a narwhals column as NumPy's or pandas', missing values marked."""
     import narwhals.stable.v1 as nw
 
-    dtype = series.dtype
-    if dtype in (nw.Int128, nw.UInt128):  # which NumPy lacks
-        return pd.Series(series.to_list(), dtype=object)
-    if isinstance(dtype, nw.Categorical | nw.Enum):
+    kind = type(series.dtype).__name__
+    if kind in ("Categorical", "Enum"):
         return _categorical(series)
-    if isinstance(dtype, nw.Decimal):
-        series, dtype = series.cast(nw.Float64()), nw.Float64()
-    if dtype.is_integer() or dtype == nw.Boolean:
-        return _with_nulls(series, 0 if dtype.is_integer() else False)
-    if dtype.is_float() or dtype in (nw.Date, nw.Duration):
+    if kind == "Decimal":
+        return series.cast(nw.Float64()).to_numpy()
+    if kind in _INTEGERS or kind == "Boolean":
+        return _with_nulls(series, False if kind == "Boolean" else 0)
+    if kind in ("Float32", "Float64", "Date", "Duration"):
         return series.to_numpy()
-    return pd.Series(series.to_list(), dtype=object)
+    return pd.Series(series.to_list(), dtype=object)  # text, and what NumPy lacks
 
 
 def _with_nulls(series: Any, fill: Any) -> Any:
