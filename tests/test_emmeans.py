@@ -213,9 +213,8 @@ def test_covariates_go_through_their_transformations():
     table = fitted.emmeans("1", ddf="satterthwaite").table
     direct = fitted.emmeans("Days", at={"Days": 4.5}, ddf="satterthwaite").table
     assert table["emmean"][0] == pytest.approx(direct["emmean"][0], rel=1e-12)
-    spec = fitted.design.fixed_spec
-    row = np.asarray(spec.get_model_matrix(pd.DataFrame({"Days": [4.5]})))[0]
-    assert table["emmean"][0] == pytest.approx(row @ fitted.fixef.to_numpy(), rel=1e-12)
+    at_mean = fitted.predict({"Days": [4.5]}, re="none")
+    assert table["emmean"][0] == pytest.approx(at_mean.iloc[0], rel=1e-12)
 
 
 def test_contrasts_of_equal_slopes_are_zero_without_a_test():
@@ -422,9 +421,6 @@ def test_factor_by_formula_has_no_slope_and_covariates_need_numbers():
 def test_what_cannot_be_evaluated_is_refused():
     with pytest.raises(ValueError, match=r"'np.log\(temp\)' .* not finite"):
         model("curve").emmeans("recipe", at={"temp": -1}, ddf="satterthwaite")
-    spline = lmer("Reaction ~ bs(Days, df=4) + (1 | Subject)", frames()["sleepstudy"])
-    with pytest.raises(ValueError, match="cannot evaluate the fixed effects on the grid"):
-        spline.emmeans("1", at={"Days": 12}, ddf="satterthwaite")
     nothing = lmer("Reaction ~ 0 + (1 | Subject)", frames()["sleepstudy"])
     with pytest.raises(ValueError, match="no fixed effects"):
         nothing.emmeans("1", ddf="satterthwaite")

@@ -47,6 +47,8 @@ EXPANSIONS = {
     "((1 | a)) + ((1 | b) + z)": ["(1 | a)", "(1 | b)"],
     "(1 | C(g))": ["(1 | C(g))"],
     "(1 | `my group`)": ["(1 | my group)"],
+    "(1 | factor(g))": ["(1 | factor(g))"],
+    "(C | Q)": ["(1 + C | Q)"],
 }
 
 
@@ -83,6 +85,17 @@ FIXED = {
     "np.log(x) + I(x**2)": "1 + np.log(x) + I(x ** 2)",
     "{x + 1} + `a b`": "1 + {x + 1} + `a b`",
     "offset(x) + z": "1 + z",
+    "I(x^2)": "1 + I(x ** 2)",
+    "(x > 5)": "1 + {x > 5}",
+    "(x > 5 & !f)": "1 + {x > 5 and (not f)}",
+    "z %in% x": "1 + z:x",
+    "log(class)": "1 + log(class)",
+    "`class` + `2`": "1 + class + `2`",
+    "as.factor(x.1)": "1 + as.factor(x.1)",
+    "scale(x)[,1]": "1 + {scale(x)[:, 1]}",
+    "C + Q + np + log + poly": "1 + C + Q + np + log + poly",
+    "1st + \u00b5 + \ufb01": "1 + 1st + \u00b5 + \ufb01",
+    "Q('a b')": "1 + `a b`",
 }
 
 
@@ -98,8 +111,8 @@ def test_the_intercept_is_implied() -> None:
 
 def test_offsets_are_taken_out_of_the_fixed_effects() -> None:
     parsed = parse_formula("y ~ offset(x) + offset(np.log(`a b`)) + (1 | g)")
-    assert [str(f.expr) for f in parsed.offsets] == ["x", "np.log(`a b`)"]
-    assert set(parsed.variables) == {"y", "x", "np", "a b", "g"}
+    assert [f.name for f in parsed.offsets] == ["x", "np.log(`a b`)"]
+    assert set(parsed.variables) == {"y", "x", "a b", "g"}
 
 
 def test_transformed_and_quoted_responses() -> None:
@@ -108,8 +121,8 @@ def test_transformed_and_quoted_responses() -> None:
 
 
 def test_expressions_tell_which_names_they_read() -> None:
-    parsed = parse_formula("y ~ poly(x, 2) + I(a.clip(0) * sum(v for v in b)) + (1 | C(g))")
-    assert set(parsed.expression_names) == {"x", "a", "b", "g"}
+    parsed = parse_formula("y ~ poly(x, 2) + I(np.clip(a, 0) * exp(exp) * pi) + (1 | C(g))")
+    assert set(parsed.expression_names) == {"x", "a", "exp", "pi", "g"}
 
 
 def test_a_dot_stands_for_the_columns_not_used_elsewhere() -> None:
@@ -148,7 +161,6 @@ def test_terms_are_found_wherever_they_stand(
 
 REFUSED = {
     "y ~ x": "no random-effects term.*crossnest.lm",
-    "y ~ 1 | g": "needs brackets",
     "y ~ x + 1|g": "needs brackets",
     "y ~ (1 | )": "no grouping factor right of the bar",
     "y ~ (1 || )": "no grouping factor right of the bar",
@@ -156,7 +168,7 @@ REFUSED = {
     "y ~ (0 | g)": "no effects left of the bar",
     "y ~ (1 | g": "unbalanced brackets.*never closed",
     "y ~ x + (1 | g))": "unbalanced brackets.*never opened",
-    "y ~ np.log(x + (1 | g)": "cannot read the formula.*closed",
+    "y ~ np.log(x + (1 | g)": "unbalanced brackets.*never closed",
     "y ~ (1 | a | b)": "more than one bar",
     "y ~ (1 |- g)": "malformed near",
     "y ~ ((1 | g) | h)": "bar term inside a bar term",
@@ -170,8 +182,9 @@ REFUSED = {
     "y ~ (1 | a**2)": r"`\*\*` in its grouping factor",
     "y ~ (1 | 2)": "groups by the constant 2",
     "y ~ x(1 | g)": "is a `\\+` missing",
-    "y ~ x (1 | g)": "Missing operator between `x` and `1`",
-    "y ~ (1 x | g)": "cannot parse the formula",
+    "y ~ x (1 | g)": r"operator is missing between `x` and `\(`",
+    "y ~ (1 x | g)": "operator is missing between `1` and `x`",
+    "y ~ x 0 + (1 | g)": "operator is missing between `x` and `0`",
     "x + (1 | g)": "has no `~`",
     "": "has no `~`",
     "~ x + (1 | g)": "has no response",
@@ -181,16 +194,17 @@ REFUSED = {
     "1 ~ x + (1 | g)": "response .* is a constant",
     "y ~ 'a' + (1 | g)": "String literals",
     "y ~ 2*x + (1 | g)": "Numeric literals",
-    "y ~ I(x^2) + (1 | g)": r"exclusive or.*write `\*\*`",
-    "np.log(y^2) ~ x + (1 | g)": "exclusive or",
     "y ~ np.log(x + (1 | g)) +": "cannot",
-    "y ~ I(x +) + (1 | g)": "not Python",
-    "y ~ sqrt(x) + (1 | g)": r"write `np\.sqrt",
-    "y ~ factor(x) + (1 | g)": r"write `C\(x\)`",
-    "y ~ ns(x) + (1 | g)": "calls `ns`.*compute it in the data",
+    "y ~ I(x +) + (1 | g)": "not an expression",
     "y ~ offset(x, z) + (1 | g)": "must hold one column",
     "y ~ offset(x)*z + (1 | g)": "stands alone",
     "y ~ np.log(offset(x)) + (1 | g)": "a term of its own",
+    "y ~ x > 5 + (1 | g)": "put the comparison in brackets",
+    "y ~ mean(x) + (1 | g)": "calls `mean`.*one number for all rows",
+    "y ~ lag(x) + (1 | g)": "calls `lag`.*depend on the other rows",
+    "y ~ nonsense(x) + (1 | g)": "calls `nonsense`.*context=",
+    "y ~ (a*b*c*d*e*f*g*h*i*j*k*l*m*n*o*p*q*r | g)": "too many terms",
+    "y ~ (1 | a*b*c*d*e*f*g*h*i*j*k*l*m*n*o)": "more than 200 terms",
 }
 
 
@@ -199,6 +213,34 @@ def test_malformed_formulas_are_refused_with_a_reason(text: str) -> None:
     with pytest.raises(FormulaError, match=REFUSED[text]) as caught:
         parse_formula(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "np.savetxt('stolen', x)",
+        "exec('import os')",
+        "eval('1')",
+        "open('file')",
+        "__import__('os').system('true')",
+        "x.__class__()",
+        "x.values.tofile('file')",
+        "().__class__.__bases__[0]",
+        "I([v for v in x])",
+        "I((lambda: 1)())",
+        "getattr(x, 'values')",
+        "np.load('file')",
+        "{x.tofile('file')}",
+        "{__import__('os')}",
+        "I(f'{x}')",
+        "I(x if x else x)",
+        "contr.treatment.__init__(x)",
+    ],
+)
+def test_a_formula_runs_nothing_but_its_functions(call: str) -> None:
+    for text in (f"y ~ {call} + (1 | g)", f"{call} ~ x + (1 | g)", f"y ~ x + (1 | {call})"):
+        with pytest.raises(FormulaError):
+            parse_formula(text)
 
 
 def test_a_formula_must_be_text() -> None:

@@ -76,11 +76,62 @@ def test_a_series_goes_by_its_labels():
         model.refit(data["Reaction"][:100])
 
 
-@pytest.mark.parametrize("name", ["C", "np", "log"])
-def test_a_column_named_like_a_function(name):
-    data = datasets.sleepstudy().rename(columns={"Days": name})
-    with pytest.raises(DesignError, match=f"column '{name}' has the name of a function"):
-        lmer(f"Reaction ~ {name} + (1 | Subject)", data)
+NAMES = (
+    *(
+        "C",
+        "Q",
+        "I",
+        "np",
+        "log",
+        "exp",
+        "scale",
+        "poly",
+        "bs",
+        "cs",
+        "cr",
+        "cc",
+        "center",
+        "lag",
+        "hashed",
+    ),
+    *("contr", "Treatment", "Sum", "Poly", "Helmert", "Diff", "standardize", "log10", "log2"),
+    *("exp10", "exp2", "ratpupweight", "factor", "T", "F", "pi", "c", "ifelse", "True_", "abs"),
+)
+ODD = [
+    "1",
+    "2x",
+    "a b",
+    "a.b",
+    "a.b.c",
+    "\u00b5",
+    "\ufb01t",
+    "class",
+    "lambda",
+    "x+y",
+    "a:b",
+    "in",
+    ".x",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *ODD, 7])
+def test_a_column_may_have_any_name(name):
+    plain = datasets.sleepstudy()
+    expected = lmer("Reaction ~ Days + I(Days^2) + (Days | Subject)", plain)
+    data = plain.rename(columns={"Days": name})
+    quoted = f"`{name}`"
+    texts = [f"Reaction ~ {quoted} + I({quoted}^2) + ({quoted} | Subject)"]
+    if name in NAMES:
+        texts.append(f"Reaction ~ {name} + I({name}^2) + ({name} | Subject)")
+        texts.append(f"Reaction ~ . + I({name}^2) + ({name} | Subject)")
+    for text in texts:
+        model = lmer(text, data)
+        assert model.objective == expected.objective
+        assert model.fixef.index[1] == str(name)
+        assert abs(model.predict(data.iloc[:4]) - model.fittedvalues[:4]).max() < 1e-9
+    grouped = plain.rename(columns={"Subject": name})
+    model = lmer(f"Reaction ~ Days + (Days | {quoted})", grouped)
+    assert list(model.ranef()) == [str(name)]
 
 
 def test_levels_of_integers_are_named_as_integers():
@@ -88,4 +139,4 @@ def test_levels_of_integers_are_named_as_integers():
     names = lmer("Reaction ~ C(Days) + (1 | Subject)", data).fixef.index
     assert list(names[:2]) == ["(Intercept)", "C(Days)[T.1]"]
     names = build_design("Reaction ~ C(Days) + np.exp(-Days) + (1 | Subject)", data).x_names
-    assert names[1] == "C(Days)[T.1.0]"  # computed with too: a float throughout
+    assert names[1] == "C(Days)[T.1]"  # computed with too

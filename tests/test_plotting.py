@@ -295,7 +295,11 @@ def test_fitted_lines_need_something_to_be_drawn_against(fitted):
         fitted("sleepstudy").plot.fitted(max_groups=2.5)
     dated = datasets.sleepstudy()
     dated["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(dated["Days"], unit="D")
-    model = crossnest.lmer("Reaction ~ Days + I(day.dt.day % 3) + (1 | Subject)", dated)
+    model = crossnest.lmer(
+        "Reaction ~ Days + second(day) + (1 | Subject)",
+        dated,
+        context={"second": lambda day: (day.dt.day % 2).to_numpy()},
+    )
     with pytest.raises(NotImplementedError, match="column 'day' holds neither numbers nor labels"):
         model.plot.fitted()
 

@@ -494,3 +494,94 @@ def test_columns_missing_or_of_another_kind_are_refused(fitted):
     with pytest.raises(DesignError, match="'Days' holds labels"):
         model.predict(pd.DataFrame({"Days": ["one"], "Subject": ["308"]}))
     assert len(as_list(model.predict(pd.DataFrame({"Days": [1.0]}), re="none").tolist())) == 1
+
+
+# ------------------------------------------------------ rows of the data, a few at a time
+
+
+def test_a_factor_in_both_parts_of_the_formula_keeps_its_levels_for_a_single_row():
+    data = crossnest.datasets.machines()
+    model = crossnest.lmer("score ~ Machine + (Machine | Worker)", data)
+    one = {"Machine": ["B"], "Worker": ["1"]}
+    at = (data["Machine"] == "B") & (data["Worker"].astype(str) == "1")
+    assert model.predict(one).iloc[0] == pytest.approx(62.8754, abs=1e-3)  # lme4
+    assert model.predict(one).iloc[0] == pytest.approx(model.fittedvalues[at].iloc[0], rel=1e-12)
+    np.testing.assert_allclose(model.predict(data), model.fittedvalues, rtol=1e-12)
+    augmented = model.augment(data[at].iloc[:1])
+    assert augmented[".fitted"].iloc[0] == pytest.approx(62.8754, abs=1e-3)
+
+
+FUNCTIONS = {
+    "sqrt(x)": lambda d: np.sqrt(d.x),
+    "log1p(x) + expm1(x) + abs(z)": lambda d: np.c_[np.log1p(d.x), np.expm1(d.x), abs(d.z)],
+    "round(x, 1) + floor(x)": lambda d: np.c_[d.x.round(1), np.floor(d.x)],
+    "ceiling(x)": lambda d: np.ceil(d.x),
+    "log(x, 2)": lambda d: np.log2(d.x),
+    "log(x, base=10)": lambda d: np.log10(d.x),
+    "pmin(x, 1) + pmax(x, z, 0)": lambda d: np.c_[
+        np.minimum(d.x, 1), np.maximum(np.maximum(d.x, d.z), 0)
+    ],
+    "ifelse(f == 'a', x, -x)": lambda d: np.where(d.f == "a", d.x, -d.x),
+    "I(x^2 + (x > 1) * TRUE)": lambda d: d.x**2 + (d.x > 1),
+    "(x > 1)": lambda d: d.x > 1,
+    "(x > 1 & !(f %in% c('a', 'b')))": lambda d: (d.x > 1) & ~d.f.isin(["a", "b"]),
+    "relevel(f, ref='c')": lambda d: np.c_[d.f == "a", d.f == "b"],
+    "factor(k)": lambda d: np.c_[d.k == 2, d.k == 3],
+    "as.factor(k)": lambda d: np.c_[d.k == 2, d.k == 3],
+    "factor(k, levels=c(3, 2, 1))": lambda d: np.c_[d.k == 2, d.k == 1],
+    "as.numeric(f)": lambda d: d.f.map({"a": 1.0, "b": 2.0, "c": 3.0}).astype(float),
+    "as.numeric(t)": lambda d: d.k.astype(float),
+    "poly(x, 2, raw=True)": lambda d: np.c_[d.x, d.x**2],
+    "poly(x, 2, raw=TRUE)[,2]": lambda d: d.x**2,
+    "scale(x)[,1]": lambda d: (d.x - d.x.mean()) / d.x.std(),
+    "cut(x, c(0, 1, 2, 3))": lambda d: np.c_[(d.x > 1) & (d.x <= 2), d.x > 2],
+}
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_everyday_functions_by_their_bare_names(text):
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(
+        {
+            "x": rng.uniform(0.1, 3, 90),
+            "z": rng.normal(size=90),
+            "f": pd.Categorical(rng.choice(list("abc"), 90)),
+            "k": rng.integers(1, 4, 90),
+            "g": rng.integers(0, 6, 90),
+            "y": rng.normal(size=90),
+        }
+    )
+    data["t"] = data["k"].astype(str)
+    model = crossnest.lm(f"y ~ {text}", data)
+    expected = np.asarray(FUNCTIONS[text](data), dtype=float).reshape(90, -1)
+    np.testing.assert_allclose(model.design.X[:, 1:], expected, rtol=1e-13)
+    for rows in ([0], [3, 3, 8], range(40)):
+        again = model.predict(data.iloc[list(rows)])
+        np.testing.assert_allclose(again, model.fittedvalues.iloc[list(rows)], rtol=1e-10)
+
+
+def test_functions_of_ones_own_come_in_by_name():
+    data = crossnest.datasets.sleepstudy()
+    context = {"dose": lambda days, k: days / (days + k), "k": 2.0}
+    model = crossnest.lmer("Reaction ~ dose(Days, k) + (1 | Subject)", data, context=context)
+    expected = crossnest.lmer("Reaction ~ I(Days / (Days + 2)) + (1 | Subject)", data)
+    assert model.objective == expected.objective
+    np.testing.assert_allclose(model.predict(data[:5]), model.fittedvalues[:5], rtol=1e-12)
+    with pytest.raises(crossnest.FormulaError, match=r"calls `dose`.*context=\{'dose'"):
+        crossnest.lmer("Reaction ~ dose(Days, 2) + (1 | Subject)", data)
+    with pytest.raises(
+        crossnest.DesignError, match=r"shape \(\), not one for each of the 180 rows"
+    ):
+        crossnest.lmer("Reaction ~ f(Days) + (1 | Subject)", data, context={"f": np.mean})
+
+
+@pytest.mark.parametrize("spline", ["bs(Days, df=4)", "ns(Days, df=3)"])
+def test_splines_go_on_beyond_their_boundary_knots_as_in_r(spline):
+    data = crossnest.datasets.sleepstudy()
+    model = crossnest.lm(f"Reaction ~ {spline}", data)
+    # R 4.2.2: predict(lm(Reaction ~ spline, sleepstudy), data.frame(Days = c(-1, 11)))
+    expected = {
+        "bs(Days, df=4)": [262.733744313, 409.372216603],
+        "ns(Days, df=3)": [247.821235736, 373.284464841],
+    }[spline]
+    np.testing.assert_allclose(model.predict({"Days": [-1.0, 11.0]}), expected, rtol=1e-6)

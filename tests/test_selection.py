@@ -225,10 +225,8 @@ def test_submodels_are_the_models_of_their_formulas(dataset, formula, arguments)
             assert (ours.factor, ours.names) == (theirs.factor, theirs.names)
             for column, expected in zip(ours.columns, theirs.columns, strict=True):
                 np.testing.assert_array_equal(column, expected)
-        assert sub.fixed_spec.column_names == again.fixed_spec.column_names
-        assert [s.column_names for s in sub.random_specs] == [
-            s.column_names for s in again.random_specs
-        ]
+        assert sub.x_names == again.x_names == sub.coding.names
+        assert [t.names for t in sub.random] == [t.names for t in again.random]
 
 
 def test_nested_groups_keep_lme4s_names():

@@ -127,7 +127,7 @@ FORMULAS = [
     "y ~ cc(x, df=4) + center(z) + standardize(x) + (center(x) || g)",
     "y ~ C(k) + b + (1 | C(h)) + (1 | g)",
     "y ~ C(f, contr.treatment(base='b')) + C(o, contr.sum) + (1 | g)",
-    "y ~ C(f, Treatment('c')) + lag(x) + (1 | g)",
+    "y ~ C(f, Treatment('c')) + ns(x, 3) + cut(z, 3) + (1 | g)",
     "np.log(y + 9) ~ I(x**2) + np.where(x > 4, 1, 0) + offset(z / 100) + (1 | g)",
     "y ~ np.exp(-x) : f + 0 + (0 + f | h)",
     "y ~ x + (1 | g) + (1 | c)",
@@ -401,23 +401,22 @@ class OwnContrasts(SumContrasts):
     """Contrasts of a class formulaic does not know."""
 
 
-@pytest.mark.parametrize(
-    "formula", ["y ~ x.clip(3) + (1 | g)", "y ~ I(np.array([v + 1 for v in x])) + (1 | g)"]
-)
-def test_code_is_not_saved(formula, data, tmp_path):
+def test_functions_of_ones_own_are_not_saved(data, tmp_path):
     path = tmp_path / "model"
     path.write_text("what was there")
-    with pytest.raises(NotImplementedError, match=r"in its formula cannot be saved"):
-        fit(formula, data).save(path)
+    model = fit("y ~ double(x) + (1 | g)", data, context={"double": lambda x: 2 * x})
+    with pytest.raises(
+        NotImplementedError, match=r"functions of your own \(double\) cannot be saved"
+    ):
+        model.save(path)
     assert path.read_text() == "what was there"
 
 
-def test_contrasts_of_a_class_of_ones_own_are_not_saved(data, tmp_path):
+def test_contrasts_of_a_class_of_ones_own_are_saved_as_their_matrix(data, tmp_path):
     model = fit("y ~ f + (1 | g)", data, contrasts={"f": OwnContrasts()})
-    with pytest.raises(
-        NotImplementedError, match=r"contrasts of 'f' are of the class OwnContrasts"
-    ):
-        model.save(tmp_path / "model")
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model").predict(data)
+    np.testing.assert_allclose(again, model.fittedvalues, rtol=1e-12)
 
 
 def test_levels_of_a_class_of_ones_own_are_not_saved(data, tmp_path):
@@ -523,7 +522,7 @@ def test_a_forged_formula_is_not_evaluated(saved, tmp_path):
         f"open({str(trace)!r}, 'w')",
         "__import__('os').getcwd()",
         "np.load('x')",
-        "().__class__",
+        "().__class__()",
         "[v for v in x]",
         "np.vectorize(eval)(x)",
         "x.map(eval)",
@@ -531,7 +530,7 @@ def test_a_forged_formula_is_not_evaluated(saved, tmp_path):
     ):
         content["formula"]["text"] = f"Yield ~ 1 + I({code}) + (1 | Batch)"
         write_archive(saved, content)
-        with pytest.raises(FileFormatError, match="cannot be saved"):
+        with pytest.raises(FileFormatError, match="FormulaError"):
             load(saved)
     assert not trace.exists()
 

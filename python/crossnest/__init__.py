@@ -15,6 +15,7 @@ from ._core import FitError, __version__
 from .control import Control
 from .design import build_design
 from .errors import (
+    ContrastsWarning,
     ConvergenceWarning,
     CrossnestWarning,
     DataWarning,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _kernels.install()
 
 __all__ = [
+    "ContrastsWarning",
     "Control",
     "ConvergenceWarning",
     "CrossnestWarning",

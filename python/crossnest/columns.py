@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,13 +36,9 @@ __all__ = [
     "Mask",
     "NumericColumn",
     "OtherColumn",
-    "Use",
     "as_factor",
     "in_order_of",
 ]
-
-#: What formulaic does with a column: takes it as it is, computes with it, or codes its levels.
-Use = Literal["column", "numbers", "levels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +67,6 @@ class NumericColumn(ReadOnly):
         """Return the rows of a mask."""
         return NumericColumn(self.values[kept], self.integer)
 
-    def to_pandas(self, use: Use) -> Any:
-        """Return the values for formulaic; levels of integers are named as such."""
-        if use == "levels" and self.integer and self.missing() is None:
-            return self.values.astype(np.int64)
-        return self.values
-
 
 @dataclass(frozen=True, eq=False)
 class FactorColumn(ReadOnly):
@@ -90,11 +80,14 @@ class FactorColumn(ReadOnly):
         The labels: in the user's order for categoricals, sorted for everything else.
     ordered
         Whether the levels are ordered, which decides the default contrasts.
+    categorical
+        Whether the user declared the levels, as R's factors do and text does not.
     """
 
     codes: CodeArray
     levels: pd.Index
     ordered: bool = False
+    categorical: bool = False
 
     def missing(self) -> Mask | None:
         """Return the mask of missing values, or None if there are none."""
@@ -104,7 +97,7 @@ class FactorColumn(ReadOnly):
 
     def take(self, kept: Mask) -> FactorColumn:
         """Return the rows of a mask."""
-        return FactorColumn(self.codes[kept], self.levels, self.ordered)
+        return FactorColumn(self.codes[kept], self.levels, self.ordered, self.categorical)
 
     def without_unused(self) -> FactorColumn:
         """Drop the levels that no row has (there must be no missing value)."""
@@ -112,14 +105,8 @@ class FactorColumn(ReadOnly):
         present[self.codes] = True
         if present.all():
             return self
-        return FactorColumn(renumber(present)[self.codes], self.levels[present], self.ordered)
-
-    def to_pandas(self, use: Use) -> Any:
-        """Return a categorical for formulaic; booleans to be computed with stay booleans."""
-        if use != "column" and self.levels.dtype == np.bool_:
-            return np.asarray(self.levels)[self.codes]
-        dtype = pd.CategoricalDtype(self.levels, self.ordered)
-        return pd.Categorical.from_codes(self.codes, dtype=dtype)
+        codes = renumber(present)[self.codes]
+        return FactorColumn(codes, self.levels[present], self.ordered, self.categorical)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +129,6 @@ class OtherColumn(ReadOnly):
     def take(self, kept: Mask) -> OtherColumn:
         """Return the rows of a mask."""
         return OtherColumn(self.values[kept])
-
-    def to_pandas(self, use: Use) -> Any:
-        """Return the values for formulaic, the same whether they are computed with or not."""
-        return self.values
 
 
 Column = NumericColumn | FactorColumn | OtherColumn
@@ -179,7 +162,8 @@ def _read(values: Any, name: str) -> Column:
             # A new array, so that a fitted model does not change when the user's data do.
             return NumericColumn(numbers(values, what), values.dtype.kind in "iu")
         case "labels":
-            return FactorColumn(*codes_and_levels(values, what))
+            declared = isinstance(values, pd.Categorical)
+            return FactorColumn(*codes_and_levels(values, what), categorical=declared)
         case _:
             return OtherColumn(values)
 
@@ -220,7 +204,8 @@ class Columns:
     def __init__(self, data: Any, what: str = "the data") -> None:
         frame = open_frame(data, what)
         self._what = what
-        self._raw = frame.raw
+        self._open = frame.raw
+        self._numbered: dict[str, Any] | None = None
         self.names = frame.names
         self.n_rows = frame.n_rows
         self.index = frame.index
@@ -230,11 +215,22 @@ class Columns:
 
     def __contains__(self, name: str) -> bool:
         """Whether the data have a column of this name."""
-        return name in self.names
+        return self._label(name) is not None
+
+    def _label(self, name: str) -> Any:
+        """Return the data's own name of a column, which may be a number; None if there is none."""
+        if name in self.names:
+            return name
+        if self._numbered is None:
+            self._numbered = {str(n): n for n in self.names if not isinstance(n, str)}
+        return self._numbered.get(name)
+
+    def _raw(self, name: str) -> Any:
+        return self._open(self._label(name))
 
     def require(self, name: str, role: str) -> None:
         """Raise a DesignError, saying where it may be, unless there is a column `name`."""
-        if name in self.names:
+        if name in self:
             return
         if name in self.index.names:
             hint = f"it is the index: use {self._what.split()[-1]}.reset_index()"

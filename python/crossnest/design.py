@@ -1,24 +1,21 @@
 """Design: from a formula and a data frame to response, model matrices and grouping factors.
 
-Rows are left out in this order: rows with a missing value in any column used, rows of weight zero,
-rows in which an expression of the formula gave a missing value. What is left is what is fitted, and
-nothing that was left out counts: not for n, not for the levels of factors.
+Every variable of the formula is evaluated on all rows of the data, as in R: the mean that ``scale``
+takes off is that of every row in which its argument is known. Then rows are left out: first those
+with a missing value in a column used or in a variable, then those of weight zero. What is left is
+what is fitted, and nothing that was left out counts: not for n, not for the levels of factors.
 """
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import reduce
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from formulaic import ModelSpec, ModelSpecs
-from formulaic.transforms import TRANSFORMS
-from formulaic.transforms.contrasts import Contrasts
 
 from .arguments import is_word
 from .columns import (
@@ -28,22 +25,20 @@ from .columns import (
     FloatArray,
     Mask,
     NumericColumn,
+    as_factor,
     in_order_of,
 )
-from .data_checks import check_effects
-from .errors import DesignError, FormulaError
-from .formula import DotError, ParsedFormula, RandomTerm, parse_formula
+from .contrasts import Specification, as_specification
+from .data_checks import check_effects, warn_user
+from .encoders import Encoded, Encoders, evaluate_variables, kind_of, learn_encoder
+from .errors import ContrastsWarning, DesignError, FormulaError
+from .evaluation import Coded, Variable, is_constant
+from .expression import name_coded_in
+from .formula import DotError, Factor, ParsedFormula, RandomTerm, parse_formula
+from .functions import State
 from .grouping import GroupingFactor, GroupingFactors
-from .model_matrix import (
-    Matrix,
-    PlainMatrices,
-    Prototype,
-    evaluate,
-    evaluate_plain,
-    resolve_contrasts,
-    to_frame,
-)
-from .read_only import ReadOnly
+from .model_matrix import Coding, Matrix, coding_of
+from .read_only import ReadOnly, cached_property
 from .values import numbers
 
 __all__ = ["Design", "GroupingFactor", "RandomEffects", "build_design"]
@@ -113,6 +108,8 @@ class Design(ReadOnly):
         used (R's model frame).
     offset_source
         What the argument ``offset`` was: a column's name, ``"(array)"`` for values, or None.
+    encoders
+        What was learned of the variables: new rows pass through it.
     """
 
     formula: ParsedFormula
@@ -132,7 +129,7 @@ class Design(ReadOnly):
     variables: Mapping[str, Column] = field(repr=False)
     offset_source: str | None = field(repr=False)
     _term_order: tuple[int, ...] = field(repr=False)
-    _specs: ModelSpecs | Prototype = field(repr=False)
+    encoders: Encoders = field(repr=False)
 
     @property
     def n(self) -> int:
@@ -160,65 +157,44 @@ class Design(ReadOnly):
         return self.row_labels if self.kept is None else self.row_labels[self.kept]
 
     @cached_property
-    def specs(self) -> ModelSpecs:
-        """Formulaic's model specs of all parts, which remember levels, contrasts and transforms."""
-        return self._specs.specs() if isinstance(self._specs, Prototype) else self._specs
+    def coding(self) -> Coding:
+        """How the columns of X are made of the variables."""
+        return coding_of(self.formula.fixed, self.encoders)
 
-    @property
-    def fixed_spec(self) -> ModelSpec:
-        """Formulaic's model spec of X."""
-        return self.specs.fixed
-
-    @property
-    def random_specs(self) -> tuple[ModelSpec, ...]:
-        """Formulaic's model specs of the random-effects terms, in the order of `random`."""
-        return tuple(self.specs.random[i] for i in self._term_order)
-
-    @property
-    def offset_specs(self) -> tuple[ModelSpec, ...]:
-        """Formulaic's model specs of the ``offset(...)`` terms."""
-        return tuple(self.specs.offset)
-
-    def frame(self, data: Any) -> pd.DataFrame:
-        """Return new data as a frame the model specs can be applied to.
-
-        Parameters
-        ----------
-        data
-            Whatever `build_design` accepts. Columns of the formula it lacks are left out.
-        """
-        columns = Columns(data)
-        names = [name for name in self.formula.variables if name in columns]
-        return to_frame(self.formula, {name: columns.column(name) for name in names})
+    def coding_of(self, term: RandomTerm) -> Coding:
+        """Return how the columns of a random-effects term are made of the variables."""
+        return coding_of(term.effects, self.encoders)
 
 
 # ------------------------------------------------------------------------- columns to be used
 
 
-def _parse(formula: str | ParsedFormula, columns: Columns, mixed: bool) -> ParsedFormula:
+def _parse(
+    formula: str | ParsedFormula, columns: Columns, mixed: bool, functions: frozenset[str]
+) -> ParsedFormula:
     """Parse a formula; its ``.``, if it has one, stands for columns of these data."""
     if isinstance(formula, ParsedFormula):
-        return parse_formula(formula.text, formula.columns, mixed)
+        return parse_formula(formula.text, formula.columns, mixed, formula.functions | functions)
     if not isinstance(formula, str):
         raise FormulaError(f"the formula must be a string, not {type(formula).__name__}")
     try:
-        return parse_formula(formula, mixed=mixed)
+        return parse_formula(formula, None, mixed, functions)
     except DotError:
-        return parse_formula(formula, tuple(str(name) for name in columns.names), mixed)
+        names = tuple(str(name) for name in columns.names)
+        return parse_formula(formula, names, mixed, functions)
 
 
-def _read_columns(parsed: ParsedFormula, columns: Columns) -> None:
+def _read_columns(parsed: ParsedFormula, columns: Columns, context: Mapping[str, Any]) -> None:
     """Read every column the formula uses; refuse unknown ones."""
+    role = f"used in `{parsed.text}`"
     for name in parsed.model_columns:
-        columns.require(name, f"used in `{parsed.text}`")
-        if name in TRANSFORMS:
-            raise DesignError(f"column '{name}' has the name of a function of formulas: rename it")
+        columns.require(name, role)
         columns.column(name)
     for name in parsed.expression_names:
         if name in columns:
             columns.column(name)
-        elif name not in TRANSFORMS and not hasattr(builtins, name):
-            columns.require(name, f"used in `{parsed.text}`")
+        elif name not in context and not is_constant(name):
+            columns.require(name, role)
     for name in parsed.group_columns:
         columns.require(name, "a grouping factor")
         columns.grouping(name)
@@ -276,12 +252,14 @@ class _Rows:
 
 @dataclass
 class _Given:
-    """The data on their way into the design: columns, weights and offset of the rows still used."""
+    """The data on their way into the design: what is known of the rows still used."""
 
     columns: Columns
     weights: FloatArray | None
     offset: FloatArray | None
     rows: _Rows
+    variables: dict[str, Variable] = field(default_factory=dict)
+    groups: dict[str, FactorColumn] = field(default_factory=dict)
 
     def drop(self, dropped: Mask) -> int:
         """Leave out rows; return how many."""
@@ -289,6 +267,8 @@ class _Given:
         self.columns.take(kept)
         self.weights = None if self.weights is None else self.weights[kept]
         self.offset = None if self.offset is None else self.offset[kept]
+        self.variables = {name: one.take(kept) for name, one in self.variables.items()}
+        self.groups = {name: one.take(kept) for name, one in self.groups.items()}
         return self.rows.drop(dropped)
 
 
@@ -300,6 +280,10 @@ def _missing(given: _Given) -> dict[str, Mask]:
             mask = column.missing()
             if mask is not None:
                 masks[f"column '{name}'"] = mask
+    for name, variable in {**given.variables, **given.groups}.items():
+        mask = variable.missing()
+        if mask is not None:
+            masks[f"the expression `{name}`"] = mask
     if given.offset is not None and np.isnan(given.offset).any():
         masks["the offset"] = np.isnan(given.offset)
     return masks
@@ -347,88 +331,87 @@ def _drop_zero_weights(given: _Given) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
-    """The evaluated formula: response, matrices, sum of ``offset(...)`` terms, specs."""
+    """The evaluated formula: response, matrices, sum of ``offset(...)`` terms, encoders."""
 
     response: FloatArray
     fixed: Matrix
     random: tuple[Matrix, ...]
     offset: FloatArray | None
-    groups: dict[str, FactorColumn]
-    specs: ModelSpecs | Prototype
+    encoders: Encoders
 
 
-def _used_columns(parsed: ParsedFormula, columns: Columns) -> dict[str, Column]:
-    """Return the columns of the model, unused levels dropped; refuse factors of one level."""
-    used: dict[str, Column] = {}
-    for name in parsed.model_columns + parsed.expression_names:
-        if name not in columns:
-            continue
-        column = columns.column(name)
-        used[name] = column.without_unused() if isinstance(column, FactorColumn) else column
-    for name in parsed.model_columns:
-        column = used[name]
-        if isinstance(column, FactorColumn) and len(column.levels) < 2:
-            raise DesignError(
-                f"column '{name}' has one level only ('{column.levels[0]}') in the rows used, so "
-                "it has no effect to estimate: leave it out of the formula"
-            )
-    return used
+def _evaluate(given: _Given, parsed: ParsedFormula, context: Mapping[str, Any]) -> dict[str, State]:
+    """Evaluate the expressions of the formula on all rows; return what functions learned."""
+    columns = {
+        name: given.columns.column(name)
+        for name in parsed.model_columns + parsed.expression_names
+        if name in given.columns
+    }
+    groups = [Factor(name, True) for name in sorted(parsed.group_calls)]
+    factors = [*(f for f in parsed.model_factors if f.is_expression), *groups]
+    if not factors:
+        return {}
+    values, states = evaluate_variables(factors, columns, given.columns.n_rows, context)
+    given.groups = {factor.name: grouping_of(factor.name, values[factor.name]) for factor in groups}
+    given.variables = {f.name: values[f.name] for f in parsed.model_factors if f.is_expression}
+    return states
 
 
-def _numeric(column: Column, name: str, role: str) -> FloatArray:
-    """Return a column that must hold numbers."""
-    if isinstance(column, NumericColumn):
-        return column.values
-    what = "labels" if isinstance(column, FactorColumn) else "neither numbers nor labels"
+def grouping_of(name: str, variable: Variable) -> FactorColumn:
+    """Return a variable as a grouping factor: its labels, or its distinct numbers."""
+    if isinstance(variable, Coded):
+        return variable.factor
+    if isinstance(variable, FactorColumn):
+        return variable
+    if not hasattr(variable, "values") or np.ndim(variable.values) != 1:
+        raise DesignError(f"`{name}` gives several columns: it cannot be a grouping factor")
+    return as_factor(variable.values, name)
+
+
+def _variable(given: _Given, factor: Factor) -> Variable:
+    """Return a variable's values in the rows used, unused levels dropped."""
+    one: Variable
+    one = (
+        given.variables[factor.name] if factor.is_expression else given.columns.column(factor.name)
+    )
+    if isinstance(one, FactorColumn):
+        return one.without_unused()
+    if isinstance(one, Coded):
+        return Coded(one.factor.without_unused(), one.contrasts)
+    return one
+
+
+def _numeric(variable: Variable, name: str, role: str) -> FloatArray:
+    """Return a variable that must be one column of numbers."""
+    if isinstance(variable, NumericColumn):
+        return variable.values
+    labels = isinstance(variable, (FactorColumn, Coded))
+    what = "labels" if labels else "something else than one number for each row"
     raise DesignError(f"the {role} '{name}' is not numeric, it holds {what}: convert it to numbers")
 
 
-def _plain_parts(
-    parsed: ParsedFormula, used: dict[str, Column], contrasts: dict[str, Contrasts]
-) -> _Parts | None:
-    """Evaluate a formula of data columns and elementwise arithmetic; None if it needs formulaic."""
-    columns = evaluate_plain(parsed, used)
-    if columns is None:
-        return None
-    matrices = PlainMatrices(columns, contrasts)
-    offsets = [_numeric(columns[f.expr], f.expr, "offset") for f in parsed.offsets]
-    return _Parts(
-        _numeric(columns[parsed.response_name], parsed.response_name, "response"),
-        matrices.make(parsed.fixed),
-        tuple(matrices.make(term.effects) for term in parsed.random),
-        reduce(np.add, offsets) if offsets else None,
-        {},
-        Prototype.of(parsed, used, contrasts),
-    )
-
-
-def _evaluated_parts(
-    parsed: ParsedFormula, given: _Given, contrasts: dict[str, Contrasts], na_action: str
+def _parts(
+    parsed: ParsedFormula,
+    given: _Given,
+    contrasts: Mapping[str, Specification],
+    states: Mapping[str, State],
+    context: Mapping[str, Any],
 ) -> _Parts:
-    """Evaluate a formula by formulaic, leaving out rows in which an expression is missing."""
-    evaluated = evaluate(parsed, _used_columns(parsed, given.columns), contrasts)
-    groups, at = evaluated.groups, evaluated.dropped
-    if at.size:
-        if na_action == "raise":
-            raise DesignError(
-                f"an expression of `{parsed.text}` is missing (NaN) in {at.size} rows: correct the "
-                "data, or leave the rows out with na_action='drop'"
-            )
-        dropped = np.zeros(given.columns.n_used, dtype=np.bool_)
-        dropped[at] = True
-        if dropped.all():
-            raise DesignError(
-                f"no row is left: an expression of `{parsed.text}` is missing everywhere"
-            )
-        given.rows.n_missing += given.drop(dropped)
-        groups = {name: column.take(~dropped) for name, column in groups.items()}
+    """Learn the encoders from the rows used and make the matrices with them."""
+    variables = {factor: _variable(given, factor) for factor in parsed.model_factors}
+    learned = {f.name: learn_encoder(f, variables[f], contrasts) for f in parsed.effect_factors}
+    kinds = {name: kind_of(columns[0]) for name, columns in given.columns.read().items()}
+    encoders = Encoders(learned, states, kinds, dict(context))
+    encoded: dict[str, Encoded] = {
+        f.name: learned[f.name].encode(variables[f]) for f in parsed.effect_factors
+    }
+    offsets = [_numeric(variables[f], f.name, "offset") for f in parsed.offsets]
     return _Parts(
-        evaluated.response,
-        evaluated.fixed,
-        evaluated.random,
-        evaluated.offset,
-        groups,
-        evaluated.specs,
+        _numeric(variables[parsed.response], parsed.response_name, "response"),
+        coding_of(parsed.fixed, encoders).matrix(encoded),
+        tuple(coding_of(term.effects, encoders).matrix(encoded) for term in parsed.random),
+        reduce(np.add, offsets) if offsets else None,
+        encoders,
     )
 
 
@@ -492,7 +475,8 @@ def _random_effects(
     parsed: ParsedFormula, given: _Given, parts: _Parts, shared: dict[int, FloatArray], n: int
 ) -> tuple[tuple[GroupingFactor, ...], tuple[RandomEffects, ...], tuple[int, ...]]:
     """Return the grouping factors, the terms in lme4's order, and that order."""
-    columns = {name: given.columns.grouping(name) for name in parsed.group_columns} | parts.groups
+    columns = {name: given.columns.grouping(name) for name in parsed.group_columns}
+    columns |= given.groups
     maker = GroupingFactors(columns)
     made = [maker.make(term.factors, term.group) for term in parsed.random]
     for factor in made:
@@ -530,6 +514,7 @@ def build_design(
     contrasts: Mapping[str, Any] | None = None,
     na_action: NaAction = "drop",
     mixed: bool = True,
+    context: Mapping[str, Any] | None = None,
 ) -> Design:
     """Build the design of a linear mixed model, or of a linear model.
 
@@ -547,13 +532,18 @@ def build_design(
         (n_rows,) known part of the linear predictor, or the name of a column; added to the
         ``offset(...)`` terms of the formula.
     contrasts
-        Column name to contrasts: R's names (``"contr.sum"``), formulaic's objects, or a matrix.
-        Default: treatment contrasts, polynomial ones for ordered pandas categoricals, as in R.
+        Column name to contrasts: R's names and calls (``"contr.sum"``,
+        ``"contr.treatment(3, base=2)"``, ``"Treatment('b')"``), formulaic's objects, a matrix with
+        one row for each level, or a data frame whose index are the levels. Default: treatment
+        contrasts, polynomial ones for ordered pandas categoricals, as in R.
     na_action
         ``"drop"`` leaves out the rows that miss a value in any column used (NaN weights are an
         error); ``"raise"`` refuses them.
     mixed
         Whether the formula must have random-effects terms, or must have none.
+    context
+        Functions and constants of your own that the formula uses, by name. A function gets arrays
+        and gives one value for each row, from that row alone.
 
     Returns
     -------
@@ -569,23 +559,65 @@ def build_design(
     """
     if not is_word(na_action, ("drop", "raise")):
         raise DesignError(f"na_action must be 'drop' or 'raise', not {na_action!r}")
-    columns = Columns(data)
-    parsed = _parse(formula, columns, mixed)
+    columns, context = Columns(data), check_context(context)
+    parsed = _parse(formula, columns, mixed, frozenset(context))
     if not columns.n_rows:
         raise DesignError("the data have no rows")
-    _read_columns(parsed, columns)
-    chosen = resolve_contrasts(contrasts, parsed.variables)
+    _read_columns(parsed, columns, context)
+    chosen = resolve_contrasts(contrasts, parsed)
     given = _Given(
         columns, _vector(weights, "weights", columns), _vector(offset, "offset", columns), _Rows()
     )
+    states = _evaluate(given, parsed, context)
     _drop_missing(given, na_action)
     _drop_zero_weights(given)
     check_effects(columns, parsed.model_columns, mixed)
-    used = _used_columns(parsed, columns)
-    parts = _plain_parts(parsed, used, chosen) if parsed.is_plain else None
-    if parts is None:
-        parts = _evaluated_parts(parsed, given, chosen, na_action)
-    return _assemble(parsed, given, parts, offset)
+    return _assemble(parsed, given, _parts(parsed, given, chosen, states, context), offset)
+
+
+def check_context(context: Any) -> dict[str, Any]:
+    """Check the user's own functions and constants."""
+    if context is None:
+        return {}
+    names: list[Any] = list(context) if isinstance(context, Mapping) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("context must be a dict of functions and constants by name")
+    return dict(context)
+
+
+def resolve_contrasts(
+    contrasts: Mapping[str, Any] | None, parsed: ParsedFormula
+) -> dict[str, Specification]:
+    """Return the contrasts of each variable named by the user; warn of those of no variable.
+
+    Raises
+    ------
+    DesignError
+        If contrasts are unknown.
+    """
+    if contrasts is None:
+        return {}
+    if not isinstance(contrasts, Mapping):
+        raise TypeError(
+            "contrasts must be a dict of contrasts by column, such as {'f': 'contr.sum'}, not "
+            f"{type(contrasts).__name__}"
+        )
+    known = {factor.name for factor in parsed.effect_factors}
+    known |= {name_coded_in(name) or "" for name in parsed.expressions}
+    unused = [str(name) for name in contrasts if name not in known]
+    if unused:
+        warn_user(
+            f"contrasts are given for {', '.join(map(repr, unused))}, which "
+            f"{'is' if len(unused) == 1 else 'are'} no factor of `{parsed.text}`: they are ignored",
+            ContrastsWarning,
+        )
+    found = {}
+    for name in [name for name in contrasts if name in known]:
+        try:
+            found[name] = as_specification(contrasts[name])
+        except DesignError as error:
+            raise DesignError(f"contrasts of column '{name}': {error}") from error
+    return found
 
 
 def _model_frame(parsed: ParsedFormula, columns: Columns) -> dict[str, Column]:
@@ -627,5 +659,5 @@ def _assemble(parsed: ParsedFormula, given: _Given, parts: _Parts, offset_given:
         variables=_model_frame(parsed, given.columns),
         offset_source=_source(offset_given),
         _term_order=order,
-        _specs=parts.specs,
+        encoders=parts.encoders,
     )

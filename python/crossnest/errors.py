@@ -47,3 +47,7 @@ class InferenceWarning(CrossnestWarning):
 
 class ProfileWarning(CrossnestWarning):
     """A profile of the deviance found a better optimum than the fit."""
+
+
+class ContrastsWarning(CrossnestWarning):
+    """Contrasts were given for what is no factor of the formula, and were ignored."""

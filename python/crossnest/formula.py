@@ -1,8 +1,6 @@
 """Model formulas: from text to fixed effects, random-effects terms and offsets.
 
-The grammar is lme4's random-effects grammar next to all of formulaic's. Text is split by
-formulaic's tokenizer and parsed by its operator-precedence parser, to which two operators, ``|``
-and ``||``, are added; what is not a bar term is evaluated by formulaic itself.
+The grammar is lme4's random-effects grammar over the operators of R's formulas.
 
 References
 ----------
@@ -13,29 +11,53 @@ Journal of Statistical Software 67(1), section 2.1 and table 2.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, Literal, TypeAlias
+from functools import lru_cache
+from typing import Any, Literal
 
-from formulaic import SimpleFormula
-from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
-from formulaic.parser.algos.sanitize_tokens import sanitize_tokens
-from formulaic.parser.algos.tokenize import tokenize
-from formulaic.parser.algos.tokens_to_ast import tokens_to_ast
-from formulaic.parser.types import ASTNode, Factor, Operator, Term, Token
-from formulaic.parser.utils import merge_operator_tokens, replace_tokens
+import numpy as np
 
 from .errors import FormulaError
-from .expression import check_expression, is_elementwise, names_in, parse_expression, unparse
+from .evaluation import is_function
+from .expression import call_name, calls_in, names_in, parse_expression, unparse
+from .functions import REDUCTIONS
+from .grammar import (
+    INTERCEPT,
+    Factor,
+    Node,
+    Term,
+    Token,
+    additive,
+    contains_bar,
+    factor_of,
+    has_dot,
+    is_bar,
+    leaves,
+    operands,
+    shown,
+    symbol_of,
+    syntax_tree,
+    terms_of,
+    tokens_of,
+    with_dot,
+)
+from .read_only import cached_property
 
-__all__ = ["Effects", "ParsedFormula", "RandomTerm", "parse_formula", "split_groups"]
+__all__ = [
+    "INTERCEPT",
+    "Effects",
+    "Factor",
+    "ParsedFormula",
+    "RandomTerm",
+    "Term",
+    "factor_names",
+    "parse_formula",
+    "split_groups",
+]
 
-
-Node: TypeAlias = ASTNode[Any] | Token
-
-INTERCEPT = Term([Factor("1", eval_method="literal")])
+_EXAMPLE = "for example `y ~ x + (x | g)`"
 
 
 class DotError(FormulaError):
@@ -51,7 +73,7 @@ class Effects:
     text
         The terms joined by ``+``; equal texts mean equal terms in equal order.
     terms
-        Formulaic's terms, by degree of interaction as in R. The intercept is the term ``1``.
+        The terms by degree of interaction, as in R; the intercept is the term without factors.
     """
 
     text: str
@@ -63,27 +85,22 @@ class Effects:
         terms = list(terms)
         appearance = list(dict.fromkeys(factor for term in terms for factor in term.factors))
         rank = {factor: i for i, factor in enumerate(appearance)}
-        terms = [Term(sorted(term.factors, key=rank.__getitem__)) for term in terms]
+        terms = [Term(tuple(sorted(term.factors, key=rank.__getitem__))) for term in terms]
         ordered = tuple(sorted(terms, key=lambda term: term.degree))
-        texts = [_term_text(term) for term in ordered]
+        texts = [str(term) for term in ordered]
         if INTERCEPT not in ordered:
             texts.insert(0, "0")
         return cls(" + ".join(texts), ordered)
 
     @property
-    def formula(self) -> SimpleFormula:
-        """Formulaic's formula of these terms (no intercept unless it is among them)."""
-        return SimpleFormula(list(self.terms))
+    def has_intercept(self) -> bool:
+        """Whether the constant is among the terms."""
+        return INTERCEPT in self.terms
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
-        """The distinct columns and expressions the terms are products of; numbers left out."""
-        every = (factor for term in self.terms for factor in term.factors)
-        return tuple(dict.fromkeys(f for f in every if not _is_literal(f)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle text and terms."""
-        return Effects, (self.text, self.terms)
+        """The distinct columns and expressions the terms are products of."""
+        return tuple(dict.fromkeys(factor for term in self.terms for factor in term.factors))
 
 
 @dataclass(frozen=True)
@@ -146,9 +163,11 @@ class ParsedFormula:
     offsets
         What the calls ``offset(...)`` hold.
     group_calls
-        Grouping variables that are expressions to evaluate, as ``C(g)``, and not columns.
+        Grouping variables that are expressions to evaluate, as ``factor(g)``, and not columns.
     columns
         The columns a ``.`` stands for; None where there is no dot.
+    functions
+        Names of the user's own functions the formula may call.
     """
 
     text: str
@@ -158,11 +177,12 @@ class ParsedFormula:
     offsets: tuple[Factor, ...] = field(compare=False)
     group_calls: frozenset[str] = frozenset()
     columns: tuple[str, ...] | None = None
+    functions: frozenset[str] = frozenset()
 
     @property
     def response_name(self) -> str:
-        """The response as written, for example ``np.log(y)``."""
-        return str(self.response.expr)
+        """The response as written, for example ``log(y)``."""
+        return self.response.name
 
     @cached_property
     def group_variables(self) -> tuple[str, ...]:
@@ -170,21 +190,17 @@ class ParsedFormula:
         return tuple(dict.fromkeys(name for term in self.random for name in term.factors))
 
     @cached_property
-    def model_factors(self) -> tuple[Factor, ...]:
-        """What has to be evaluated: response, offsets, fixed and random effects; each once."""
-        every = [self.response, *self.offsets, *self.fixed.factors]
+    def effect_factors(self) -> tuple[Factor, ...]:
+        """The variables of the fixed and random effects, each once."""
+        every = list(self.fixed.factors)
         for term in self.random:
             every += term.effects.factors
         return tuple(dict.fromkeys(every))
 
     @cached_property
-    def is_plain(self) -> bool:
-        """Whether all of the formula is made of data columns and elementwise arithmetic of them."""
-        lookup = Factor.EvalMethod.LOOKUP
-        return not self.group_calls and all(
-            factor.eval_method is lookup or is_elementwise(factor.expr)
-            for factor in self.model_factors
-        )
+    def model_factors(self) -> tuple[Factor, ...]:
+        """What has to be evaluated: response, offsets, fixed and random effects; each once."""
+        return tuple(dict.fromkeys([self.response, *self.offsets, *self.effect_factors]))
 
     @cached_property
     def group_columns(self) -> tuple[str, ...]:
@@ -194,19 +210,17 @@ class ParsedFormula:
     @cached_property
     def model_columns(self) -> tuple[str, ...]:
         """Columns that are the response, an offset or part of an effect as they stand."""
-        lookup = Factor.EvalMethod.LOOKUP
-        return tuple(str(f.expr) for f in self.model_factors if f.eval_method is lookup)
+        return tuple(f.name for f in self.model_factors if not f.is_expression)
 
     @cached_property
     def expressions(self) -> tuple[str, ...]:
-        """The Python expressions of the formula, those of grouping factors last."""
-        python = Factor.EvalMethod.PYTHON
-        model = [str(f.expr) for f in self.model_factors if f.eval_method is python]
+        """The expressions of the formula, those of grouping factors last."""
+        model = [f.name for f in self.model_factors if f.is_expression]
         return (*model, *sorted(self.group_calls))
 
     @cached_property
     def expression_names(self) -> tuple[str, ...]:
-        """Other names that expressions read: columns, or what formulas define, such as ``np``."""
+        """Other names that expressions read: columns, or constants such as ``pi``."""
         names = (name for expression in self.expressions for name in names_in(expression))
         return tuple(dict.fromkeys(name for name in names if name not in self.model_columns))
 
@@ -218,79 +232,15 @@ class ParsedFormula:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the text; parsing it again gives the rest."""
-        return parse_formula, (self.text, self.columns, bool(self.random))
-
-
-# --------------------------------------------------------------------------- text to syntax tree
-
-
-def _no_terms(*_: Any) -> Any:
-    """Stand in for the meaning of a bar, which is read by this module and never by formulaic."""
-    raise FormulaError("a random-effects term cannot be part of another term")
-
-
-class _BarResolver(DefaultOperatorResolver):  # type: ignore[misc]
-    """Formulaic's operators, with lme4's two bars in place of its multi-part bar."""
-
-    @property
-    def operators(self) -> list[Operator]:
-        """Every operator of the grammar."""
-        bars = [
-            Operator(bar, arity=2, precedence=-50, associativity=None, to_terms=_no_terms)
-            for bar in ("|", "||")
-        ]
-        return [op for op in super().operators if op.symbol != "|"] + bars
-
-
-_RESOLVER = _BarResolver()
-_PARSER = DefaultFormulaParser(include_intercept=False)
-_MINUS_ONE = (Token("-", kind=Token.Kind.OPERATOR), Token("1", kind=Token.Kind.VALUE))
-_EXAMPLE = "for example `y ~ x + (x | g)`"
-
-
-def _is_literal(factor: Factor) -> bool:
-    return factor.eval_method is Factor.EvalMethod.LITERAL
+        return parse_formula, (self.text, self.columns, bool(self.random), self.functions)
 
 
 def factor_names(factor: Factor) -> list[str]:
     """Return the names a factor reads: its column, or those in its expression."""
-    is_python = factor.eval_method is Factor.EvalMethod.PYTHON
-    return names_in(factor.expr) if is_python else [str(factor.expr)]
+    return list(names_in(factor.name)) if factor.is_expression else [factor.name]
 
 
-def _first_line(error: Exception) -> str:
-    """Return formulaic's message without the coloured source line under it."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _factor_text(factor: Factor) -> str:
-    """Write a factor so that no other factor or term reads the same."""
-    name = str(factor.expr)
-    if factor.eval_method is Factor.EvalMethod.LOOKUP:
-        return name if name.replace(".", "_").isidentifier() else f"`{name}`"
-    if factor.eval_method is Factor.EvalMethod.PYTHON:
-        return name if isinstance(parse_expression(name)[0].body, ast.Call) else f"{{{name}}}"
-    return name
-
-
-def _term_text(term: Term) -> str:
-    return ":".join(_factor_text(factor) for factor in term.factors)
-
-
-def _has_bar(token: Token) -> bool:
-    return token.kind is Token.Kind.OPERATOR and "|" in token.token
-
-
-def _tokenize(text: str) -> list[Token]:
-    """Return formulaic's tokens of `text`."""
-    try:
-        return list(sanitize_tokens(tokenize(text)))
-    except FormulaicError as error:
-        raise FormulaError(f"cannot read the formula `{text}`: {_first_line(error)}") from error
-    except SyntaxError as error:
-        raise FormulaError(
-            f"cannot read the formula `{text}`: an expression in it is not Python ({error.msg})"
-        ) from error
+# ------------------------------------------------------------------------------------ bar terms
 
 
 @dataclass
@@ -299,7 +249,16 @@ class _Bracket:
 
     opened: int
     bars: list[int]
-    last: int = -1
+
+
+def _is_operator(token: Token, part: str) -> bool:
+    return token.kind is Token.Kind.OPERATOR and part in token.token
+
+
+def _bracketed(text: str) -> str:
+    """Put the brackets around the bar term of ``y ~ 1 | g``, the one that needs none."""
+    match = re.fullmatch(r"([^~|]*~)\s*1\s*\|([^|]+)", text)
+    return f"{match[1]} (1 | {match[2].strip()})" if match else text
 
 
 def _bar_terms(text: str, tokens: list[Token]) -> list[tuple[int, int]]:
@@ -307,7 +266,7 @@ def _bar_terms(text: str, tokens: list[Token]) -> list[tuple[int, int]]:
     stack: list[_Bracket] = []
     found = []
     for i, token in enumerate(tokens):
-        if _has_bar(token):
+        if _is_operator(token, "|"):
             if not stack:
                 raise FormulaError(
                     f"the random-effects term in `{text}` needs brackets around it: "
@@ -317,14 +276,9 @@ def _bar_terms(text: str, tokens: list[Token]) -> list[tuple[int, int]]:
         elif token.kind is Token.Kind.CONTEXT and token.token in "([":
             stack.append(_Bracket(i, []))
         elif token.kind is Token.Kind.CONTEXT:
-            if not stack:
-                raise FormulaError(f"unbalanced brackets in `{text}`: a `{token}` is never opened")
             bracket = stack.pop()
             if bracket.bars:
                 found.append(_check_bar_term(text, tokens, bracket, i))
-    if stack:
-        opened = tokens[stack[-1].opened]
-        raise FormulaError(f"unbalanced brackets in `{text}`: a `{opened}` is never closed")
     return found
 
 
@@ -341,7 +295,9 @@ def _check_bar_term(
         )
     bar = bracket.bars[0]
     if tokens[bar].token not in ("|", "||"):
-        raise FormulaError(f"`{term}` is malformed near `{tokens[bar]}`: write `(effects | group)`")
+        raise FormulaError(
+            f"`{term}` is malformed near `{shown(tokens[bar])}`: write `(effects | group)`"
+        )
     if bar == bracket.opened + 1:
         raise FormulaError(
             f"`{term}` has nothing left of the bar: write `(1 | group)` for a random intercept"
@@ -351,110 +307,41 @@ def _check_bar_term(
     return start, end
 
 
-def _syntax_tree(text: str, tokens: list[Token]) -> tuple[Node, Node]:
-    """Return the syntax trees left and right of the tilde."""
-    if not any(t.kind is Token.Kind.OPERATOR and "~" in t.token for t in tokens):
-        raise FormulaError(f"`{text}` has no `~`: write `response ~ terms`, {_EXAMPLE}")
-    # "0" means "no intercept" wherever it stands, as in R; formulaic's own parser replaces it so.
-    tokens = list(replace_tokens(tokens, "0", _MINUS_ONE, kind=Token.Kind.VALUE))
-    try:
-        tree = tokens_to_ast(merge_operator_tokens(tokens, symbols={"+", "-"}), _RESOLVER)
-    except FormulaicError as error:
-        raise FormulaError(f"cannot parse the formula `{text}`: {_first_line(error)}") from error
-    if not isinstance(tree, ASTNode) or tree.operator.symbol != "~":
-        raise FormulaError(f"cannot parse the formula `{text}`: write `response ~ terms`")
-    sides = list(tree.args)
-    if len(sides) != 2:
-        raise FormulaError(f"`{text}` has no response: write `response ~ terms`, {_EXAMPLE}")
-    return sides[0], sides[1]
-
-
-def _additive(node: Node) -> list[tuple[str, Node]]:
-    """Return the operands of the sums and differences at the top of `node`, with their signs."""
-    out: list[tuple[str, Node]] = []
-    todo: list[tuple[str, Node]] = [("+", node)]
-    while todo:
-        sign, item = todo.pop()
-        symbol = item.operator.symbol if isinstance(item, ASTNode) else None
-        if isinstance(item, ASTNode) and sign == "+" and symbol in ("+", "-"):
-            *left, right = item.args
-            todo.append((str(symbol), right))
-            todo.extend(("+", operand) for operand in left)
-        else:
-            out.append((sign, item))
-    return out
-
-
-def _leaves(node: Node) -> Iterator[Token]:
-    """Yield the tokens of a syntax tree."""
-    todo: list[Node] = [node]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, ASTNode):
-            todo.extend(item.args)
-        else:
-            yield item
-
-
-def _is_bar(node: Node) -> bool:
-    return isinstance(node, ASTNode) and node.operator.symbol in ("|", "||")
-
-
-def _contains_bar(node: Node) -> bool:
-    todo: list[Node] = [node]
-    while todo:
-        item = todo.pop()
-        if _is_bar(item):
-            return True
-        if isinstance(item, ASTNode):
-            todo.extend(item.args)
-    return False
-
-
-# ----------------------------------------------------------------------------- terms of the tree
+# ------------------------------------------------------------------------------ terms of the tree
 
 
 def _offset(token: Token) -> Factor | None:
     """Return what an ``offset(...)`` call holds; None where `token` is something else."""
     if token.kind is not Token.Kind.PYTHON:
         return None
-    tree, aliases = parse_expression(token.token)
-    call = tree.body
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-        return None
-    if call.func.id != "offset":
+    call = parse_expression(token.token)
+    if not isinstance(call, ast.Call) or call_name(call) != "offset":
         return None
     if len(call.args) != 1 or call.keywords:
-        raise FormulaError(
-            f"`{token}` must hold one column or expression, as in `offset(np.log(x))`"
-        )
-    inner = call.args[0]
-    if isinstance(inner, ast.Name):
-        return Factor(aliases.get(inner.id, inner.id), eval_method="lookup")
-    return Factor(unparse(inner, aliases), eval_method="python")
+        raise FormulaError(f"`{token}` must hold one column or expression, as in `offset(log(x))`")
+    inner = unparse(call.args[0])
+    if isinstance(call.args[0], ast.Name):
+        return Factor(inner.strip("`"))
+    return Factor(inner, True)
 
 
-def _to_terms(node: Node, context: Mapping[str, Any]) -> list[Term]:
-    """Return formulaic's terms of a syntax tree that holds no bar."""
-    if _contains_bar(node):
+def _to_terms(node: Node) -> list[Term]:
+    """Return the terms of a syntax tree that holds no bar."""
+    if contains_bar(node):
         raise FormulaError(
             "a random-effects term stands alone: join it to the others with `+`, not with `*`, `:` "
             "or `/`"
         )
-    if any(_offset(token) for token in _leaves(node)):
+    if any(_offset(token) for token in leaves(node)):
         raise FormulaError("`offset(...)` stands alone: add it to the other terms with `+`")
-    try:
-        terms = _PARSER.get_terms_from_ast(node, context=dict(context))
-    except FormulaicError as error:
-        raise FormulaError(f"cannot parse the formula: {_first_line(error)}") from error
-    return list(terms.root)
+    return terms_of(node)
 
 
-def _sum_terms(operands: Iterable[tuple[str, Node]], context: Mapping[str, Any]) -> Effects:
+def _sum_terms(summands: Iterable[tuple[str, Node]]) -> Effects:
     """Add and remove terms one after the other, starting with the implied intercept."""
-    terms = {INTERCEPT: None}
-    for sign, node in operands:
-        new = _to_terms(node, context)
+    terms: dict[Term, None] = {INTERCEPT: None}
+    for sign, node in summands:
+        new = _to_terms(node)
         if sign == "+":
             terms.update(dict.fromkeys(new))
         else:
@@ -464,37 +351,47 @@ def _sum_terms(operands: Iterable[tuple[str, Node]], context: Mapping[str, Any])
 
 def _response(text: str, node: Node) -> Factor:
     """Return the response, one column or one expression."""
-    if _contains_bar(node):
+    if contains_bar(node):
         raise FormulaError(
             f"`{text}` has a random-effects term left of the `~`: put it right of it"
         )
-    if isinstance(node, ASTNode):
+    if not isinstance(node, Token):
         raise FormulaError(
             f"the response of `{text}` is a sum of terms: write arithmetic as one expression, "
-            "for example `I(a + b) ~ ...` or `np.log(y) ~ ...`"
+            "for example `I(a + b) ~ ...` or `log(y) ~ ...`"
         )
-    if node.kind is Token.Kind.VALUE:
+    factor = factor_of(node)
+    if factor is None:
         raise FormulaError(f"the response of `{text}` is a constant: name a column of the data")
-    return node.to_factor()
+    return factor
 
 
 def _grouping(term: str, node: Node) -> list[Grouping]:
     """Return the grouping factors right of a bar, in lme4's order (most nested first)."""
     if isinstance(node, Token):
-        if node.kind is Token.Kind.VALUE:
+        factor = factor_of(node)
+        if factor is None:
             raise FormulaError(f"`{term}` groups by the constant {node}: name a column of the data")
-        return [Grouping((node.token,), node.token)]
-    symbol = str(node.operator.symbol)
+        return [Grouping((factor.name,), factor.name)]
+    symbol = str(symbol_of(node))
     if symbol not in (":", "/", "*"):
         hint = "write one term for each grouping factor" if symbol == "+" else "use `:`, `/` or `*`"
         raise FormulaError(f"`{term}` has `{symbol}` in its grouping factor: {hint}")
-    left, right = (_grouping(term, operand) for operand in node.args)
+    left, right = (_grouping(term, operand) for operand in operands(node))
     if symbol == "/":
-        return [inner.within(_innermost(left)) for inner in right] + left
-    crossed = [Grouping(a.factors + b.factors, f"{a.name}:{b.name}") for a in left for b in right]
-    if symbol == ":":
-        return crossed
-    return sorted(left + right + crossed, key=lambda grouping: len(grouping.factors))
+        found = [inner.within(_innermost(left)) for inner in right] + left
+    else:
+        found = [Grouping(a.factors + b.factors, f"{a.name}:{b.name}") for a in left for b in right]
+    if symbol == "*":
+        found = sorted(left + right + found, key=lambda grouping: len(grouping.factors))
+    if len(found) > _MAX_GROUPINGS:
+        raise FormulaError(
+            f"`{term[:60]}` expands to more than {_MAX_GROUPINGS} terms: write those you mean"
+        )
+    return found
+
+
+_MAX_GROUPINGS = 200
 
 
 def _innermost(groupings: list[Grouping]) -> Grouping:
@@ -502,10 +399,10 @@ def _innermost(groupings: list[Grouping]) -> Grouping:
     return max(groupings, key=lambda grouping: len(grouping.factors))
 
 
-def _bar_text(text: str, spans: list[tuple[int, int]], node: ASTNode[Any]) -> str:
+def _bar_text(text: str, spans: list[tuple[int, int]], node: Node) -> str:
     """Return a bar term as written: the innermost bar brackets around its grouping side."""
-    leaves = _leaves(list(node.args)[1])
-    at = next((t.source_start for t in leaves if t.source_start is not None), None)
+    found = leaves(operands(node)[1])
+    at = next((t.source_start for t in found if t.source_start is not None), None)
     if at is None:  # formulaic puts a token of its own in the place of 0
         raise FormulaError(
             f"a number is no grouping factor in `{text}`: name a column after the `|`"
@@ -514,16 +411,16 @@ def _bar_text(text: str, spans: list[tuple[int, int]], node: ASTNode[Any]) -> st
     return text[start : end + 1]
 
 
-def _expand(term: str, node: ASTNode[Any], context: Mapping[str, Any]) -> list[RandomTerm]:
+def _expand(term: str, node: Node) -> list[RandomTerm]:
     """Expand one bar term as lme4 does: first ``||``, then the grouping side."""
-    effects_side, group_side = node.args
-    if _contains_bar(effects_side) or _contains_bar(group_side):
+    effects_side, group_side = operands(node)
+    if contains_bar(effects_side) or contains_bar(group_side):
         raise FormulaError(f"`{term}` has a bar term inside a bar term: write them side by side")
-    effects = _sum_terms(_additive(effects_side), context)
+    effects = _sum_terms(additive(effects_side))
     groupings = _grouping(term, group_side)
     if not effects.terms:
         raise FormulaError(f"`{term}` has no effects left of the bar: write `(1 | group)`")
-    diagonal = node.operator.symbol == "||"
+    diagonal = symbol_of(node) == "||"
     parts = [Effects.from_terms([t]) for t in effects.terms] if diagonal else [effects]
     return [
         RandomTerm(
@@ -534,31 +431,21 @@ def _expand(term: str, node: ASTNode[Any], context: Mapping[str, Any]) -> list[R
     ]
 
 
-def _dot_context(
-    lhs: Node, operands: list[tuple[str, Node]], columns: Iterable[str]
-) -> dict[str, Any]:
+def _names_of(tokens: Iterable[Token]) -> set[str]:
+    """Return the names of columns that operands read."""
+    factors = (factor_of(token) for token in tokens)
+    return {name for factor in factors if factor is not None for name in factor_names(factor)}
+
+
+def _dot_columns(lhs: Node, rhs: Node, columns: Sequence[str]) -> list[str]:
     """Return what ``.`` stands for: the columns that are neither response, grouping nor offset."""
-    used = _token_names(lhs)
-    for _, node in operands:
-        if isinstance(node, ASTNode) and _is_bar(node):
-            used |= _token_names(list(node.args)[1])
+    used = _names_of(leaves(lhs))
+    for _, node in additive(rhs):
+        if is_bar(node):
+            used |= _names_of(leaves(operands(node)[1]))
         elif isinstance(node, Token) and _offset(node):
-            used |= _token_names(node)
-    return {
-        "__formulaic_variables_available__": list(columns),
-        "__formulaic_variables_used_lhs__": list(used),
-    }
-
-
-def _token_names(node: Node) -> set[str]:
-    """Return the column names a syntax tree reads."""
-    names: set[str] = set()
-    for token in _leaves(node):
-        if token.kind is Token.Kind.NAME:
-            names.add(token.token)
-        elif token.kind is Token.Kind.PYTHON:
-            names.update(names_in(token.token))
-    return names
+            used |= _names_of([node])
+    return [name for name in columns if name not in used]
 
 
 @dataclass
@@ -566,31 +453,59 @@ class _Split:
     """The operands of a right side, sorted by kind."""
 
     fixed: list[tuple[str, Node]] = field(default_factory=list)
-    bars: list[ASTNode[Any]] = field(default_factory=list)
+    bars: list[Node] = field(default_factory=list)
     offsets: list[Factor] = field(default_factory=list)
 
 
-def _split(operands: Iterable[tuple[str, Node]]) -> _Split:
+def _split(summands: Iterable[tuple[str, Node]]) -> _Split:
     """Sort operands into fixed effects, bar terms, offsets; the last two cannot be subtracted."""
     split = _Split()
-    for sign, node in operands:
+    for sign, node in summands:
         offset = _offset(node) if isinstance(node, Token) else None
-        if not _is_bar(node) and offset is None:
+        if not is_bar(node) and offset is None:
             split.fixed.append((sign, node))
         elif sign == "-":
             what = "a random-effects term" if offset is None else "an offset"
             raise FormulaError(f"{what} cannot be subtracted: leave it out, or add it with `+`")
         elif offset is not None:
             split.offsets.append(offset)
-        elif isinstance(node, ASTNode):
+        else:
             split.bars.append(node)
     return split
 
 
+def _check_functions(parsed: ParsedFormula) -> None:
+    """Refuse calls of functions that formulas do not have."""
+    for expression in parsed.expressions:
+        for call in calls_in(parse_expression(expression)):
+            name = call_name(call)
+            if not (is_function(name) or name in parsed.functions):
+                _refuse_function(parsed.text, name, call)
+
+
+def _refuse_function(text: str, name: str, call: ast.Call) -> None:
+    """Say what to write in place of a function that formulas do not have."""
+    bare = name.removeprefix("np.")
+    if any(isinstance(part, ast.BoolOp) for part in call.args):
+        hint = f"is a `+` missing between `{name}` and the bracket?"
+    elif name == "offset":
+        hint = "write offset(...) as a term of its own, `y ~ x + offset(z) + (1 | g)`"
+    elif bare in REDUCTIONS:
+        hint = (
+            "it gives one number for all rows; use `center` or `scale`, or compute it in the data"
+        )
+    elif bare in ("lag", "shift", "diff", "cumsum", "hashed", "rank"):
+        hint = "its values depend on the other rows, so compute it in the data first"
+    elif isinstance(getattr(np, bare, None), np.ufunc):
+        hint = f"write `np.{bare}(...)`"
+    else:
+        hint = f"compute it in the data first, or pass it by context={{'{name}': ...}}"
+    raise FormulaError(f"`{text}` calls `{name}`, which formulas do not know: {hint}")
+
+
 def _check_parsed(parsed: ParsedFormula, mixed: bool) -> ParsedFormula:
     """Check every expression of a formula, and that it has random-effects terms or has none."""
-    for expression in parsed.expressions:
-        check_expression(parsed.text, expression)
+    _check_functions(parsed)
     if mixed and not parsed.random:
         raise FormulaError(
             f"`{parsed.text}` has no random-effects term: a mixed model needs at least one "
@@ -598,15 +513,23 @@ def _check_parsed(parsed: ParsedFormula, mixed: bool) -> ParsedFormula:
         )
     if parsed.random and not mixed:
         raise FormulaError(
-            f"`{parsed.text}` has a random-effects term, `{parsed.random[0].text}`, which a linear "
-            "model has not: use `crossnest.lmer`"
+            f"`{parsed.text}` has a random-effects term, `{parsed.random[0].text}`, which is not "
+            "part of a linear model: use `crossnest.lmer`"
         )
     return parsed
 
 
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+
+
 @lru_cache(maxsize=512)
 def parse_formula(
-    text: str, columns: tuple[str, ...] | None = None, mixed: bool = True
+    text: str,
+    columns: tuple[str, ...] | None = None,
+    mixed: bool = True,
+    functions: frozenset[str] = frozenset(),
 ) -> ParsedFormula:
     """Take a model formula apart.
 
@@ -619,6 +542,8 @@ def parse_formula(
     mixed
         Whether the formula is that of a mixed model, which has random-effects terms, or that of a
         linear model, which has none.
+    functions
+        Names of functions of the user's own that the formula may call.
 
     Returns
     -------
@@ -631,34 +556,37 @@ def parse_formula(
         If the text is malformed, or has no random-effects term, or one too many; the message names
         the culprit.
     """
-    if not isinstance(text, str):
-        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
-    tokens = _tokenize(text)
-    spans = _bar_terms(text, tokens)
-    lhs, rhs = _syntax_tree(text, tokens)
-    operands = _additive(rhs)
-    has_dot = any(t.kind is Token.Kind.OPERATOR and t.token == "." for t in tokens)
-    if has_dot and columns is None:
-        raise DotError(f"`{text}` has a `.`: the names of the data's columns are needed to read it")
-    context = _dot_context(lhs, operands, columns or ()) if has_dot else {}
-    split = _split(operands)
-    expanded = [_expand(_bar_text(text, spans, node), node, context) for node in split.bars]
+    _check_text(text)
+    written = _bracketed(text) if mixed else text
+    tokens = tokens_of(written)
+    spans = _bar_terms(written, tokens)
+    lhs, rhs = syntax_tree(written, tokens)
+    dotted = has_dot(tokens)
+    if dotted:
+        if columns is None:
+            raise DotError(
+                f"`{text}` has a `.`: the names of the data's columns are needed to read it"
+            )
+        lhs, rhs = syntax_tree(written, with_dot(tokens, _dot_columns(lhs, rhs, columns)))
+    split = _split(additive(rhs))
+    expanded = [_expand(_bar_text(written, spans, node), node) for node in split.bars]
     random = tuple(term for terms in expanded for term in terms)
-    calls = {token.token for token in tokens if token.kind is Token.Kind.PYTHON}
+    calls = {str(token.token) for token in tokens if token.kind is Token.Kind.PYTHON}
     parsed = ParsedFormula(
         text=text,
         response=_response(text, lhs),
-        fixed=_sum_terms(split.fixed, context),
+        fixed=_sum_terms(split.fixed),
         random=random,
         offsets=tuple(split.offsets),
         group_calls=frozenset(calls.intersection(name for term in random for name in term.factors)),
-        columns=columns if has_dot else None,
+        columns=columns if dotted else None,
+        functions=functions,
     )
     return _check_parsed(parsed, mixed)
 
 
 def split_groups(text: str) -> tuple[str, str]:
-    """Split ``"y ~ x | group"``, a formula of separate fits a group, at its bar.
+    """Split ``"y ~ x | group"``, a formula of separate fits by group, at its bar.
 
     Returns
     -------
@@ -670,13 +598,12 @@ def split_groups(text: str) -> tuple[str, str]:
     FormulaError
         If there is not one bar outside of brackets, with something on both of its sides.
     """
-    if not isinstance(text, str):
-        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+    _check_text(text)
     depth, bars = 0, []
-    for token in _tokenize(text):
+    for token in tokens_of(text):
         if token.kind is Token.Kind.CONTEXT:
             depth += 1 if token.token in "([" else -1
-        elif _has_bar(token):
+        elif _is_operator(token, "|"):
             bars.append((depth, token.token, token.source_start))
     if any(inside for inside, _, _ in bars):
         raise FormulaError(

@@ -24,14 +24,15 @@ def lmer(
     start: ArrayLike | None = None,
     control: Control | None = None,
     na_action: Literal["drop", "raise"] = "drop",
+    context: Mapping[str, Any] | None = None,
 ) -> LinearMixedModel:
     """Fit a linear mixed model.
 
     Parameters
     ----------
     formula : str
-        Response and terms, such as ``"Reaction ~ Days + (Days | Subject)"``: lme4's grammar of
-        random-effects terms, formulaic's for everything else.
+        Response and terms, such as ``"Reaction ~ Days + (Days | Subject)"``: lme4's grammar,
+        with the functions of ``docs/formulas.md``.
     data : DataFrame
         The data: a pandas data frame, a dict of columns, or any frame narwhals reads.
     reml : bool
@@ -41,14 +42,18 @@ def lmer(
     offset : str or (n_rows,) array_like, optional
         Known part of the linear predictor, a column's name or values.
     contrasts : mapping, optional
-        Contrasts of factors by column name: R's names (``"contr.sum"``), formulaic's contrasts, or
-        a matrix.
+        Contrasts of factors by column name: R's names and calls (``"contr.sum"``,
+        ``"Treatment('b')"``), formulaic's contrasts, a matrix with one row for each level, or a
+        data frame whose index are the levels.
     start : (n_theta,) array_like or Series, optional
         Covariance parameters to start from.
     control : Control, optional
         Options of the engine.
     na_action : {"drop", "raise"}
         What to do with rows that have a missing value in a column used.
+    context : mapping, optional
+        Functions and constants of your own that the formula uses, by name. A function gets arrays
+        and gives one value for each row, from that row alone.
 
     Returns
     -------
@@ -89,7 +94,13 @@ def lmer(
     if control is not None and not isinstance(control, Control):
         raise TypeError(f"control must be a crossnest.Control, not {type(control).__name__}")
     design = build_design(
-        formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
+        formula,
+        data,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        na_action=na_action,
+        context=context,
     )
     labels = Labels(_name_of(data), _label(weights), _label(offset))
     model = _fit_design(design, reml, start, control or Control(), labels)

@@ -6,8 +6,7 @@ are applied as they were fitted. Levels of grouping factors are matched by label
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -15,9 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from formulaic import ModelSpec
-from formulaic.parser.types import Factor
-from formulaic.transforms import TRANSFORMS
 
 from .columns import (
     CodeArray,
@@ -29,12 +25,12 @@ from .columns import (
     NumericColumn,
     in_order_of,
 )
-from .design import Design
+from .design import Design, grouping_of
 from .errors import DesignError
-from .expression import names_in
-from .formula import factor_names
+from .evaluation import Variable, is_constant
+from .formula import Factor, factor_names
 from .grouping import GroupingFactor
-from .model_matrix import evaluate_groups, evaluate_spec, to_frame
+from .model_matrix import coding_of
 from .values import numbers
 
 __all__ = ["Rows", "fitted_rows", "new_rows"]
@@ -117,33 +113,38 @@ def new_rows(design: Design, data: Any, included: Sequence[bool], offset: Any = 
         the offset of the fit is not known for these rows.
     """
     columns = Columns(data, "newdata")
-    names = _read(design, columns, included)
-    given_offset = _offset_argument(design, columns, offset)
-    complete = _complete(columns, given_offset)
+    used = _read(design, columns, included)
+    given = _offset_argument(design, columns, offset)
+    values = _evaluate(design, used, columns.n_rows, included)
+    complete = _complete(columns, values, given)
     if complete is not None:
         columns.take(complete)
-        given_offset = None if given_offset is None else given_offset[complete]
-    used = _coded_as_fitted(design, columns, names)
-    frame = to_frame(design.formula, used) if used else pd.DataFrame(index=range(columns.n_used))
-    X = _matrix(design, design.fixed_spec, frame)
+        values = {factor: one.take(complete) for factor, one in values.items()}
+        given = None if given is None else given[complete]
+    encoders = design.encoders
+    effects = _effect_factors(design, included)
+    encoded = {f.name: encoders.variables[f.name].encode(values[f]) for f in effects}
     random = tuple(
-        _term_columns(design, spec, frame, len(term.names)) if wanted else (None,) * len(term.names)
-        for term, spec, wanted in zip(design.random, design.random_specs, included, strict=True)
+        coding_of(term.term.effects, encoders).matrix(encoded).columns
+        if wanted
+        else (None,) * len(term.names)
+        for term, wanted in zip(design.random, included, strict=True)
     )
-    codes, unseen = _group_codes(design, columns, frame, included)
-    total = _sum_offsets(design, frame, given_offset)
+    codes, unseen = _group_codes(design, columns, values, included)
+    X = design.coding.matrix(encoded).to_array(columns.n_used)
+    total = _sum_offsets(design, values, given)
     return Rows(columns.index, complete, X, random, codes, unseen, total)
 
 
 # ------------------------------------------------------------------------------- what is read
 
 
-def _needed_factors(design: Design, included: Sequence[bool]) -> list[Factor]:
-    """Return formulaic's factors of the parts to evaluate."""
-    factors = [*design.formula.offsets, *design.formula.fixed.factors]
+def _effect_factors(design: Design, included: Sequence[bool]) -> list[Factor]:
+    """Return the variables of the model matrices to evaluate."""
+    factors = list(design.formula.fixed.factors)
     for term, wanted in zip(design.random, included, strict=True):
         factors += term.term.effects.factors if wanted else ()
-    return factors
+    return list(dict.fromkeys(factors))
 
 
 def _group_variables(design: Design, included: Sequence[bool]) -> list[str]:
@@ -152,23 +153,37 @@ def _group_variables(design: Design, included: Sequence[bool]) -> list[str]:
     return list(dict.fromkeys(name for term in wanted for name in term.term.factors))
 
 
-def _read(design: Design, columns: Columns, included: Sequence[bool]) -> list[str]:
-    """Read every column needed; return the names of those the frame is made of."""
-    groups = _group_variables(design, included)
-    calls = [name for name in groups if name in design.formula.group_calls]
-    names = [name for factor in _needed_factors(design, included) for name in factor_names(factor)]
-    read = []
-    for name in dict.fromkeys(names + [name for call in calls for name in names_in(call)]):
+def _group_calls(design: Design, included: Sequence[bool]) -> list[Factor]:
+    """Return the grouping variables of the included terms that are expressions."""
+    calls = design.formula.group_calls
+    return [Factor(name, True) for name in _group_variables(design, included) if name in calls]
+
+
+def _read(design: Design, columns: Columns, included: Sequence[bool]) -> dict[str, Column]:
+    """Read every column needed; return those the variables are made of."""
+    factors = [*design.formula.offsets, *_effect_factors(design, included)]
+    factors += _group_calls(design, included)
+    read = {}
+    for name in dict.fromkeys(name for factor in factors for name in factor_names(factor)):
         if name in columns:
-            columns.column(name)
-            read.append(name)
-        elif name not in TRANSFORMS and not hasattr(builtins, name):
+            read[name] = columns.column(name)
+        elif name not in design.encoders.context and not is_constant(name):
             columns.require(name, f"needed to predict from `{design.formula.text}`")
-    for name in groups:
-        if name not in calls:
+    for name in _group_variables(design, included):
+        if name not in design.formula.group_calls:
             columns.require(name, "a grouping factor of the model")
             columns.grouping(name)
     return read
+
+
+def _evaluate(
+    design: Design, used: dict[str, Column], n: int, included: Sequence[bool]
+) -> dict[Factor, Variable]:
+    """Evaluate effects, offsets and grouping expressions on all rows."""
+    factors = [*_effect_factors(design, included), *design.formula.offsets]
+    factors += _group_calls(design, included)
+    values = design.encoders.evaluate(factors, used, n)
+    return {factor: values[factor.name] for factor in factors}
 
 
 def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArray | None:
@@ -196,9 +211,12 @@ def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArra
     return values
 
 
-def _complete(columns: Columns, offset: FloatArray | None) -> Mask | None:
+def _complete(
+    columns: Columns, values: Mapping[Factor, Variable], offset: FloatArray | None
+) -> Mask | None:
     """Return the mask of rows that miss no value, or None if none does."""
     masks = [column.missing() for read in columns.read().values() for column in read]
+    masks += [one.missing() for factor, one in values.items() if factor.is_expression]
     missing = [mask for mask in masks if mask is not None]
     if offset is not None:
         missing.append(np.isnan(offset))
@@ -206,48 +224,19 @@ def _complete(columns: Columns, offset: FloatArray | None) -> Mask | None:
     return ~incomplete if incomplete.any() else None
 
 
-# ----------------------------------------------------------------------------- model matrices
-
-
-def _coded_as_fitted(design: Design, columns: Columns, names: list[str]) -> dict[str, Column]:
-    """Return columns, each of the kind it had in the fit: numbers or labels."""
-    used = {}
-    for name in names:
-        column, fitted = columns.column(name), design.variables.get(name)
-        if isinstance(fitted, FactorColumn) and isinstance(column, NumericColumn):
-            levels, codes = np.unique(column.values, return_inverse=True)
-            column = FactorColumn(codes.astype(np.int32), pd.Index(levels))
-        elif isinstance(fitted, NumericColumn) and isinstance(column, FactorColumn):
-            raise DesignError(
-                f"column '{name}' holds labels in the new data and numbers in those the model was "
-                "fitted to: convert it"
-            )
-        used[name] = column
-    return used
-
-
-def _matrix(design: Design, spec: ModelSpec, frame: pd.DataFrame) -> FloatArray:
-    """Evaluate a model matrix, (m, columns)."""
-    if not len(frame):
-        return np.zeros((0, len(spec.column_names)), order="F")
-    return evaluate_spec(design.formula, spec, frame).to_array(len(frame))
-
-
-def _term_columns(
-    design: Design, spec: ModelSpec, frame: pd.DataFrame, k: int
-) -> tuple[FloatArray | None, ...]:
-    """Evaluate the columns of a random-effects term."""
-    if not len(frame):
-        return (None,) * k
-    return evaluate_spec(design.formula, spec, frame).columns
+# ------------------------------------------------------------------------------------ offsets
 
 
 def _sum_offsets(
-    design: Design, frame: pd.DataFrame, given: FloatArray | None
+    design: Design, values: Mapping[Factor, Variable], given: FloatArray | None
 ) -> FloatArray | None:
     """Add up the ``offset(...)`` terms and the argument."""
-    parts = [_matrix(design, spec, frame)[:, 0] for spec in design.offset_specs]
-    parts += [] if given is None else [given]
+    parts = [] if given is None else [given]
+    for factor in design.formula.offsets:
+        variable = values[factor]
+        if not isinstance(variable, NumericColumn):
+            raise DesignError(f"the offset '{factor.name}' is not numeric in newdata: convert it")
+        parts.append(variable.values)
     return reduce(np.add, parts) if parts else None
 
 
@@ -255,7 +244,10 @@ def _sum_offsets(
 
 
 def _group_codes(
-    design: Design, columns: Columns, frame: pd.DataFrame, included: Sequence[bool]
+    design: Design,
+    columns: Columns,
+    values: Mapping[Factor, Variable],
+    included: Sequence[bool],
 ) -> tuple[tuple[CodeArray, ...], dict[str, list[str]]]:
     """Return the fitted levels of the rows by factor, and the labels of those not fitted."""
     used = {
@@ -264,7 +256,8 @@ def _group_codes(
         if wanted
     }
     variables = _group_variables(design, included)
-    made = _called_groups(design, frame, variables)
+    calls = _group_calls(design, included)
+    made = {call.name: grouping_of(call.name, values[call]) for call in calls}
     labels = {name: made[name] if name in made else columns.grouping(name) for name in variables}
     codes, unseen = [], {}
     for j, factor in enumerate(design.factors):
@@ -276,15 +269,6 @@ def _group_codes(
         if (codes[-1] < 0).any():
             unseen[factor.name] = _labels(parts, codes[-1] < 0)
     return tuple(codes), unseen
-
-
-def _called_groups(
-    design: Design, frame: pd.DataFrame, variables: Iterable[str]
-) -> dict[str, FactorColumn]:
-    """Evaluate the grouping variables that are expressions, if any is wanted."""
-    if not design.formula.group_calls.intersection(variables):
-        return {}
-    return evaluate_groups(design.formula, frame)
 
 
 def match_levels(factor: GroupingFactor, columns: Sequence[FactorColumn]) -> CodeArray:

@@ -20,6 +20,7 @@ from .columns import Column
 from .control import Control
 from .design import Design
 from .diagnostics.goodness import Components
+from .encoder_state import decode_encoders, encode_encoders, encode_kind
 from .engine import Engine, Estimates
 from .formula import ParsedFormula, parse_formula
 from .grouping import GroupingFactor
@@ -38,7 +39,6 @@ from .loaded import (
 )
 from .model import Labels, LinearMixedModel
 from .saved_model import check_model, check_text
-from .spec_state import check_formula, decode_specs, encode_kind, encode_specs
 
 if TYPE_CHECKING:
     from ._core import Problem
@@ -87,8 +87,7 @@ def save(
     Raises
     ------
     NotImplementedError
-        If the formula has an expression that is more than arithmetic and the functions of formulas,
-        such as a method of a column, or contrasts are of a class of the user's.
+        If the formula uses functions of the user's own.
     ValueError
         If `ddf` names something else, or a method the model does not have.
     """
@@ -96,13 +95,13 @@ def save(
     check_path(path)
     if ddf is not None:
         ddf = [choice(method, "ddf", METHODS, {"kr": "kenward-roger"}) for method in as_list(ddf)]
-    check_formula(model.design.formula)
+    encoders = encode_encoders(model.design.encoders)
     with model._problem() as problem:
         content = {
             **_encode_problem(problem),
             **_encode_ddf(model, problem, ddf),
             "formula": _encode_formula(model.design.formula),
-            "specs": encode_specs(model.design._specs),
+            "encoders": encoders,
             "design": _encode_design(model.design),
             "fit": {
                 item.name: getattr(model._fit, item.name)
@@ -238,7 +237,6 @@ def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
     # A file from elsewhere may hold anything.
     check_text(content)
     parsed = parse_formula(content["formula"]["text"], content["formula"]["columns"])
-    check_formula(parsed)
     check_model(content, parsed)
     design = _decode_design(parsed, content)
     joint = content["joint"]
@@ -284,7 +282,7 @@ def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedD
         factors=tuple(LoadedGroupingFactor(**factor) for factor in tree["factors"]),
         random=tuple(random),
         variables={name: _decode_kind(kind) for name, kind in tree["variables"].items()},
-        _specs=decode_specs(parsed, content["specs"]),
+        encoders=decode_encoders(parsed, content["encoders"]),
     )
 
 

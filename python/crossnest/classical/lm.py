@@ -301,6 +301,7 @@ def lm(
     offset: str | ArrayLike | None = None,
     contrasts: Mapping[str, Any] | None = None,
     na_action: Literal["drop", "raise"] = "drop",
+    context: Mapping[str, Any] | None = None,
 ) -> LinearModel:
     """Fit a linear model by least squares.
 
@@ -316,10 +317,14 @@ def lm(
     offset : str or (n_rows,) array_like, optional
         Known part of the linear predictor, a column's name or values.
     contrasts : mapping, optional
-        Contrasts of factors by column name: R's names (``"contr.sum"``), formulaic's contrasts, or
-        a matrix.
+        Contrasts of factors by column name: R's names and calls (``"contr.sum"``,
+        ``"Treatment('b')"``), formulaic's contrasts, a matrix with one row for each level, or a
+        data frame whose index are the levels.
     na_action : {"drop", "raise"}
         What to do with rows that have a missing value in a column used.
+    context : mapping, optional
+        Functions and constants of your own that the formula uses, by name. A function gets arrays
+        and gives one value for each row, from that row alone.
 
     Returns
     -------
@@ -351,6 +356,7 @@ def lm(
         contrasts=contrasts,
         na_action=na_action,
         mixed=False,
+        context=context,
     )
     labels = Labels(_name_of(data), _label(weights), _label(offset))
     model = LinearModel(design, labels, least_squares(*weighted_problem(design)))

@@ -26,7 +26,7 @@ def anova(model: LinearModel) -> TestTable:
         ``Df``, ``Sum Sq``, ``Mean Sq``, ``F value`` and ``Pr(>F)``, one row a term and one for the
         residuals; it prints as R's ``anova`` of an ``lm``.
     """
-    terms = model.design.fixed_spec.structure
+    terms = model.design.coding.terms
     fit = model._fit
     term_of = np.repeat(np.arange(len(terms)), [len(term.columns) for term in terms])[fit.kept]
     df = np.bincount(term_of, minlength=len(terms))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..arguments import check_flag
-from ..formula import _term_text
+from ..formula import INTERCEPT
 from ..read_only import Immutable, ReadOnly
 
 if TYPE_CHECKING:
@@ -228,10 +228,10 @@ def _columns_by_term(model: LinearMixedModel) -> dict[str, list[int]]:
     """Give the coefficients of each term but the intercept; terms all aliased are left out."""
     place = {int(column): position for position, column in enumerate(model._kept)}
     columns = {}
-    for term, indices in model.design.fixed_spec.term_indices.items():
-        positions = [place[j] for j in indices if j in place]
-        if len(term.factors) and _term_text(term) != "1" and positions:
-            columns[_term_text(term)] = positions
+    for coded in model.design.coding.terms:
+        positions = [place[j] for j in coded.columns if j in place]
+        if coded.term != INTERCEPT and positions:
+            columns[str(coded.term)] = positions
     return columns
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from formulaic.parser.types import Term
 
 from ..arguments import as_list, check_flag, choice
-from ..formula import _term_text
+from ..formula import Term
 from ..model import LinearMixedModel
 from .comparison import BOUNDARY, checked_ratios, upper_tail
 from .contest import F_COLUMNS, f_row
@@ -142,7 +141,7 @@ def reductions(model: LinearMixedModel, reduce_terms: bool = True) -> list[Reduc
         for term in scope:
             simpler = part.without(term)
             known = any(simpler.same_as(other) for other in others)
-            label = f"{_term_text(term)} in {part.label}"
+            label = f"{term} in {part.label}"
             out.append(Reduction(label, others if known else [*others, simpler]))
     return out
 
@@ -196,7 +195,7 @@ def drop1(
 
 def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Term]:
     """Give the terms to be left out, by name."""
-    allowed = {_term_text(term): term for term in droppable(model.design.formula.fixed)}
+    allowed = {str(term): term for term in droppable(model.design.formula.fixed)}
     if names is None:
         return allowed
     names = as_list(names)

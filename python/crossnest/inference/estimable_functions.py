@@ -221,15 +221,9 @@ def _in_terms_of(terms: FixedTerms, cells: ProductColumns) -> FloatArray:
 def _model_columns(terms: FixedTerms) -> ProductColumns:
     """Describe the columns of X as functions."""
     parts = []
-    for term in terms.design.fixed_spec.structure:
-        for scoped in term.scoped_terms:
-            coded = {
-                str(f.factor.expr): terms.variables[str(f.factor.expr)].coded(f.reduced)
-                for f in scoped.factors
-            }
-            part = ProductColumns.product(coded, terms.variables)
-            first = next(iter(part.codes))
-            parts.append(ProductColumns({**part.codes, first: scoped.scale * part.codes[first]}))
+    for coded in terms.design.coding.terms:
+        factors = {name: terms.variables[name].coded(reduced) for name, reduced in coded.variables}
+        parts.append(ProductColumns.product(factors, terms.variables))
     return ProductColumns.join(parts)
 
 

@@ -8,7 +8,6 @@ several columns, such as ``poly(x, 2)``, counts as a factor, as R calls it a mat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
@@ -16,16 +15,15 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from formulaic import ModelSpec
-from formulaic.parser.types import Term
 from numpy.typing import NDArray
 
-from ..formula import INTERCEPT
-from ..model_matrix import _coding
+from ..formula import Term
+from ..model_matrix import margins_present, products_of
 from .submodel import fixed_terms
 
 if TYPE_CHECKING:
     from ..design import Design
+    from ..encoders import Encoder
 
 FloatArray = NDArray[np.float64]
 
@@ -84,7 +82,7 @@ class FixedTerm:
     name : str
         As in the formula.
     term : Term
-        Formulaic's.
+        The term itself.
     variables : tuple of str
         Names of its variables.
     dummy_coded : frozenset of str
@@ -115,31 +113,30 @@ class FixedTerms:
     @classmethod
     def of(cls, design: Design) -> FixedTerms:
         """Take the terms of a design."""
-        named = fixed_terms(design)
-        variables = {name: _variables_of(term, design.fixed_spec) for name, term in named.items()}
-        sets = list(map(frozenset, variables.values()))
+        present = margins_present(products_of(design.formula.fixed))
+        flags = dict(zip(design.formula.fixed.terms, present, strict=True))
         terms = []
-        for position, (name, term) in enumerate(named.items()):
-            own, before = variables[name], sets[:position]
-            dummy = (v for v in own if not _has_margin(sets[position] - {v}, before))
+        for name, term in fixed_terms(design).items():
+            own = tuple(factor.name for factor in term.factors)
+            dummy = (v for v, margin in zip(own, flags[term], strict=True) if not margin)
             terms.append(FixedTerm(name, term, own, frozenset(dummy)))
         return cls(design, tuple(terms))
 
     @property
     def has_intercept(self) -> bool:
         """Whether the model has one."""
-        return INTERCEPT in self.design.formula.fixed.terms
+        return self.design.formula.fixed.has_intercept
 
     @cached_property
     def variables(self) -> dict[str, Variable]:
         """The variables of all terms by name."""
-        spec = self.design.fixed_spec
+        encoders = self.design.encoders.variables
         names = dict.fromkeys(name for term in self.terms for name in term.variables)
-        return {name: _variable(name, spec, self.design.x_names) for name in names}
+        return {name: _variable(encoders[name]) for name in names}
 
     def columns(self, term: FixedTerm) -> list[int]:
         """Give the columns of X that belong to a term, aliased ones included."""
-        return list(self.design.fixed_spec.term_indices[term.term])
+        return list(self.design.coding.by_term[term.term].columns)
 
     def containing(self, term: FixedTerm) -> list[FixedTerm]:
         """Give the terms that contain a term."""
@@ -159,36 +156,20 @@ class FixedTerms:
     @cached_property
     def first_factor(self) -> tuple[str, str] | None:
         """The term and the factor in it that R codes by dummies for want of an intercept."""
-        if self.has_intercept:
-            return None
         for term in self.terms:
-            for name in self.variables:
-                if name in term.variables and self.variables[name].is_factor:
+            for name, reduced in self.design.coding.by_term[term.term].variables:
+                if not (reduced or name in term.dummy_coded):
                     return term.name, name
         return None
 
 
-def _has_margin(margin: frozenset[str], before: Sequence[frozenset[str]]) -> bool:
-    """Tell whether a set of variables is empty or part of a term that comes before."""
-    return not margin or any(margin <= other for other in before)
-
-
-def _variables_of(term: Term, spec: ModelSpec) -> tuple[str, ...]:
-    names = (str(factor.expr) for factor in term.factors)
-    return tuple(name for name in names if name in spec.encoder_state)
-
-
-def _variable(name: str, spec: ModelSpec, x_names: Sequence[str]) -> Variable:
-    """Collect what formulaic knows of a variable."""
-    kind, state = spec.encoder_state[name]
-    if kind.value == "categorical":
-        levels = list(state["categories"])
-        contrasts = state["contrasts"].contrasts
-        codings = {r: _coding(name, contrasts, levels, r)[1] for r in (True, False)}
-        return Variable(name, tuple(levels), len(levels), False, codings)
-    piece = re.compile(rf"(?:^|:){re.escape(name)}(\[[^\]]*\])?(?=:|$)")
-    fields = {match.group(1) for column in x_names for match in piece.finditer(column)}
-    return Variable(name, None, len(fields), fields != {None}, {})
+def _variable(encoder: Encoder) -> Variable:
+    """Collect what is known of a variable."""
+    if encoder.levels is None:
+        return Variable(encoder.name, None, encoder.n_columns, encoder.is_matrix, {})
+    k = len(encoder.levels)
+    codings = {reduced: encoder.coding(reduced).dense(k) for reduced in (True, False)}
+    return Variable(encoder.name, tuple(encoder.levels.tolist()), k, False, codings)
 
 
 # ------------------------------------------------------------------------- columns as functions

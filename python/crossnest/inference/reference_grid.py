@@ -19,13 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from formulaic.errors import FormulaicError
 from numpy.typing import NDArray
 
 from ..columns import Column, FactorColumn, NumericColumn
-from ..expression import names_in
 from ..formula import factor_names
-from ..model_matrix import to_frame
 from ..read_only import ReadOnly, cached_property
 from .nesting import Nesting, find_nesting
 
@@ -137,15 +134,14 @@ def _covariate(name: str, values: FloatArray, at: Mapping[str, Any]) -> Predicto
 def _coded_as_factors(design: Design) -> set[str]:
     """Find numeric columns the formula makes factors of, as C(x): the levels are their values."""
     found = set()
-    for expression, (kind, state) in design.fixed_spec.encoder_state.items():
-        if kind.value != "categorical":
+    for factor in design.formula.fixed.factors:
+        levels = design.encoders.variables[factor.name].levels
+        if levels is None or not factor.is_expression:
             continue
-        for name in names_in(expression):
+        for name in factor_names(factor):
             column = design.variables.get(name)
-            if isinstance(column, NumericColumn):
-                levels = pd.Index(state["categories"])
-                if levels.isin(np.unique(column.values)).all():
-                    found.add(name)
+            if isinstance(column, NumericColumn) and levels.isin(np.unique(column.values)).all():
+                found.add(name)
     return found
 
 
@@ -204,20 +200,13 @@ def _model_rows(design: Design, points: Sequence[Predictor]) -> FloatArray:
     columns: dict[str, Column] = {}
     for predictor, cell in zip(points, cells, strict=True):
         columns[predictor.name] = _take(predictor.points, cell)
-    frame = to_frame(design.formula, columns)
-    if frame.empty:
-        frame = pd.DataFrame(index=range(n_cells))
-    return _evaluate(design, frame).reshape(*shape, len(design.x_names))
+    return _evaluate(design, columns, n_cells).reshape(*shape, len(design.x_names))
 
 
-def _evaluate(design: Design, frame: pd.DataFrame) -> FloatArray:
-    """Evaluate the fixed effects on new rows with what their transformations remember."""
-    try:
-        with np.errstate(all="ignore"):
-            matrix = design.fixed_spec.get_model_matrix(frame, na_action="ignore")
-    except FormulaicError as error:
-        raise ValueError(f"cannot evaluate the fixed effects on the grid: {error}") from error
-    X = np.asarray(matrix, dtype=np.float64)
+def _evaluate(design: Design, columns: Mapping[str, Column], n: int) -> FloatArray:
+    """Evaluate the fixed effects on n new rows with what their functions remember."""
+    encoded = design.encoders.encode(design.formula.fixed.factors, columns, n)
+    X = design.coding.matrix(encoded).to_array(n)
     if not np.isfinite(X).all():
         j = int(np.argmin(np.isfinite(X).all(axis=0)))
         raise ValueError(

@@ -14,7 +14,6 @@ from ..arguments import as_list, check_flag, check_share
 from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
-from ..formula import _term_text
 from ..model import Labels, LinearMixedModel
 from ..read_only import ReadOnly
 from .ddf import Ddf
@@ -177,7 +176,7 @@ def _reduce_fixed(
 
 def _tests(model: LinearMixedModel | LinearModel, ddf: Ddf) -> TestTable:
     """Test every term that may be left out."""
-    terms = {_term_text(term): term for term in droppable(model.design.formula.fixed)}
+    terms = {str(term): term for term in droppable(model.design.formula.fixed)}
     if isinstance(model, LinearMixedModel):
         return f_tests(model, terms, ddf)
     return _linear_tests(model, list(terms))

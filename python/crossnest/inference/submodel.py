@@ -12,23 +12,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-from formulaic import ModelSpec, ModelSpecs
-from formulaic.parser.types import Factor, Term
 
+from ..columns import FloatArray
 from ..design import Design, RandomEffects, _lme4_order
+from ..encoders import Encoders
 from ..errors import ConvergenceWarning
 from ..formula import (
     INTERCEPT,
     Effects,
+    Factor,
     ParsedFormula,
     RandomTerm,
-    _factor_text,
-    _term_text,
+    Term,
     parse_formula,
 )
 from ..model import LinearMixedModel, _fit_design
-from ..model_matrix import INTERCEPT_NAME, DesignMaterializer, Prototype, _structure
+from ..model_matrix import INTERCEPT_NAME, CodedTerm, coding_of
 
 __all__ = [
     "RandomPart",
@@ -49,7 +48,7 @@ __all__ = [
 def fixed_terms(design: Design) -> dict[str, Term]:
     """Give the terms of the fixed effects by name, the intercept left out."""
     terms = (term for term in design.formula.fixed.terms if term != INTERCEPT)
-    return {_term_text(term): term for term in terms}
+    return {str(term): term for term in terms}
 
 
 def droppable(effects: Effects) -> list[Term]:
@@ -64,8 +63,7 @@ def droppable(effects: Effects) -> list[Term]:
 
 def fixed_columns(design: Design, terms: Iterable[Term]) -> list[int]:
     """Give the columns of X that belong to some terms."""
-    slices = design.fixed_spec.term_indices
-    return sorted(j for term in terms for j in slices[term])
+    return sorted(j for term in terms for j in design.coding.by_term[term].columns)
 
 
 def without(effects: Effects, term: Term) -> Effects:
@@ -78,18 +76,18 @@ def without(effects: Effects, term: Term) -> Effects:
 
 @dataclass(frozen=True, eq=False)
 class RandomPart:
-    """One random-effects term with what formulaic remembers of its matrix.
+    """One random-effects term and how its columns are made.
 
     Attributes
     ----------
     effects : RandomEffects
         The term and its columns.
-    spec : ModelSpec
-        Formulaic's model spec of them.
+    encoders : Encoders
+        What is known of the variables.
     """
 
     effects: RandomEffects
-    spec: ModelSpec
+    encoders: Encoders
 
     @property
     def term(self) -> RandomTerm:
@@ -119,48 +117,29 @@ class RandomPart:
     def without(self, term: Term) -> RandomPart:
         """Leave out one of the effects; a random intercept stands in for the last of them."""
         old, effects = self.term.effects, without(self.term.effects, term)
+        names: tuple[str, ...] = (INTERCEPT_NAME,)
+        columns: tuple[FloatArray | None, ...] = (None,)
         if set(effects.terms) - {INTERCEPT}:
-            kept = _kept_columns(old, effects, self.spec)
-            spec = self.spec.subset(list(effects.terms))
-            names = tuple(self.effects.names[j] for j in kept)
+            kept = _kept_columns(old, effects, self.encoders)
+            names = coding_of(effects, self.encoders).names
             columns = tuple(self.effects.columns[j] for j in kept)
         else:
-            effects, spec = Effects.from_terms([INTERCEPT]), _intercept_spec()
-            names, columns = (INTERCEPT_NAME,), (None,)
+            effects = Effects.from_terms([INTERCEPT])
         text = f"({effects_text(effects)} | {self.term.group})"
         reduced = replace(self.term, effects=effects, text=text)
-        return RandomPart(RandomEffects(reduced, self.effects.factor, names, columns), spec)
+        return replace(self, effects=RandomEffects(reduced, self.effects.factor, names, columns))
 
 
 def random_parts(design: Design) -> list[RandomPart]:
     """Give the random-effects terms in the order of the formula."""
-    parts = list(map(RandomPart, design.random, design.random_specs))
+    parts = [RandomPart(effects, design.encoders) for effects in design.random]
     return [parts[i] for i in np.argsort(design._term_order)]
-
-
-def _intercept_spec() -> ModelSpec:
-    """Give formulaic's model spec of a constant."""
-    materializer = DesignMaterializer(pd.DataFrame(index=[0]))
-    formula = Effects.from_terms([INTERCEPT]).formula
-    return materializer.get_model_matrix(formula, output="numpy").model_spec
 
 
 # ----------------------------------------------------------------------------- columns kept
 
 
-def _coding(effects: Effects, categorical: set[str]) -> set[object]:
-    """Give the products of coded variables that make up the matrix of `effects`.
-
-    Variables stand in for expressions: the coding depends on which of them are factors alone.
-    """
-    stand_in = {f: Factor(str(f.expr), eval_method="lookup") for f in effects.factors}
-    terms = [Term([stand_in.get(f, f) for f in term.factors]) for term in effects.terms]
-    factors = categorical & {str(factor.expr) for factor in effects.factors}
-    products = _structure(Effects.from_terms(terms), frozenset(factors))
-    return {(scale, frozenset(variables)) for scale, variables in products}  # a:b is b:a
-
-
-def _kept_columns(old: Effects, new: Effects, spec: ModelSpec) -> list[int]:
+def _kept_columns(old: Effects, new: Effects, encoders: Encoders) -> list[int]:
     """Give the columns of the matrix of `old` that are the matrix of `new`.
 
     Raises
@@ -171,16 +150,27 @@ def _kept_columns(old: Effects, new: Effects, spec: ModelSpec) -> list[int]:
     """
     missing = [term for term in new.terms if term not in old.terms]
     if missing:
-        raise ValueError(f"`{_term_text(missing[0])}` is not among the terms of `{old.text}`")
-    kinds = {name: kind.value for name, (kind, _) in spec.encoder_state.items()}
-    categorical = {name for name, kind in kinds.items() if kind == "categorical"}
-    if not _coding(new, categorical) <= _coding(old, categorical):
-        raise NotImplementedError(
-            f"without some of the terms of `{old.text}` the factors of `{new.text}` are coded "
-            "anew, which takes the data: fit that formula with crossnest.lmer and compare the two "
-            "models"
-        )
-    return [j for term in new.terms for j in spec.term_indices[term]]
+        raise ValueError(f"`{missing[0]}` is not among the terms of `{old.text}`")
+    before, after = coding_of(old, encoders), coding_of(new, encoders)
+    kept = []
+    for coded in after.terms:
+        same = before.by_term[coded.term]
+        if set(same.variables) != set(coded.variables):
+            raise NotImplementedError(
+                f"without some of the terms of `{old.text}` the factors of `{new.text}` are coded "
+                "anew, which takes the data: fit that formula with crossnest.lmer and compare the "
+                "two models"
+            )
+        kept += _reordered(same, coded, encoders)
+    return kept
+
+
+def _reordered(old: CodedTerm, new: CodedTerm, encoders: Encoders) -> list[int]:
+    """Give the columns of a term in the order they have where its variables stand in another."""
+    sizes = [len(encoders.variables[name].names(reduced)) for name, reduced in old.variables]
+    grid = np.arange(old.start, old.stop).reshape(sizes, order="F")
+    axes = [old.variables.index(variable) for variable in new.variables]
+    return [int(j) for j in grid.transpose(axes).ravel(order="F")]
 
 
 # ------------------------------------------------------------------------------- the formula
@@ -194,16 +184,11 @@ def effects_text(effects: Effects, explicit: bool = False) -> str:
 
 def _group_text(term: RandomTerm, calls: frozenset[str]) -> str:
     """Write a grouping factor so that parsing it gives the same variables."""
-    names = (
-        name if name in calls else _factor_text(Factor(name, eval_method="lookup"))
-        for name in term.factors
-    )
-    return ":".join(names)
+    return ":".join(str(Factor(name, name in calls)) for name in term.factors)
 
 
 def _offset_text(factor: Factor) -> str:
-    is_column = factor.eval_method is Factor.EvalMethod.LOOKUP
-    return _factor_text(factor) if is_column else str(factor.expr)
+    return factor.name if factor.is_expression else str(factor)
 
 
 def _formula(old: ParsedFormula, fixed: Effects, parts: Sequence[RandomPart]) -> ParsedFormula:
@@ -213,8 +198,8 @@ def _formula(old: ParsedFormula, fixed: Effects, parts: Sequence[RandomPart]) ->
     for part in parts:
         bar, group = "||" if part.is_diagonal else "|", _group_text(part.term, old.group_calls)
         operands.append(f"({effects_text(part.term.effects)} {bar} {group})")
-    text = f"{_factor_text(old.response)} ~ {' + '.join(operands)}"
-    parsed = parse_formula(text, mixed=bool(parts))
+    text = f"{old.response} ~ {' + '.join(operands)}"
+    parsed = parse_formula(text, mixed=bool(parts), functions=old.functions)
     random = (
         replace(term, group=part.term.group)  # lme4's `c:(b:a)` is known from `a/b/c` alone
         for term, part in zip(parsed.random, parts, strict=True)
@@ -246,7 +231,7 @@ def subdesign(
     """
     parts = random_parts(design) if parts is None else parts
     fixed = design.formula.fixed if fixed is None else fixed
-    kept = _kept_columns(design.formula.fixed, fixed, design.fixed_spec)
+    kept = _kept_columns(design.formula.fixed, fixed, design.encoders)
     formula = _formula(design.formula, fixed, parts)
     order = _lme4_order([design.factors[part.effects.factor].n_levels for part in parts])
     used = list(dict.fromkeys(parts[i].effects.factor for i in order))
@@ -258,25 +243,10 @@ def subdesign(
         design,
         formula=formula,
         X=np.asfortranarray(design.X[:, kept]),
-        x_names=tuple(design.x_names[j] for j in kept),
+        x_names=coding_of(fixed, design.encoders).names,
         factors=tuple(design.factors[j] for j in used),
         random=tuple(random[i] for i in order),
         _term_order=tuple(order),
-        _specs=_specs(design, formula, parts),
-    )
-
-
-def _specs(
-    design: Design, formula: ParsedFormula, parts: Sequence[RandomPart]
-) -> ModelSpecs | Prototype:
-    """Give the specs of a subdesign."""
-    if isinstance(design._specs, Prototype):
-        return replace(design._specs, formula=formula)
-    return ModelSpecs(
-        response=design.specs.response,
-        fixed=design.fixed_spec.subset(list(formula.fixed.terms)),
-        random=tuple(part.spec for part in parts),
-        offset=design.specs.offset,
     )
 
 

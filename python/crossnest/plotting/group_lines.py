@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..columns import Column, FactorColumn, NumericColumn
-from ..formula import factor_names
+from ..formula import Factor, factor_names
 from ..inference.reference_grid import _coded_as_factors
-from ..model_matrix import evaluate_spec, to_frame
 from .style import plain
 
 if TYPE_CHECKING:
@@ -123,13 +122,14 @@ class GroupLines:
         columns = {
             name: self._column(name, at, like, group) for name in _variables(design, self.terms)
         }
-        frame = to_frame(design.formula, columns)
-        X = evaluate_spec(design.formula, design.fixed_spec, frame).to_array(len(at))
+        factors = _factors(design, self.terms)
+        encoded = design.encoders.encode(factors, columns, len(at))
+        X = design.coding.matrix(encoded).to_array(len(at))
         mean: FloatArray = X[:, model._kept] @ model.fixef.to_numpy()
         for t in self.terms:
             codes = design.factors[design.random[t].factor].codes[like]
             modes = model._fit.b[t][codes]
-            matrix = evaluate_spec(design.formula, design.random_specs[t], frame)
+            matrix = design.coding_of(design.random[t].term).matrix(encoded)
             for k, column in enumerate(matrix.columns):
                 mean = mean + (modes[:, k] if column is None else modes[:, k] * column)
         return mean if design.offset is None else mean + self._group_mean(design.offset)[group]
@@ -154,10 +154,16 @@ class GroupLines:
         return np.bincount(codes, values) / np.bincount(codes)
 
 
-def _variables(design: Design, terms: Sequence[int]) -> list[str]:
+def _factors(design: Design, terms: Sequence[int]) -> list[Factor]:
+    """Give the variables of the fixed effects and of some random-effects terms."""
     factors = list(design.formula.fixed.factors)
     for t in terms:
         factors += design.random[t].term.effects.factors
+    return list(dict.fromkeys(factors))
+
+
+def _variables(design: Design, terms: Sequence[int]) -> list[str]:
+    factors = _factors(design, terms)
     names = dict.fromkeys(name for factor in factors for name in factor_names(factor))
     return [name for name in names if name in design.variables]
 
