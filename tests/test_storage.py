@@ -475,6 +475,21 @@ def test_every_byte_counts(saved):
     assert damaged > 150
 
 
+def test_a_place_outside_the_file_is_damage(saved):
+    damaged = bytearray(saved.read_bytes())
+    end = damaged.rindex(b"PK\x05\x06")
+    damaged[end + 12 : end + 16] = (2**31 - 1).to_bytes(4, "little")  # of its directory, too long
+    saved.write_bytes(damaged)
+    with pytest.raises(FileFormatError, match="damaged"):
+        load(saved)
+    for at in range(end, len(damaged)):
+        damaged = bytearray(saved.read_bytes())
+        damaged[at] ^= 0x80
+        saved.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match="damaged|not a file"):
+            load(saved)
+
+
 def test_truncated_files(saved):
     original = saved.read_bytes()
     for length in (50, 100, len(original) // 2, len(original) - 1):

@@ -8,6 +8,7 @@ a large one.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -142,7 +143,7 @@ def blaming_the_file(path: str | os.PathLike[str]) -> Iterator[None]:
     except FileFormatError:
         raise
     except OSError as error:
-        if error.errno is not None and not isinstance(error, FileNotFoundError):
+        if error.errno not in (None, errno.EINVAL):  # that is a place outside the file
             raise  # the disk, and not what is on it
         raise _damaged(path, error) from error
     except Mismatch as error:
