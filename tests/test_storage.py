@@ -486,7 +486,7 @@ def test_a_place_outside_the_file_is_damage(saved):
         damaged = bytearray(saved.read_bytes())
         damaged[at] ^= 0x80
         saved.write_bytes(damaged)
-        with pytest.raises(FileFormatError, match="damaged|not a file"):
+        with pytest.raises(FileFormatError, match=r"damaged|not a file"):
             load(saved)
 
 

@@ -6,6 +6,7 @@ Arrays are read-only, everything from pandas and every dict and list is a copy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -18,6 +19,9 @@ Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
 #: Types whose values can be written into.
 _GUARDED = (np.ndarray, pd.DataFrame, pd.Series, pd.Index, dict, list, tuple)
+#: Frequent types whose values cannot, told apart fast.
+_FREE = frozenset({str, int, float, bool, type(None), MethodType})
+_plain_attribute = object.__getattribute__
 
 
 class ReadOnly:
@@ -27,8 +31,10 @@ class ReadOnly:
 
         def __getattribute__(self, name: str) -> Any:
             """Guard the value of a public attribute."""
-            value = super().__getattribute__(name)
-            return guarded(value) if isinstance(value, _GUARDED) and name[0] != "_" else value
+            value = _plain_attribute(self, name)
+            if type(value) in _FREE or name[0] == "_" or not isinstance(value, _GUARDED):
+                return value
+            return guarded(value)
 
 
 class Immutable(ReadOnly):
