@@ -80,6 +80,8 @@ def test_levels_that_differ_in_type_only_are_said_to(as_text):
     text = rf"the levels 308, 309 in another type .* \(as {kind}\), .* convert them"
     with pytest.raises(DesignError, match=text):
         model.predict(rows)
+    with pytest.raises(DesignError, match=text):
+        model.simulate(newdata=rows, re="conditional")
     for new_levels in ("population", "nan"):
         with pytest.warns(DataWarning, match=text):
             model.predict(rows, new_levels=new_levels)

@@ -17,7 +17,7 @@ from .memory import check_memory
 if TYPE_CHECKING:
     from .design import Design
 
-__all__ = ["check_effects", "same_but_for_type", "warn_user", "widest_factor"]
+__all__ = ["check_effects", "in_another_type", "warn_user", "widest_factor"]
 
 #: Labels of a text column that are numbers or dates are noticed from this many, and this share of
 #: them, on.
@@ -119,10 +119,30 @@ def _is_number(label: str) -> bool:
     return True
 
 
-def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
-    """Return the labels that are among the fitted ones but for their type, as 308 and "308"."""
+def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str | None:
+    """Say which labels are among the fitted ones but for their type, as 308 and "308"; or None.
+
+    Parameters
+    ----------
+    name
+        The grouping factor.
+    labels
+        Labels that were not found, as text.
+    fitted
+        The labels of the fit.
+    """
     known = {_bare(str(label)) for label in fitted}
-    return [label for label in labels if _bare(label) in known]
+    alike = [label for label in labels if _bare(label) in known]
+    if not alike:
+        return None
+    shown = ", ".join(alike[:5]) + ", ..." * (len(alike) > 5)
+    as_text = isinstance(fitted[0], str)
+    held, hint = ("text", "str") if as_text else (fitted.dtype, f"'{fitted.dtype}'")
+    return (
+        f"the grouping factor '{name}' has the levels {shown} in another type than the model was "
+        f"fitted to (as {held}), so their random effects are not found: convert them, as by "
+        f".astype({hint})"
+    )
 
 
 def _bare(label: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.stats
 
 from .arguments import as_list, check_flag, check_level, is_word
-from .data_checks import same_but_for_type, warn_user
+from .data_checks import in_another_type, warn_user
 from .design import Design, RandomEffects
 from .errors import DataWarning, DesignError
 from .new_rows import Rows, fitted_rows, new_rows
@@ -157,11 +157,10 @@ def _check_unseen(design: Design, rows: Rows, new_levels: str) -> None:
     """Refuse levels that were not fitted, unless they are asked for; look for those that were."""
     for name, labels in rows.unseen.items():
         factor = next(factor for factor in design.factors if factor.name == name)
-        alike = same_but_for_type(labels, factor.levels)
-        if alike:
-            text = _in_another_type(name, alike, factor.levels)
-            if new_levels == "error":
-                raise DesignError(text)
+        text = in_another_type(name, labels, factor.levels)
+        if text is not None and new_levels == "error":
+            raise DesignError(text)
+        if text is not None:
             warn_user(text, DataWarning)
     if new_levels != "error" or not rows.unseen:
         return
@@ -170,18 +169,6 @@ def _check_unseen(design: Design, rows: Rows, new_levels: str) -> None:
     raise DesignError(
         f"the grouping factor '{name}' has levels the model was not fitted to: {shown}; "
         "new_levels='population' predicts them with a random effect of zero, 'nan' leaves them out"
-    )
-
-
-def _in_another_type(name: str, labels: Sequence[str], fitted: pd.Index) -> str:
-    shown = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
-    if isinstance(fitted[0], str):
-        held, hint = "as text", ".astype(str)"
-    else:
-        held, hint = f"as {fitted.dtype}", f".astype('{fitted.dtype}')"
-    return (
-        f"the grouping factor '{name}' has the levels {shown} in another type than the model was "
-        f"fitted to ({held}), so their random effects are not found: convert them, as by {hint}"
     )
 
 

@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .arguments import check_count, is_word
+from .data_checks import in_another_type
 from .errors import DesignError
 from .memory import check_memory
 
@@ -205,6 +206,11 @@ def _new_simulator(model: LinearMixedModel, re: str, newdata: Any) -> tuple[Rows
     if re == "new":
         codes = [_with_unseen(model, j, newdata, rows) for j in range(len(rows.codes))]
         return rows, Simulator(mean, _root(model, rows.columns, codes), scale)
+    for name, labels in rows.unseen.items():
+        factor = next(factor for factor in model.design.factors if factor.name == name)
+        text = in_another_type(name, labels, factor.levels)
+        if text is not None:
+            raise DesignError(text)
     if rows.unseen:
         levels = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in rows.unseen.items())
         raise DesignError(
