@@ -17,7 +17,13 @@ from .memory import check_memory
 if TYPE_CHECKING:
     from .design import Design
 
-__all__ = ["check_effects", "in_another_type", "warn_user", "widest_factor"]
+__all__ = [
+    "check_effects",
+    "in_another_type",
+    "same_but_for_type",
+    "warn_user",
+    "widest_factor",
+]
 
 #: Labels of a text column that are numbers or dates are noticed from this many, and this share of
 #: them, on.
@@ -131,8 +137,7 @@ def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str |
     fitted
         The labels of the fit.
     """
-    known = {_bare(str(label)) for label in fitted}
-    alike = [label for label in labels if _bare(label) in known]
+    alike = same_but_for_type(labels, fitted)
     if not alike:
         return None
     shown = ", ".join(alike[:5]) + ", ..." * (len(alike) > 5)
@@ -143,6 +148,12 @@ def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str |
         f"fitted to (as {held}), so their random effects are not found: convert them, as by "
         f".astype({hint})"
     )
+
+
+def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
+    """Return the labels, as text, that are among the fitted ones but for their type."""
+    known = {_bare(str(label)) for label in fitted}
+    return [label for label in labels if _bare(label) in known]
 
 
 def _bare(label: str) -> str:
