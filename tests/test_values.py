@@ -319,6 +319,16 @@ def test_integer_ids_beyond_2_53_that_became_floats_got_another_levels_effect() 
     assert model.predict(new | {"g": nullable}).isna().tolist() == [False, True]
 
 
+def test_coded_ids_beyond_2_53_were_merged() -> None:
+    for formula in ("y ~ C(g) + (1 | f)", "y ~ x + (1 | C(g))"):
+        with pytest.raises(DesignError, match=r"labels of column '(C\(g\)|g)' are .* 2\^53"):
+            lmer(formula, data(g=GROUP + BIG))
+    model = lmer("y ~ g + (1 | f)", data(g=pd.Categorical(GROUP + BIG)))
+    with pytest.raises(DesignError, match=r"labels of column 'g' are .* beyond 2\^53"):
+        model.predict({"g": [BIG + 1], "f": ["low"]})
+    assert lmer("y ~ x + (1 | C(g))", data(g=GROUP + BIG - 8)).n_levels == {"C(g)": 8}
+
+
 @pytest.mark.parametrize("make", [np.array, pd.Categorical])
 def test_a_number_and_its_text_were_two_levels_printed_alike(make: Any) -> None:
     mixed = [1, "1", 2] * (N // 3)

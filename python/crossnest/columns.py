@@ -258,10 +258,6 @@ class Columns:
             self._groupings[name] = as_factor(self._raw(name), name)
         return self._groupings[name]
 
-    def is_categorical(self, name: str) -> bool:
-        """Whether the user made a column a categorical."""
-        return isinstance(plain(self._raw(name), f"column '{name}'"), pd.Categorical)
-
     def read(self) -> dict[str, list[Column]]:
         """Return what has been read so far, by name."""
         every: dict[str, list[Column]] = {name: [col] for name, col in self._columns.items()}

@@ -56,7 +56,8 @@ def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
         levels = column.without_unused().levels
         if mixed and len(levels) >= columns.n_used > 1:
             raise DesignError(_one_for_each_row(name, levels))
-        _notice_text(columns, name, levels)
+        if not column.categorical:
+            _notice_text(name, levels)
         needed = 8 * len(levels) * columns.n_used
         if needed > MUCH:
             check_memory(needed, f"the {len(levels):,} columns of the factor '{name}'")
@@ -79,7 +80,7 @@ def _one_for_each_row(name: str, levels: pd.Index) -> str:
     )
 
 
-def _notice_text(columns: Columns, name: str, levels: pd.Index) -> None:
+def _notice_text(name: str, levels: pd.Index) -> None:
     """Warn of a column of text most labels of which are numbers or dates."""
     if len(levels) < FEWEST_NOTICED or not all(isinstance(label, str) for label in levels):
         return
@@ -91,7 +92,7 @@ def _notice_text(columns: Columns, name: str, levels: pd.Index) -> None:
             continue
         others = [label for label in levels if not test(label)]
         found = len(levels) - len(others)
-        if found < SHARE_NOTICED * len(levels) or columns.is_categorical(name):
+        if found < SHARE_NOTICED * len(levels):
             continue
         but = f" but {', '.join(map(repr, others[:3]))}" + ", ..." * (len(others) > 3)
         warn_user(

@@ -19,7 +19,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .columns import CodeArray, Column, FactorColumn, FloatArray, NumericColumn, OtherColumn
+from .columns import (
+    CodeArray,
+    Column,
+    FactorColumn,
+    FloatArray,
+    NumericColumn,
+    OtherColumn,
+    as_factor,
+)
 from .contrasts import Contrasts, Specification, bind, default_contrasts, dummies
 from .data_checks import same_but_for_type
 from .errors import DesignError
@@ -103,7 +111,7 @@ class Encoder(ReadOnly):
 
     def _codes(self, variable: Variable) -> CodeArray:
         assert self.levels is not None
-        factor = _labels_of(variable)
+        factor = _labels_of(variable, self.name)
         if factor is None:
             raise DesignError(
                 f"`{self.name}` does not hold labels as it did in the fit: convert it"
@@ -138,13 +146,12 @@ class Encoder(ReadOnly):
         )
 
 
-def _labels_of(variable: Variable) -> FactorColumn | None:
+def _labels_of(variable: Variable, name: str) -> FactorColumn | None:
     """Return labels; the distinct numbers of a numeric column."""
     if isinstance(variable, FactorColumn):
         return variable
     if isinstance(variable, NumericColumn):
-        levels, codes = np.unique(variable.values, return_inverse=True)
-        return FactorColumn(codes.astype(np.int32), pd.Index(levels))
+        return as_factor(variable.values, name)
     return None
 
 
@@ -245,7 +252,7 @@ class Encoders(ReadOnly):
         """Return a column of the kind it had in the fit."""
         fitted = self.kinds.get(name)
         if fitted == "labels" and isinstance(column, NumericColumn):
-            return _labels_of(column) or column
+            return _labels_of(column, name) or column
         if fitted == "numbers" and isinstance(column, FactorColumn):
             if column.levels.dtype == np.bool_:
                 values = np.append(column.levels.to_numpy(np.float64), np.nan)[column.codes]

@@ -25,6 +25,7 @@ from .contrasts import CONTRASTS, Specification, as_specification
 from .errors import DesignError, FormulaError
 from .expression import call_name, parse_expression, plain_name, unparse
 from .functions import CONSTANTS, ELEMENTWISE, STATEFUL, State
+from .values import inexact
 
 __all__ = ["Coded", "Evaluator", "MatrixColumn", "Variable", "is_constant", "is_function"]
 
@@ -414,7 +415,9 @@ def _to_factor(value: Any, text: str) -> FactorColumn:
     if isinstance(value, OtherColumn):
         return as_factor(value.values, text)
     if isinstance(value, NumericColumn) and value.integer and value.missing() is None:
-        return as_factor(value.values.astype(np.int64), text)
+        # Whole numbers that float64 does not hold exactly are left to `as_factor` to refuse.
+        exact = not inexact(value.values).any()
+        return as_factor(value.values.astype(np.int64) if exact else value.values, text)
     numbers = np.asarray(_as_number(value, text))
     if numbers.ndim != 1:
         raise TypeError(f"`{text}` is not one value for each row")

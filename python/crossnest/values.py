@@ -20,7 +20,7 @@ import pandas as pd
 
 from .errors import DesignError
 
-__all__ = ["codes_and_levels", "kind_of", "numbers", "plain", "renumber"]
+__all__ = ["codes_and_levels", "inexact", "kind_of", "numbers", "plain", "renumber"]
 
 FloatArray = npt.NDArray[np.float64]
 CodeArray = npt.NDArray[np.int32]
@@ -440,15 +440,15 @@ def _plain_levels(levels: pd.Index) -> pd.Index:
     return index
 
 
-def _inexact(values: FloatArray) -> Mask:
+def inexact(values: FloatArray) -> Mask:
     """Say which numbers may stand for several whole ones."""
     return np.isfinite(values) & (np.abs(values) >= INEXACT)
 
 
 def _check_levels(levels: pd.Index, what: str) -> None:
     """Refuse levels that cannot be told apart, in print or in float64."""
-    if levels.dtype.kind == "f" and _inexact(levels.to_numpy()).any():
-        largest = f"{levels[_inexact(levels.to_numpy())].max():.17g}"
+    if levels.dtype.kind == "f" and inexact(levels.to_numpy()).any():
+        largest = f"{levels[inexact(levels.to_numpy())].max():.17g}"
         raise DesignError(
             f"the labels of {what} are floating-point numbers beyond 2^53 (as {largest}), where "
             "whole numbers that differ are held as one: read them as text or as integers (pandas' "
