@@ -53,6 +53,37 @@ py::list cond_var(const PyFit& self) {
   return list;
 }
 
+const char* kind_name(crossnest::Confounding::Kind kind) {
+  using Kind = crossnest::Confounding::Kind;
+  switch (kind) {
+    case Kind::fixed:
+      return "fixed";
+    case Kind::dependent:
+      return "dependent";
+    case Kind::repeated:
+      return "repeated";
+    case Kind::shared:
+      return "shared";
+    case Kind::exact:
+      return "exact";
+  }
+  return "";
+}
+
+py::list confounded(const PyFit& self) {
+  py::list list;
+  for (const crossnest::Confounding& one : self.fit.confounded) {
+    py::dict entry;
+    entry["kind"] = kind_name(one.kind);
+    entry["term"] = one.term;
+    entry["effects"] = py::cast(one.effects);
+    entry["combination"] = one.combination;
+    entry["other"] = one.other;
+    list.append(entry);
+  }
+  return list;
+}
+
 py::array_t<double> leverages(const PyFit& self) {
   const auto values =
       self.problem->run([&](Problem& problem) { return problem.leverages(self.fit.estimates); });
@@ -159,6 +190,7 @@ void bind_fit(py::module_& module) {
       .def_property_readonly("message", found(&Fit::message))
       .def_property_readonly("seconds", found(&Fit::seconds))
       .def_readonly("problem", &PyFit::problem)
+      .def_property_readonly("confounded", &confounded)
       .def("cond_var", &cond_var)
       .def("leverages", &leverages)
       .def("prediction_variances", &prediction_variances, py::arg("X"), py::arg("codes"),

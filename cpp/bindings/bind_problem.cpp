@@ -140,6 +140,7 @@ PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bo
   fit.evaluations = 1;
   fit.converged = true;
   fit.message = "theta as given";
+  fit.confounded = self->problem().identifiability().confounded;
   fit.estimates = self->run([&](Problem& problem) { return problem.estimates(fit.start, reml); });
   return {std::move(fit), self};
 }

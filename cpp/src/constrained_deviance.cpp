@@ -60,9 +60,13 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& des
       lay_out_term();
       continue;
     }
-    for (int a = 0; a < structure.parameters(); ++a)
-      if (std::isfinite(criterion.lower_bounds()[at(criterion.first_parameter(term) + a)]))
+    for (int a = 0; a < structure.parameters(); ++a) {
+      const int place = criterion.first_parameter(term) + a;
+      if (criterion.is_held(place, false))
+        held_.push_back({size_ + a, place});
+      else if (std::isfinite(criterion.lower_bounds()[at(place)]))
         scales_.push_back(size_ + a);
+    }
     size_ += structure.parameters();
   }
   scratch_.resize(at(widest * widest));
@@ -108,6 +112,14 @@ void ConstrainedDeviance::lay_out_term() {
   }
 }
 
+std::vector<Eigen::Index> ConstrainedDeviance::free() const {
+  std::vector<Eigen::Index> free;
+  for (Eigen::Index i = 1; i < size_; ++i)
+    if (std::none_of(held_.begin(), held_.end(), [i](const auto& one) { return one.first == i; }))
+      free.push_back(i);
+  return free;
+}
+
 double ConstrainedDeviance::lower() const {
   if (is(Kind::sd)) return 0.0;
   return is(Kind::correlation) ? -kPi / 2.0 : -std::numeric_limits<double>::infinity();
@@ -122,7 +134,11 @@ double ConstrainedDeviance::parameter_at(double t) const {
   return is(Kind::correlation) ? std::sin(t) : t;
 }
 
-bool ConstrainedDeviance::start(const std::vector<double>& theta, VectorXd& z) {
+bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
+  std::vector<double> theta = from;
+  for (const HeldParameter& held : criterion_.held())
+    for (const auto& [index, parameter] : held_)
+      if (held.parameter == parameter) theta[at(parameter)] = held.value;
   z = VectorXd::Zero(size_);
   for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
     const CovarianceStructure& structure = criterion_.structure(term);

@@ -278,6 +278,13 @@ void Coordinates::find_random(const Design& design, int term_index, ThreadPool& 
   random_[static_cast<std::size_t>(term_index)] = std::move(map);
 }
 
+void Coordinates::use(int term, const Eigen::MatrixXd& T) {
+  RandomMap& map = random_[static_cast<std::size_t>(term)];
+  std::fill(map.centre.begin(), map.centre.end(), 0.0);
+  map.T = T;
+  map.S = T.inverse();
+}
+
 void Coordinates::map_rows(const Design& design, Index begin, Index end, double* out) const {
   const Index width = row_width(), r = rank();
   Index column = 0;

@@ -85,6 +85,24 @@ bool Criterion::scales_only() const {
                      [](const auto& structure) { return structure->scales_only(); });
 }
 
+bool Criterion::is_held(int parameter, bool reml) const {
+  return std::any_of(held_.begin(), held_.end(), [=](const HeldParameter& held) {
+    return held.parameter == parameter && (reml || !held.reml_only);
+  });
+}
+
+std::vector<Eigen::Index> Criterion::free_parameters(bool reml) const {
+  std::vector<Eigen::Index> free;
+  for (int a = 0; a < parameters(); ++a)
+    if (!is_held(a, reml)) free.push_back(a);
+  return free;
+}
+
+void Criterion::impose(double* theta, bool reml) const {
+  for (const HeldParameter& held : held_)
+    if (reml || !held.reml_only) theta[held.parameter] = held.value;
+}
+
 double Criterion::nu(bool reml) const {
   return static_cast<double>(A_.n() - (reml ? border_ - 1 : 0));
 }
@@ -433,7 +451,9 @@ void Criterion::normalize(double* theta) const {
 bool Criterion::is_singular(int term, const double* internal) const {
   const int first = first_parameter(term), last = first + structure(term).parameters();
   for (int a = first; a < last; ++a)
-    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular) return true;
+    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular &&
+        !is_held(a, false))
+      return true;
   return false;
 }
 

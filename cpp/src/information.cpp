@@ -27,6 +27,18 @@ std::vector<VarianceParameter::Entry> entries_of(const MatrixXd& E, int offset) 
   return entries;
 }
 
+// Makes all that belongs to a direction G_r zero.
+void leave_out(Index r, Information& out) {
+  const Index count = out.parameters, size = Index{out.rank} * out.rank;
+  std::fill_n(out.first.begin() + r * size, size, 0.0);
+  for (Index s = 0; s < count; ++s) {
+    std::fill_n(out.second.begin() + (s * count + r) * size, size, 0.0);
+    std::fill_n(out.second.begin() + (r * count + s) * size, size, 0.0);
+    for (std::vector<double>* matrix : {&out.traces, &out.quadratics})
+      (*matrix)[at(r * count + s)] = (*matrix)[at(s * count + r)] = 0.0;
+  }
+}
+
 }  // namespace
 
 VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector<Block>& blocks,
@@ -189,6 +201,8 @@ Information VarianceDerivatives::information(const double* theta, bool reml) {
   all.col(m).head(m) = trace;
   all.row(m).head(m) = trace.transpose();
   all(m, m) = static_cast<double>(A_.n());
+  for (Index r = 0; r < m; ++r)
+    if (criterion_.is_held(static_cast<int>(r), reml)) leave_out(r, out);
   return out;
 }
 
@@ -236,6 +250,25 @@ MatrixXd VarianceDerivatives::covariance_jacobian() const {
         J(r, a) = 2.0 * basis_[at(r)].cwiseProduct(half).sum() / basis_[at(r)].squaredNorm();
   }
   return J;
+}
+
+// The projection on the directions of phi that leave what is held as it is. Entries (i, j) of
+// lambda lambda' are held with those of lambda, of which whole columns are.
+MatrixXd VarianceDerivatives::estimated_directions(const MatrixXd& J) const {
+  const Index m = criterion_.parameters();
+  MatrixXd held = MatrixXd::Zero(2 * m, m);
+  for (Index r = 0; r < m; ++r) {
+    if (!criterion_.is_held(static_cast<int>(r), reml_)) continue;
+    held.row(r) = J.row(r).stableNormalized();
+    const int first = criterion_.first_parameter(term_of_[at(r)]);
+    const int last = first + criterion_.structure(term_of_[at(r)]).parameters();
+    bool whole = true;
+    for (int a = first; a < last; ++a) whole = whole && criterion_.is_held(a, reml_);
+    if (whole) held(m + r, r) = 1.0;  // also where lambda is zero, and J with it
+  }
+  const Eigen::ColPivHouseholderQR<MatrixXd> qr(held.transpose());
+  const MatrixXd basis = qr.householderQ() * MatrixXd::Identity(m, qr.rank());
+  return MatrixXd::Identity(m, m) - basis * basis.transpose();
 }
 
 // g'E_r g / r2 = y'P G_r P y / r2.
@@ -365,6 +398,12 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   hessian.col(m).head(m) = mixed;
   hessian.row(m).head(m) = mixed.transpose();
   hessian(m, m) = 4.0 * nu;
+  if (!criterion_.held().empty()) {
+    MatrixXd P = MatrixXd::Identity(m + 1, m + 1);
+    P.topLeftCorner(m, m) = estimated_directions(J);
+    hessian = (P * hessian * P).eval();
+    jacobian = (jacobian * P).eval();
+  }
   return out;
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "newton_step.hpp"
 
@@ -78,7 +77,8 @@ void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
 Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
   reml_ = reml;
   evaluations_ = gradients_ = 0;
-  const VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
+  VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
+  criterion_.impose(x.data(), reml);
   Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
   if (!best.converged && evaluations_ < options_.max_evaluations) {
     const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
@@ -156,7 +156,9 @@ Optimum Optimizer::newton(const VectorXd& start) {
     gradient_in_log(state);
     free.clear();
     for (Index i = 0; i < state.x.size(); ++i)
-      if (state.x(i) > floor || state.gradient(i) < 0.0) free.push_back(i);
+      if ((state.x(i) > floor || state.gradient(i) < 0.0) &&
+          !criterion_.is_held(static_cast<int>(i), reml_))
+        free.push_back(i);
     VectorXd step = newton_step(state.hessian, state.gradient, free);
     predicted = -0.5 * state.gradient.dot(step);
     if (predicted < options_.tolerance) {
@@ -197,6 +199,7 @@ Optimum Optimizer::newton(const VectorXd& start) {
       theta(i) = 0.0;
       zeroed = true;
     }
+  criterion_.impose(theta.data(), reml_);
   state.x = theta;
   if (zeroed) state.value = evaluate(theta);
   return finish(state, predicted, converged, message);
@@ -287,6 +290,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   state.value = evaluate(state.x);
   if (!std::isfinite(state.value)) {
     state.x = Eigen::Map<const VectorXd>(criterion_.other_starts().front().data(), m);
+    criterion_.impose(state.x.data(), reml_);
     state.value = evaluate(state.x);
     if (!std::isfinite(state.value))
       return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
@@ -297,10 +301,9 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   bool fresh = true;   // the Hessian is computed at x, not updated
   bool newton = true;  // compute it again after each step, as long as its steps are good
   int poor = 0, resets = 0;
-  std::vector<Index> all(static_cast<std::size_t>(m));
-  std::iota(all.begin(), all.end(), Index{0});
+  const std::vector<Index> free = criterion_.free_parameters(reml_);
   while (evaluations_ < options_.max_evaluations) {
-    VectorXd step = newton_step(state.hessian, state.gradient, all);
+    VectorXd step = newton_step(state.hessian, state.gradient, free);
     predicted = -0.5 * state.gradient.dot(step);
     if (predicted < options_.tolerance) {
       if (predicted > kExact) last_step(state, state.x + step, false);
@@ -359,6 +362,10 @@ bool Optimizer::escape(Optimum& optimum) {
     for (const int term : block.terms) {
       const CovarianceStructure& structure = criterion_.structure(term);
       const int k = structure.size(), first = criterion_.first_parameter(term);
+      bool held = true;
+      for (int a = first; a < first + structure.parameters(); ++a)
+        held = held && criterion_.is_held(a, reml_);
+      if (held) continue;
       MatrixXd lambda(k, k), factor(k, k);
       structure.lambda(optimum.theta.data() + first, lambda.data());
       const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(lambda * lambda.transpose());
@@ -405,6 +412,7 @@ bool Optimizer::escape(Optimum& optimum) {
     VectorXd trial = at_optimum;
     structure.from_factor(covariance.data(),
                           trial.data() + criterion_.first_parameter(terms[steepest->place]));
+    criterion_.impose(trial.data(), reml_);
     if (!(evaluate(trial) < needed)) continue;
     optimum.theta.assign(trial.data(), trial.data() + trial.size());
     return true;

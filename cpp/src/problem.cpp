@@ -58,9 +58,29 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
+  find_confounded();
   structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt_);
   factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
   criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
+  hold();
+}
+
+void Problem::hold() {
+  criterion_->hold(held_parameters(identifiability_, design_, blocks_, *coordinates_, *A_));
+}
+
+// Effects that are not seen come first in their term's coordinates, so that they can be held.
+void Problem::find_confounded() {
+  identifiability_ = identify(design_, blocks_, *coordinates_, *A_, interrupt_);
+  bool changed = false;
+  for (std::size_t t = 0; t < design_.terms.size(); ++t) {
+    if (identifiability_.axes[t].size() == 0) continue;
+    coordinates_->use(static_cast<int>(t), identifiability_.axes[t]);
+    changed = true;
+  }
+  if (!changed) return;
+  A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
+  A_->scale_response(coordinates_->scale());
 }
 
 void Problem::set_response(const double* y) {
@@ -83,6 +103,7 @@ void Problem::read_response(const double* y, InterruptCheck& interrupt) {
   A_->set_response(design_, blocks_, *coordinates_, pool_, interrupt);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->scale());
+  hold();
 }
 
 void Problem::check(const std::vector<double>& theta) const {
@@ -254,6 +275,7 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   if (!std::isfinite(best.objective))
     throw FitError("the criterion could not be computed at any trial theta");
   Fit fit;
+  criterion_->impose(from.data(), reml);
   fit.start = start.empty() ? criterion_->to_user(from.data()) : start;
   fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
   fit.predicted_decrease = best.predicted_decrease;
@@ -261,8 +283,54 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   fit.gradients = best.gradients;
   fit.converged = best.converged;
   fit.message = best.message;
+  fit.confounded = identifiability_.confounded;
+  if (fits_exactly(fit.estimates)) fit_exact_response(best.theta, optimizer, fit);
   fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return fit;
+}
+
+// Whether r2 falls as 1 / theta^2, as it does where random and fixed effects leave no residuals.
+bool Problem::fits_exactly(const Estimates& at_theta) {
+  constexpr double kSmall = 1e-8, kShrink = 1e-2;
+  const double s = coordinates_->scale();
+  if (!(at_theta.pwrss < kSmall * s * s * static_cast<double>(design_.n))) return false;
+  std::vector<double> smaller = at_theta.theta;
+  for (double& value : smaller) value *= kShrink;
+  if (!std::isfinite(criterion_->objective(smaller.data(), Scale::user, at_theta.reml)))
+    return false;
+  return criterion_->pwrss() * s * s * kShrink * kShrink > 0.5 * at_theta.pwrss;
+}
+
+// The criterion falls for ever as theta grows in proportion. Its largest scale is held where
+// rounding is harmless, the others are estimated in proportion to it.
+void Problem::fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit) {
+  constexpr double kLarge = 1e4;
+  const bool reml = fit.estimates.reml;
+  const std::vector<double>& bounds = criterion_->lower_bounds();
+  int largest = -1;
+  for (int a = 0; a < criterion_->parameters(); ++a)
+    if (bounds[at(a)] == 0.0 && (largest < 0 || theta[at(a)] > theta[at(largest)])) largest = a;
+  const double shrink = kLarge / theta[at(largest)];
+  for (double& value : theta) value *= shrink;
+  std::vector<HeldParameter> held = criterion_->held();
+  held.push_back({largest, kLarge, false});
+  criterion_->hold(std::move(held));
+  const Optimum best = optimizer.minimize(theta, reml);
+  hold();
+  fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
+  fit.evaluations += best.evaluations;
+  fit.gradients += best.gradients;
+  fit.converged = false;
+  fit.message = "the response is fitted exactly: the criterion has no minimum";
+  for (int term = 0; term < static_cast<int>(design_.terms.size()); ++term) {
+    const int first = criterion_->first_parameter(term);
+    const int last = first + criterion_->structure(term).parameters();
+    Confounding exact{Confounding::Kind::exact, term, {}};
+    if (std::any_of(best.theta.begin() + first, best.theta.begin() + last,
+                    [](double value) { return std::abs(value) > 1.0; }))
+      for (int j = 0; j < criterion_->structure(term).size(); ++j) exact.effects.push_back(j);
+    if (!exact.effects.empty()) fit.confounded.push_back(std::move(exact));
+  }
 }
 
 Profiler Problem::profiler(const OptimizerOptions& options) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "crossnest/optimizer.hpp"
 #include "newton_step.hpp"
@@ -59,9 +58,10 @@ class Refits {
  public:
   // `starts` are further z from which a lower optimum may be found.
   Refits(ConstrainedDeviance& deviance, InterruptCheck& interrupt, std::vector<VectorXd> starts)
-      : deviance_(deviance), interrupt_(interrupt), starts_(std::move(starts)) {
-    for (Index i = 1; i < deviance.size(); ++i) free_.push_back(i);
-  }
+      : deviance_(deviance),
+        interrupt_(interrupt),
+        free_(deviance.free()),
+        starts_(std::move(starts)) {}
 
   double evaluate(const VectorXd& z) {
     interrupt_.poll();
@@ -218,9 +218,7 @@ class Side {
     const Index m = deviance.size() - 1;
     H_ = MatrixXd::Zero(m + 1, m + 1);
     H_.bottomRightCorner(m, m) = definite(hessian.bottomRightCorner(m, m));
-    std::vector<Index> free(static_cast<std::size_t>(m));
-    std::iota(free.begin(), free.end(), Index{1});
-    tangent_ = newton_step(H_, hessian.col(0), free);
+    tangent_ = newton_step(H_, hessian.col(0), deviance.free());
     tangent_(0) = 1.0;
     const double curvature = tangent_.dot(hessian * tangent_);
     estimate_.slope = curvature > 0.0 ? std::sqrt(0.5 * curvature) : 0.0;

@@ -83,6 +83,8 @@ void Worker::fit(const ResponseProducts& response, Index r, Refits& out) {
   }
   coordinates_.set_response(response.beta0, response.scale);
   A_.set_response(response);
+  criterion_.hold(held_parameters(shared_.problem.identifiability(), shared_.problem.design(),
+                                  shared_.problem.blocks(), coordinates_, A_));
   const bool reml = shared_.options.reml;
   Optimum best = optimizer_.minimize(start(), reml);
   status = verdict(best);

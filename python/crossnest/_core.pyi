@@ -20,6 +20,13 @@ class _Block(TypedDict):
     nonzeros: int
     bytes: int
 
+class _Confounding(TypedDict):
+    kind: Literal["fixed", "dependent", "repeated", "shared", "exact"]
+    term: int
+    effects: list[int]
+    combination: bool
+    other: int
+
 class _Information(TypedDict):
     first: _Array
     second: _Array
@@ -85,6 +92,8 @@ class Fit:
     def seconds(self) -> float: ...
     @property
     def problem(self) -> Problem: ...
+    @property
+    def confounded(self) -> list[_Confounding]: ...
     def cond_var(self) -> list[_Array]: ...
     def leverages(self) -> _Array: ...
     def prediction_variances(

@@ -23,7 +23,7 @@ from .values import numbers
 from .var_corr import unique_names
 
 if TYPE_CHECKING:
-    from ._core import Fit, Problem
+    from ._core import Fit, Problem, _Confounding
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +53,7 @@ class Estimates(ReadOnly):
     message: str
     start: FloatArray
     seconds: float
+    confounded: list[_Confounding]
 
     @classmethod
     def of(cls, fit: Fit | Estimates) -> Estimates:

@@ -33,6 +33,10 @@ class ConvergenceWarning(CrossnestWarning):
     """The optimizer stopped before the criterion was at its minimum."""
 
 
+class IdentifiabilityWarning(CrossnestWarning):
+    """The data do not determine the variances of some random effects."""
+
+
 class RankDeficiencyWarning(CrossnestWarning):
     """Columns of the fixed-effects model matrix are aliased and were dropped."""
 

@@ -73,6 +73,9 @@ def lmer(
     -----
     RankDeficiencyWarning
         Aliased columns of the fixed effects were dropped.
+    IdentifiabilityWarning
+        The data do not determine the variances of some random effects; see
+        `LinearMixedModel.confounded`.
     SingularFitWarning
         A covariance matrix of random effects was estimated on its boundary.
     ConvergenceWarning

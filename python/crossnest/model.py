@@ -22,10 +22,12 @@ from .engine import Engine, Estimates, check_theta, theta_names
 from .errors import (
     ConvergenceWarning,
     DesignError,
+    IdentifiabilityWarning,
     RankDeficiencyWarning,
     SingularFitWarning,
 )
 from .foreign_arguments import explain_unknown_arguments
+from .identifiability import Confounded, confounded_terms, explained_singular
 from .inference.methods import InferenceMethods
 from .inference.tables import check_ddf, check_information
 from .methods import ResultMethods
@@ -399,6 +401,11 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
 
     # ------------------------------------------------------------------ the fit
 
+    @cached_property
+    def confounded(self) -> tuple[Confounded, ...]:
+        """What the data do not determine: terms that cannot be told apart; empty as a rule."""
+        return confounded_terms(self)
+
     @property
     def converged(self) -> bool:
         """Whether the optimizer reached a minimum."""
@@ -653,13 +660,13 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
 
     def _messages(self) -> tuple[str, ...]:
         """Say what is to be known of the optimization, nothing if all is well."""
-        lines = []
-        if not self.converged:
+        lines = [f"not identifiable: {one}" for one in self.confounded]
+        if not self.converged and not _explains_divergence(self):
             decrease = self._fit.predicted_decrease
             lines.append(
                 f"not converged: one more step would lower the criterion by {decrease:.3g}"
             )
-        if self.is_singular:
+        if _singular_terms(self):
             lines.append("boundary (singular) fit: see `is_singular`")
         if not lines:
             return ()
@@ -687,20 +694,34 @@ def _fit_design(
         return LinearMixedModel(design, control, labels, engine, fit, problem.pivot)
 
 
+def _singular_terms(model: LinearMixedModel) -> list[str]:
+    """Name the terms with a singular covariance, but for what `confounded` says already."""
+    explained = explained_singular(model)
+    zipped = enumerate(zip(model.design.random, model._fit.singular, strict=True))
+    terms = (term.term.text for t, (term, singular) in zipped if singular and t not in explained)
+    return list(dict.fromkeys(terms))
+
+
+def _explains_divergence(model: LinearMixedModel) -> bool:
+    """Whether there is no minimum, or a flat one, for a reason that `confounded` gives."""
+    return any(one.kind in ("exact", "shared") for one in model.confounded)
+
+
 def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
-    """Warn of aliased columns, a singular fit and an optimum not reached, once each."""
+    """Warn of what the data cannot tell, a singular fit and an optimum not reached, once each."""
     if model.dropped:
         text = f"dropped aliased columns of the fixed effects: {', '.join(model.dropped)}"
         warnings.warn(text, RankDeficiencyWarning, stacklevel=stacklevel)
-    if model.is_singular:
-        zipped = zip(model.design.random, model._fit.singular, strict=True)
-        terms = ", ".join(dict.fromkeys(term.term.text for term, singular in zipped if singular))
+    if model.confounded:
+        text = "\n".join(map(str, model.confounded))
+        warnings.warn(text, IdentifiabilityWarning, stacklevel=stacklevel)
+    if terms := _singular_terms(model):
         text = (
-            f"the fit is singular in {terms}: a variance is zero or a correlation 1 or -1; "
-            "the data may not support so many random effects"
+            f"the fit is singular in {', '.join(terms)}: a variance is zero or a correlation 1 or "
+            "-1; the data may not support so many random effects"
         )
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    if not model.converged:
+    if not model.converged and not _explains_divergence(model):
         opt = model.opt
         text = (
             f"not converged after {opt.evaluations} evaluations: one more step would lower the "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <utility>
 #include <vector>
 
 #include "crossnest/criterion.hpp"
@@ -58,12 +59,14 @@ class ConstrainedDeviance {
   double unit() const { return unit_; }
   /// The parameter on the scale it is reported on.
   double parameter_at(double t) const;
+  /// Components of z that are not fixed: all but the first, t, and those of parameters held.
+  std::vector<Eigen::Index> free() const;
   /// Components of z that are scales: entries of lambda whose sign does not matter.
   const std::vector<Eigen::Index>& scales() const { return scales_; }
 
   /// z of an unconstrained theta (engine's coordinates). False when the parameter is not defined
   /// there: a correlation of an effect whose standard deviation is zero.
-  bool start(const std::vector<double>& theta, Eigen::VectorXd& z);
+  bool start(const std::vector<double>& from, Eigen::VectorXd& z);
   /// Further z near the boundary, from which the optimum may have to be sought: a correlation may
   /// have any value where one of its standard deviations is zero.
   std::vector<Eigen::VectorXd> boundary_starts(const Eigen::VectorXd& z) const;
@@ -106,10 +109,11 @@ class ConstrainedDeviance {
   std::vector<Eigen::Index> first_;  // by term: where its parameters begin in z
   std::vector<bool> diagonal_;       // by term: no correlations
   std::vector<Eigen::Index> scales_;
-  std::vector<Entry> entries_;    // the constrained term's free entries
-  std::vector<int> permutation_;  // its effects, those of the constraint first
-  Eigen::VectorXd c_;             // beta_j = c'beta in the engine's coordinates of X
-  double shift_ = 0.0;            // what beta0 contributes to beta_j
+  std::vector<std::pair<Eigen::Index, int>> held_;  // where in z, which parameter
+  std::vector<Entry> entries_;                      // the constrained term's free entries
+  std::vector<int> permutation_;                    // its effects, those of the constraint first
+  Eigen::VectorXd c_;   // beta_j = c'beta in the engine's coordinates of X
+  double shift_ = 0.0;  // what beta0 contributes to beta_j
 
   Eigen::VectorXd z_;                        // the last one
   std::vector<std::vector<double>> lambda_;  // by term, engine's coordinates

@@ -45,6 +45,8 @@ class Coordinates {
   const Eigen::MatrixXd& random(int term) const {
     return random_[static_cast<std::size_t>(term)].T;
   }
+  /// Takes another T_t of a term, for random effects that are not centred.
+  void use(int term, const Eigen::MatrixXd& T);
   /// beta0, in the coordinates of X~.
   const Eigen::VectorXd& beta0() const { return beta0_; }
   /// s, once set.

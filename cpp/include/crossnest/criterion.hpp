@@ -9,6 +9,13 @@
 
 namespace crossnest {
 
+/// A covariance parameter that is not estimated, because the data do not determine it.
+struct HeldParameter {
+  int parameter;   ///< index into theta
+  double value;    ///< in the engine's coordinates
+  bool reml_only;  ///< whether maximum likelihood determines it after all
+};
+
 /// Which coordinates a theta refers to: the user's, or the engine's (see Coordinates).
 enum class Scale { user, internal };
 
@@ -29,6 +36,15 @@ class Criterion {
   /// Whether theta consists of scales only, so that its logarithm may be optimized.
   bool scales_only() const;
   double nu(bool reml) const;
+
+  /// Takes parameters out of the search; see identifiability.hpp.
+  void hold(std::vector<HeldParameter> held) { held_ = std::move(held); }
+  const std::vector<HeldParameter>& held() const { return held_; }
+  bool is_held(int parameter, bool reml) const;
+  /// The parameters to be estimated, increasing.
+  std::vector<Eigen::Index> free_parameters(bool reml) const;
+  /// Gives the held parameters of a theta (engine's coordinates) their values.
+  void impose(double* theta, bool reml) const;
 
   /// d(theta); +infinity where the factorization fails.
   double objective(const double* theta, Scale scale, bool reml);
@@ -62,7 +78,7 @@ class Criterion {
     return scale_ == Scale::internal && internal == theta_;
   }
   /// Whether a term's lambda is singular at a theta in the engine's coordinates: a scale below
-  /// 1e-4 (lme4's isSingular uses the same number on the user's scale).
+  /// 1e-4 (lme4's isSingular uses the same number on the user's scale), unless it is held there.
   bool is_singular(int term, const double* internal) const;
 
   const CovarianceStructure& structure(int term) const {
@@ -112,6 +128,7 @@ class Criterion {
   std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
   std::vector<int> first_parameter_;
   std::vector<double> bounds_;
+  std::vector<HeldParameter> held_;
   int border_;
 
   std::vector<double> theta_;

@@ -19,6 +19,9 @@ namespace crossnest {
 /// of all of them, so that nothing is lost by cancellation and no sum runs over rows. What follows
 /// from the information does not depend on the choice.
 ///
+/// Entries that the data do not determine (see identifiability.hpp) count as known: their rows and
+/// columns are zero.
+///
 /// Fixed effects are those of RX beta, whose covariance matrix is sigma^2 I (see Estimates::RX).
 /// Write Sinv for Var(y)^-1 and Xr = sigma X RX^-1, so that Xr'Sinv Xr = I.
 struct Information {
@@ -38,7 +41,8 @@ struct Information {
 /// and first derivatives of Var(beta) = sigma^2 (RX'RX)^-1. The parameters are linear in theta:
 /// phi, in which the lambda_t of the engine's coordinates change along orthonormal directions; and
 /// last tau, sigma over its estimate. Satterthwaite's degrees of freedom are the same in phi and
-/// tau as in theta and sigma.
+/// tau as in theta and sigma. Directions of phi that the data do not determine have no curvature
+/// and no derivative.
 struct Curvature {
   int parameters = 0;            ///< m + 1
   int rank = 0;                  ///< p
@@ -83,6 +87,7 @@ class VarianceDerivatives {
   void check_memory() const;
   bool exact_is_cheaper() const;
   Eigen::MatrixXd covariance_jacobian() const;
+  Eigen::MatrixXd estimated_directions(const Eigen::MatrixXd& J) const;
   Eigen::MatrixXd exact_hessian();
   Eigen::MatrixXd difference_hessian(const double* theta);
   Eigen::VectorXd gradient_at(const Eigen::VectorXd& theta);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crossnest/criterion.hpp"
+#include "crossnest/identifiability.hpp"
 #include "crossnest/information.hpp"
 #include "crossnest/optimizer.hpp"
 #include "crossnest/profile.hpp"
@@ -47,6 +48,7 @@ struct Fit {
   bool converged = false;
   std::string message;
   double seconds = 0.0;
+  std::vector<Confounding> confounded;  ///< what the data do not determine
 };
 
 /// A model's data, reduced to cross-products, with all workspace to evaluate and fit it.
@@ -68,6 +70,8 @@ class Problem {
   const Coordinates& coordinates() const { return *coordinates_; }
   const CrossProducts& cross_products() const { return *A_; }
   const DenseKernels& kernels() const { return kernels_; }
+  /// What of the random effects' covariance the data do not determine, and how it is held.
+  const Identifiability& identifiability() const { return identifiability_; }
   int threads() const { return pool_.size(); }
   /// Bytes the factor may take; 0 where that is not known.
   std::size_t memory_limit() const { return memory_limit_; }
@@ -112,6 +116,10 @@ class Problem {
   void set_response(const double* y);
 
  private:
+  void find_confounded();
+  void hold();
+  bool fits_exactly(const Estimates& at_theta);
+  void fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit);
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;
@@ -128,6 +136,7 @@ class Problem {
   std::vector<Block> blocks_;
   std::unique_ptr<Coordinates> coordinates_;
   std::unique_ptr<CrossProducts> A_;
+  Identifiability identifiability_;
   std::unique_ptr<Structure> structure_;
   std::unique_ptr<Factor> factor_;
   std::unique_ptr<Criterion> criterion_;

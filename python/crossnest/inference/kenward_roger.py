@@ -178,7 +178,8 @@ def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRo
 
 def _inverse(information: FloatArray) -> FloatArray:
     """Invert a symmetric matrix, leaving out directions it is zero in (redundant parameters)."""
-    scale = 1 / np.sqrt(np.abs(np.diag(information)))
+    diagonal = np.abs(np.diag(information))
+    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
     values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
     if values[0] < -1e-8 * np.abs(values).max():
         raise ValueError(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ..arguments import as_list, check_level, is_word
+from ..identifiability import undetermined_effects
 from ..var_corr import unique_names
 
 if TYPE_CHECKING:
@@ -35,6 +36,23 @@ def parameter_names(model: LinearMixedModel) -> list[str]:
             if not diagonal:
                 names += [f"cor_{row}.{column}|{group}" for row in term.names[j + 1 :]]
     return unique_names([*names, "sigma", *model.fixef.index])
+
+
+def undetermined_parameters(model: LinearMixedModel) -> set[int]:
+    """Find the standard deviations and correlations that the data do not determine.
+
+    Positions in `parameter_names`; see `LinearMixedModel.confounded`.
+    """
+    undetermined = undetermined_effects(model)
+    positions, j = set(), 0
+    for t, term in enumerate(model.design.random):
+        diagonal = term.term.structure == "diagonal"
+        for c in range(len(term.names)):
+            for r in range(c, c + 1 if diagonal else len(term.names)):
+                if {(t, r), (t, c)} & undetermined:
+                    positions.add(j)
+                j += 1
+    return positions
 
 
 def parameters_of(model: LinearMixedModel) -> pd.Series[float]:

@@ -17,7 +17,13 @@ from ..arguments import check_flag
 from ..errors import ProfileWarning
 from ..progress import track
 from ..read_only import ReadOnly
-from .parameters import choose, normal_quantile, parameter_names, percent_names
+from .parameters import (
+    choose,
+    normal_quantile,
+    parameter_names,
+    percent_names,
+    undetermined_parameters,
+)
 
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
@@ -277,7 +283,16 @@ def _for_each(
 
     A parameter whose work cannot be done has the result of `failed`, called with the reason; the
     others are not the worse for it.
+
+    Raises
+    ------
+    ValueError
+        If the deviance has no minimum.
     """
+    for one in model.confounded:
+        if one.kind == "exact":
+            raise ValueError(f"the deviance has no minimum, and so no profile: {one}")
+    undetermined = undetermined_parameters(model)
     fitted = profiler.deviance if model.reml else model.objective
     results: dict[int, Result] = {}
     against: dict[int, float] = {}
@@ -287,6 +302,8 @@ def _for_each(
         for j in track(todo, "profile", progress):
             failures.pop(j, None)
             try:
+                if j in undetermined:
+                    raise _core.FitError("the data do not determine it (see `confounded`)")
                 results[j] = work(j)
             except _core.FitError as error:
                 failures[j] = str(error)
@@ -294,8 +311,9 @@ def _for_each(
             against[j] = profiler.deviance
         todo = [j for j in chosen if against[j] > profiler.deviance]
     names = parameter_names(model)
-    for j, reason in failures.items():
-        text = f"{names[j]} cannot be profiled: {reason}"
+    for reason in dict.fromkeys(failures.values()):
+        failing = [names[j] for j in sorted(failures) if failures[j] == reason]
+        text = f"{', '.join(failing)} cannot be profiled: {reason}"
         warnings.warn(text, ProfileWarning, stacklevel=5)
     if profiler.deviance < fitted - _ROUNDING:
         warnings.warn(
