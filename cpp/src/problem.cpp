@@ -284,21 +284,26 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   fit.converged = best.converged;
   fit.message = best.message;
   fit.confounded = identifiability_.confounded;
-  if (fits_exactly(fit.estimates)) fit_exact_response(best.theta, optimizer, fit);
+  if (fits_exactly(best.theta, fit.estimates)) fit_exact_response(best.theta, optimizer, fit);
   fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return fit;
 }
 
 // Whether r2 falls as 1 / theta^2, as it does where random and fixed effects leave no residuals.
-bool Problem::fits_exactly(const Estimates& at_theta) {
-  constexpr double kSmall = 1e-8, kShrink = 1e-2;
+// `theta` (engine's coordinates) is where the search ended; r2 has no digits left beyond kClear.
+bool Problem::fits_exactly(std::vector<double> theta, const Estimates& found) {
+  constexpr double kSmall = 1e-8, kClear = 3e5, kShrink = 1e-2;
   const double s = coordinates_->scale();
-  if (!(at_theta.pwrss < kSmall * s * s * static_cast<double>(design_.n))) return false;
-  std::vector<double> smaller = at_theta.theta;
-  for (double& value : smaller) value *= kShrink;
-  if (!std::isfinite(criterion_->objective(smaller.data(), Scale::user, at_theta.reml)))
-    return false;
-  return criterion_->pwrss() * s * s * kShrink * kShrink > 0.5 * at_theta.pwrss;
+  if (!(found.pwrss < kSmall * s * s * static_cast<double>(design_.n))) return false;
+  double largest = 0.0;
+  for (const double value : theta) largest = std::max(largest, std::abs(value));
+  const auto pwrss = [&](double shrink) {
+    for (double& value : theta) value *= shrink;
+    const double value = criterion_->objective(theta.data(), Scale::internal, found.reml);
+    return std::isfinite(value) ? criterion_->pwrss() : 0.0;
+  };
+  const double near = pwrss(std::min(1.0, kClear / largest)), far = pwrss(kShrink);
+  return near > 0.0 && far * kShrink * kShrink > 0.99 * near;
 }
 
 // The criterion falls for ever as theta grows in proportion. Its largest scale is held where

@@ -82,18 +82,20 @@ def _named(model: LinearMixedModel, one: _Confounding) -> Confounded:
     effects = tuple(term.names[j] for j in one["effects"])
     other = design.random[one["other"]] if one["other"] >= 0 else None
     write = {"fixed": _fixed, "dependent": _dependent, "repeated": _repeated, "shared": _shared}
-    message = write[one["kind"]](model, term, _subject(term, one), other)
+    message = write[one["kind"]](model, term, _subject(design, one), other)
     second = None if other is None else other.term.text
     return Confounded(one["kind"], term.term.text, effects, second, message)
 
 
-def _subject(term: RandomEffects, one: _Confounding) -> str:
-    """Say which effects of the term it is about."""
+def _subject(design: Design, one: _Confounding) -> str:
+    """Say which effects of the term it is about; `(x || g)` stands for several terms."""
+    term = design.random[one["term"]]
+    namesakes = {other.names for other in design.random if other.term.text == term.term.text}
     names = [term.names[j] for j in one["effects"]]
     text = f"`{term.term.text}`"
     if one["combination"]:
         return f"a combination of the effects {_list(names)} of {text}"
-    if len(names) == len(term.names):
+    if len(names) == len(term.names) and len(namesakes) == 1:
         return text
     return f"{'the effect' if len(names) == 1 else 'the effects'} {_list(names)} of {text}"
 
@@ -151,9 +153,9 @@ def _exact(design: Design, terms: Sequence[int]) -> Confounded:
         tuple(design.random[terms[0]].names),
         names[1] if len(names) > 1 else None,
         f"the response is fitted exactly by the fixed effects and {quoted}: no residual variance "
-        "is left, the likelihood grows without bound as sigma goes to zero, and criterion and "
-        "sigma mean nothing; is it one value for each group? Then use one row for each group and "
-        "`crossnest.lm`",
+        "is left, the likelihood grows without bound as sigma goes to zero, and criterion, "
+        "sigma and standard errors mean nothing; is it one value for each group? Then use one row "
+        "for each group and `crossnest.lm`",
     )
 
 

@@ -118,7 +118,7 @@ class Problem {
  private:
   void find_confounded();
   void hold();
-  bool fits_exactly(const Estimates& at_theta);
+  bool fits_exactly(std::vector<double> theta, const Estimates& found);
   void fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit);
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
