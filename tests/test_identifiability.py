@@ -145,8 +145,8 @@ def test_what_is_held_does_not_depend_on_units(sleep, scale):
 
 def test_a_part_of_the_groups_within_the_span_is_not_flagged(sleep):
     """Dummies for all subjects but three leave the variance between these three."""
-    few = sleep["Subject"].astype(str)
-    data = sleep.assign(part=np.where(few.isin(["308", "309", "310"]), "other", few))
+    few = "s" + sleep["Subject"].astype(str)
+    data = sleep.assign(part=np.where(few.isin(["s308", "s309", "s310"]), "other", few))
     with warnings.catch_warnings():
         warnings.simplefilter("error", IdentifiabilityWarning)
         model = lmer("Reaction ~ part + Days + (1 | Subject)", data)
