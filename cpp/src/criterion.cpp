@@ -451,10 +451,16 @@ void Criterion::normalize(double* theta) const {
 bool Criterion::is_singular(int term, const double* internal) const {
   const int first = first_parameter(term), last = first + structure(term).parameters();
   for (int a = first; a < last; ++a)
-    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular &&
-        !is_held(a, false))
-      return true;
+    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular) return true;
   return false;
+}
+
+bool Criterion::is_estimated_singular(int term, const double* internal) const {
+  const int first = first_parameter(term), last = first + structure(term).parameters();
+  std::vector<double> theta(internal, internal + parameters());
+  for (int a = first; a < last; ++a)
+    if (is_held(a, false)) theta[at(a)] = 1.0;
+  return is_singular(term, theta.data());
 }
 
 std::vector<std::vector<double>> Criterion::other_starts() const {

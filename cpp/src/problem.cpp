@@ -278,6 +278,9 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
   criterion_->impose(from.data(), reml);
   fit.start = start.empty() ? criterion_->to_user(from.data()) : start;
   fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
+  for (std::size_t t = 0; t < design_.terms.size(); ++t)
+    fit.estimates.singular[t] =
+        criterion_->is_estimated_singular(static_cast<int>(t), best.theta.data());
   fit.predicted_decrease = best.predicted_decrease;
   fit.evaluations = best.evaluations;
   fit.gradients = best.gradients;

@@ -114,7 +114,7 @@ RefitStatus Worker::verdict(const Optimum& optimum) const {
   if (!optimum.converged) return RefitStatus::not_converged;
   const int terms = static_cast<int>(shared_.problem.design().terms.size());
   for (int term = 0; term < terms; ++term)
-    if (criterion_.is_singular(term, optimum.theta.data())) return RefitStatus::singular;
+    if (criterion_.is_estimated_singular(term, optimum.theta.data())) return RefitStatus::singular;
   return RefitStatus::ok;
 }
 

@@ -78,8 +78,10 @@ class Criterion {
     return scale_ == Scale::internal && internal == theta_;
   }
   /// Whether a term's lambda is singular at a theta in the engine's coordinates: a scale below
-  /// 1e-4 (lme4's isSingular uses the same number on the user's scale), unless it is held there.
+  /// 1e-4 (lme4's isSingular uses the same number on the user's scale).
   bool is_singular(int term, const double* internal) const;
+  /// The same of an estimate: scales that are held at zero, and not estimated, do not count.
+  bool is_estimated_singular(int term, const double* internal) const;
 
   const CovarianceStructure& structure(int term) const {
     return *structures_[static_cast<std::size_t>(term)];
