@@ -57,7 +57,13 @@ def confounded_terms(model: LinearMixedModel) -> tuple[Confounded, ...]:
 
 def explained_singular(model: LinearMixedModel) -> set[int]:
     """Return the terms whose singular covariance is only what was found."""
-    return {one["term"] for one in model._fit.confounded if one["kind"] in ("fixed", "dependent")}
+    random = model.design.random
+    return {
+        one["term"]
+        for one in model._fit.confounded
+        if one["kind"] in ("fixed", "dependent")
+        or (one["kind"] == "repeated" and len(one["effects"]) == len(random[one["term"]].names))
+    }
 
 
 def undetermined_effects(model: LinearMixedModel) -> set[tuple[int, int]]:
