@@ -211,8 +211,29 @@ def _fit(levels: Sequence[int], effects: Sequence[int], m: int, r: int) -> Check
         "u": listed(random, list),
         "b": listed(random, list),
         "singular": each(flag, len(effects), list),
+        "confounded": each(_confounded(effects), kind=list),
     }
     return record(**fields)
+
+
+def _confounded(effects: Sequence[int]) -> Check:
+    """Check what the data do not determine; `effects` has the effects of each term."""
+    last = len(effects) - 1
+    fields = record(
+        kind=one_of("fixed", "dependent", "repeated", "shared", "exact"),
+        term=whole(0, last),
+        effects=each(whole(0), kind=list),
+        combination=flag,
+        other=whole(-1, last),
+    )
+
+    def check(value: Any, where: str) -> None:
+        fields(value, where)
+        each(whole(0, effects[value["term"]] - 1), kind=list)(value["effects"], f"{where}.effects")
+        if value["kind"] in ("repeated", "shared"):
+            whole(0, last)(value["other"], f"{where}.other")
+
+    return check
 
 
 def _joint(sizes: _Sizes, r: int) -> Check:

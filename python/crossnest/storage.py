@@ -241,7 +241,7 @@ def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
     design = _decode_design(parsed, content)
     joint = content["joint"]
     fit = LoadedEstimates(
-        **{"confounded": [], **content["fit"]},
+        **content["fit"],
         kept=content["kept"],
         factor_of=[term.factor for term in design.random],
         relative_factors=content["relative_factors"],
