@@ -585,3 +585,20 @@ def test_splines_go_on_beyond_their_boundary_knots_as_in_r(spline):
         "ns(Days, df=3)": [247.821235736, 373.284464841],
     }[spline]
     np.testing.assert_allclose(model.predict({"Days": [-1.0, 11.0]}), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("term", ["as.numeric(f)", "scale(as.numeric(f))", "relevel(f, 'b')"])
+def test_levels_of_new_rows_in_another_order_or_fewer(term):
+    # as.numeric took the positions among the new rows' levels, relevel wanted its level there.
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"f": list("abc") * 20, "g": list("uvwxy") * 12, "y": rng.normal(size=60)})
+    data["f"] = pd.Categorical(data["f"], ["c", "a", "b"])
+    model = fit(f"y ~ {term} + (1 | g)", data)
+    fewer = data[data["f"] != "b"]
+    for new in (
+        fewer,
+        data.assign(f=data["f"].cat.reorder_categories(["b", "a", "c"])),
+        fewer.assign(f=fewer["f"].cat.remove_unused_categories()),
+        data.assign(f=data["f"].astype(str)),
+    ):
+        assert_allclose(model.predict(new), model.fittedvalues[new.index])

@@ -468,15 +468,20 @@ def _coded(
     return Coded(factor, as_specification(contr))
 
 
-def _as_numeric(_: Evaluator, node: ast.Call, x: Any) -> Any:
-    """Return numbers: those a text holds, or the positions of a factor's levels, as in R."""
+def _as_numeric(evaluator: Evaluator, node: ast.Call, x: Any) -> Any:
+    """Return numbers: those a text holds, or the positions of a factor's levels, as in R.
+
+    Positions are those among the levels of the rows fitted, however new rows have them.
+    """
     if isinstance(x, Coded):
         x = x.factor
     if not isinstance(x, FactorColumn) or _is_logical(x):
         return _as_number(x, unparse(node.args[0]))
-    if x.categorical:
-        positions = np.arange(1.0, len(x.levels) + 1)
-        return _at_levels(x, positions)
+    learned = evaluator.learned(node, lambda: {"levels": x.levels.tolist() * x.categorical})
+    levels = learned["levels"]
+    if levels:
+        positions = pd.Index(levels).get_indexer(x.levels) + 1.0
+        return _at_levels(x, np.where(positions > 0, positions, np.nan))
     numbers = pd.to_numeric(pd.Series(x.levels.astype(str)), errors="coerce").to_numpy(np.float64)
     if np.isnan(numbers).any():
         label = x.levels[int(np.isnan(numbers).argmax())]
@@ -484,9 +489,11 @@ def _as_numeric(_: Evaluator, node: ast.Call, x: Any) -> Any:
     return _at_levels(x, numbers)
 
 
-def _relevel(_: Evaluator, node: ast.Call, x: Any, ref: Any) -> FactorColumn:
+def _relevel(evaluator: Evaluator, node: ast.Call, x: Any, ref: Any) -> FactorColumn:
     factor = _to_factor(x, unparse(node.args[0]))
     levels = factor.levels.tolist()
+    if ref not in levels and not evaluator.learning:
+        return factor  # new rows without that level: labels find their fitted places
     if ref not in levels:
         raise ValueError(
             f"{ref!r} is not a level of `{unparse(node.args[0])}`: it has {levels[:12]}"

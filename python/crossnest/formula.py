@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .arguments import check_flag
 from .errors import FormulaError
 from .evaluation import is_function
 from .expression import call_name, calls_in, names_in, parse_expression, unparse
@@ -524,7 +525,15 @@ def _check_text(text: Any) -> None:
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
 
 
-@lru_cache(maxsize=512)
+def _check_options(columns: Any, mixed: Any, functions: Any) -> None:
+    """Refuse options of a kind that parsing cannot remember its results by."""
+    check_flag(mixed, "mixed")
+    for names, what, kind in ((columns, "columns", tuple), (functions, "functions", frozenset)):
+        given = names is None and kind is tuple
+        if not given and not (isinstance(names, kind) and all(isinstance(n, str) for n in names)):
+            raise TypeError(f"{what} must be a {kind.__name__} of names, not {names!r}")
+
+
 def parse_formula(
     text: str,
     columns: tuple[str, ...] | None = None,
@@ -555,8 +564,19 @@ def parse_formula(
     FormulaError
         If the text is malformed, or has no random-effects term, or one too many; the message names
         the culprit.
+    TypeError
+        If `columns` or `functions` are not names, or `mixed` is neither True nor False.
     """
     _check_text(text)
+    _check_options(columns, mixed, functions)
+    return _parsed(text, columns, mixed, functions)
+
+
+@lru_cache(maxsize=512)
+def _parsed(
+    text: str, columns: tuple[str, ...] | None, mixed: bool, functions: frozenset[str]
+) -> ParsedFormula:
+    """Take a model formula apart; see `parse_formula`."""
     written = _bracketed(text) if mixed else text
     tokens = tokens_of(written)
     spans = _bar_terms(written, tokens)

@@ -156,6 +156,16 @@ def _predictor(name: str, column: Column, at: Mapping[str, Any], as_factor: bool
     return (_at_its_values if as_factor else _covariate)(name, column.values, at)
 
 
+def _by_column(at: Any) -> Mapping[str, Any]:
+    """Return the levels and values asked for, refusing what is no mapping."""
+    if at is None:
+        return {}
+    if not isinstance(at, Mapping):
+        kind = type(at).__name__
+        raise TypeError(f"at must be a dict of levels and values by column, not {kind}")
+    return at
+
+
 def predictors(model: LinearMixedModel, at: Mapping[str, Any] | None) -> tuple[Predictor, ...]:
     """Give the variables of the fixed effects and the points they are taken at.
 
@@ -170,8 +180,10 @@ def predictors(model: LinearMixedModel, at: Mapping[str, Any] | None) -> tuple[P
     ------
     ValueError
         If there are no fixed effects, or `at` names what is not a variable of them, or no level.
+    TypeError
+        If `at` is no mapping.
     """
-    design, at = model.design, at or {}
+    design, at = model.design, _by_column(at)
     if not design.x_names:
         raise ValueError("the model has no fixed effects, so there are no marginal means")
     names = dict.fromkeys(n for f in design.formula.fixed.factors for n in factor_names(f))
