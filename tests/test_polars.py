@@ -72,3 +72,9 @@ def test_without_polars(monkeypatch, fitted):
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(ImportError, match=r"crossnest\[polars\]"):
         to_polars(fitted("sleepstudy").fixef)
+
+
+def test_columns_polars_cannot_hold_are_refused_in_our_words():
+    with pytest.raises(TypeError, match="result has a column that polars cannot hold"):
+        to_polars(pd.DataFrame({"x": [object(), object()]}))
+    assert to_polars(pd.DataFrame({1: [2.0]})).columns == ["1"]

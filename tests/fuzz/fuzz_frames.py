@@ -96,6 +96,14 @@ NUMERIC_ITEMS = (
     "I(x + z)",
     "poly(z, 2) + x",
     "offset(w)",
+    "sqrt(w) + abs(x)",
+    "ns(x, df=3)",
+    "poly(x, 2, raw=True)",
+    "I(x^2)",
+    "(x > 1)",
+    "ifelse(x > 1, z, 0)",
+    "pmin(x, z) + pmax(x, 1)",
+    "log1p(w) + sin(x) + floor(x)",
 )
 FACTOR_ITEMS = (
     "f",
@@ -113,6 +121,15 @@ FACTOR_ITEMS = (
     "f + f:h",
     "f*h*l",
     "(f + h + l)**2",
+    "factor(k)",
+    "cut(x, 3)",
+    "cut(x, [-9, 0, 1, 99])",
+    "interaction(f, h)",
+    "relevel(f, 'f1')",
+    "as.numeric(h)",
+    "factor(f, levels=['f3', 'f2', 'f1', 'f0'])",
+    "`scale` + poly",
+    "factor(k):f",
 )
 MIXED_ITEMS = (
     "f*x",
@@ -164,6 +181,11 @@ BARS = (
     "(f + h || g)",
     "(1 | a*g)",
     "(0 + h | a/b)",
+    "(scale | g)",
+    "(factor(k) | g)",
+    "(1 | poly:a)",
+    "(sqrt(w) || g)",
+    "(0 + relevel(f, 'f1') | g)",
 )
 RESPONSES = ("y", "y", "y", "y", "np.log(v)", "I(y / 2)")
 CONTRASTS = ("contr.sum", "contr.helmert", "contr.treatment", "contr.poly")
@@ -182,6 +204,19 @@ def formulas(draw) -> str:
     form = draw(st.sampled_from(["{}", "{}", "{}", "0 + {}", "{} - 1", "1 + {}"]))
     parts = [form.format(fixed), *bars]
     return f"{draw(st.sampled_from(RESPONSES))} ~ {' + '.join(parts)}"
+
+
+@st.composite
+def contrasts(draw, levels: int) -> Any:
+    """Draw contrasts of f: by name, as a matrix, or as a frame labelled by levels."""
+    form = draw(st.sampled_from(["name", "name", "matrix", "frame"]))
+    if form == "name":
+        return draw(st.sampled_from(CONTRASTS))
+    matrix = np.vander(np.arange(1.0, levels + 1), levels, increasing=True)[:, 1:]
+    if form == "matrix":
+        return matrix
+    shuffled = np.random.default_rng(levels).permutation(levels)
+    return pd.DataFrame(matrix, index=[f"f{i}" for i in range(levels)]).iloc[shuffled]
 
 
 # ------------------------------------------------------------------------------------- cases
@@ -264,6 +299,9 @@ def cases_of_lmer(draw, missing: bool = True) -> Case:
         else:
             columns[name] = make(values[name])
     columns["k"] = pd.Series(values["k"])
+    # Columns that are called as functions are.
+    columns["scale"] = pd.Series(rng.normal(size=n))
+    columns["poly"] = pd.Series(np.array(["no", "yes"])[rng.permutation(np.arange(n) % 2)])
     y = _response(values, rng, n)
     columns["y"], columns["v"] = pd.Series(y), pd.Series(np.exp(y / 10))
     frame = pd.DataFrame(columns)
@@ -277,7 +315,8 @@ def cases_of_lmer(draw, missing: bool = True) -> Case:
     arguments = {}
     formula = draw(formulas())
     if "f" in formula.replace("df=", "").replace("offset", "") and draw(st.integers(0, 2)) == 0:
-        arguments["contrasts"] = {"f": draw(st.sampled_from(CONTRASTS))}
+        levels = int(values["f"].max()) + 1
+        arguments["contrasts"] = {"f": draw(contrasts(levels))}
     if draw(st.integers(0, 4)) == 0:
         arguments["weights"] = "w"
     if draw(st.integers(0, 3)) == 0:

@@ -204,7 +204,7 @@ def bomb(kind: str) -> bytes:
         start = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header + b"\n"
         return zipped({**members(), "0.npy": start + bytes(40_000_000)})
     if kind == "head":
-        return zipped({"crossnest.json": b"[" + b" " * 400_000_000 + b"]"})
+        return zipped({"crossnest.json": b"[" + b" " * 150_000_000 + b"]"})
     return zipped(
         {
             "crossnest.json": b'{"format": "crossnest model", "version": 1, "content": '

@@ -42,7 +42,7 @@ def to_polars(
     Raises
     ------
     TypeError
-        If it is none of these.
+        If it is none of these, or has a column that polars cannot hold.
     ImportError
         If polars is not installed; the message says how to install it.
     """
@@ -59,7 +59,11 @@ def to_polars(
     }
     plain = frame.astype({name: frame[name].cat.categories.dtype for name in levels})
     texts = {name: labels for name, labels in levels.items() if _are_text(labels)}
-    return pl.from_pandas(plain).cast({name: pl.Enum(labels) for name, labels in texts.items()})
+    try:
+        table = pl.from_pandas(plain.rename(columns=str))
+    except (TypeError, ValueError, NotImplementedError, pl.exceptions.PolarsError) as error:
+        raise TypeError(f"result has a column that polars cannot hold: {error}") from error
+    return table.cast({str(name): pl.Enum(labels) for name, labels in texts.items()})
 
 
 def _as_frame(result: Any) -> pd.DataFrame:
