@@ -8,10 +8,12 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 __all__ = [
     "MOST_THREADS",
     "as_list",
+    "as_names",
     "check_count",
     "check_flag",
     "check_level",
@@ -26,6 +28,8 @@ Option = TypeVar("Option", bound=str)
 
 def as_list(value: Any) -> list[Any]:
     """Give one thing (a text is one) or several as a list."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()  # of no dimension: one thing
     return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
 
 
@@ -36,6 +40,20 @@ MOST_THREADS = 1024
 def is_word(value: Any, words: Iterable[str]) -> bool:
     """Whether a value is one of some words: False too for what compares element by element."""
     return isinstance(value, str) and value in words
+
+
+def as_names(value: Any, name: str) -> list[str]:
+    """Return one name or several as a list of texts, each once.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    names = [] if isinstance(value, pd.DataFrame) else as_list(value)
+    if isinstance(value, pd.DataFrame) or not all(isinstance(one, str) for one in names):
+        raise TypeError(f"{name} must be given by name or as a sequence of names, not {value!r}")
+    return list(dict.fromkeys(map(str, names)))
 
 
 def check_count(value: Any, name: str, most: int | None = None) -> int:
@@ -83,7 +101,7 @@ def check_share(value: Any, name: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number from 0 to 1, not {value!r}")
-    if not 0 <= float(value) <= 1:
+    if not 0 <= _as_float(value) <= 1:
         raise ValueError(f"{name} must be from 0 to 1, not {value!r}")
 
 
@@ -115,10 +133,18 @@ def check_level(value: Any, name: str = "level") -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number between 0 and 1, not {value!r}")
-    level = float(value)
+    level = _as_float(value)
     if not 0 < level < 1:
         raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
     return level
+
+
+def _as_float(value: Real) -> float:
+    """Return a number as floating point, infinite if it is too large for that."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
 
 
 def choice(

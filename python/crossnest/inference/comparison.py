@@ -338,7 +338,7 @@ def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
         raise TypeError(_SMALL)
     try:
         matrix = np.atleast_2d(np.array(L, dtype=np.float64))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(_SMALL) from error
     p = len(large.fixef)
     if matrix.ndim != 2 or matrix.shape[1] != p:

@@ -106,6 +106,8 @@ def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]
     help page "Contrast families".
     """
     if isinstance(method, Mapping):
+        if not method:
+            raise ValueError("contrasts names no contrast: give coefficients by name")
         return {str(name): _custom(str(name), values, levels) for name, values in method.items()}
     method = family_name(method)
     if len(levels) < 2:
@@ -134,7 +136,7 @@ def _custom(name: str, values: ArrayLike, levels: Sequence[str]) -> FloatArray:
     """Check the coefficients of one contrast."""
     try:
         coefficients = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"the contrast '{name}' must hold numbers, not {values!r}") from error
     if coefficients.shape != (len(levels),):
         raise ValueError(

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..arguments import as_list, check_flag, choice
+from ..arguments import as_names, check_flag, choice
 from ..formula import Term
 from ..model import LinearMixedModel
 from .comparison import BOUNDARY, checked_ratios, upper_tail
@@ -198,7 +198,7 @@ def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Te
     allowed = {str(term): term for term in droppable(model.design.formula.fixed)}
     if names is None:
         return allowed
-    names = as_list(names)
+    names = as_names(names, "scope")
     check_terms(model, names)
     for name in names:
         if name not in allowed:

@@ -13,7 +13,7 @@ Lenth (2023). emmeans: Estimated marginal means, aka least-squares means. R pack
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_level
+from ..arguments import as_names, check_level
 from ..formula import factor_names
 from ..read_only import ReadOnly
 from .contrast_families import contrast_family, is_pairwise
@@ -215,17 +215,6 @@ def _adjustment_notes(adjust: str, changed: bool, sizes: list[tuple[int, int]]) 
 # ------------------------------------------------------------------------------- making them
 
 
-def _names(value: object) -> tuple[str, ...]:
-    """Return names given as one, as several, or not at all."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    if not (isinstance(value, Iterable) and all(isinstance(name, str) for name in value)):
-        raise TypeError(f"variables are given by name or as a sequence of names, not {value!r}")
-    return tuple(dict.fromkeys(value))
-
-
 def _check_names(names: Sequence[str], grid: ReferenceGrid) -> None:
     for name in names:
         if name not in grid.names and name != OVERALL:
@@ -297,8 +286,8 @@ def _marginal_means(
     """Average a grid and estimate; the common part of `emmeans` and `emtrends`."""
     level, adjust, ddf = check_level(level), check_method(adjust), check_ddf(ddf)
     information = check_information(information, ddf)
-    strata = _names(by)
-    names = grid.with_groups([*(n for n in _names(specs) if n not in strata), *strata])
+    strata = () if by is None else tuple(as_names(by, "by"))
+    names = grid.with_groups([*(n for n in as_names(specs, "specs") if n not in strata), *strata])
     _check_names(names, grid)
     if not names:
         raise ValueError("`specs` names no variable: '1' gives the overall mean")

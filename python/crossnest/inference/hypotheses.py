@@ -95,10 +95,10 @@ def _numbers(values: object, name: str) -> FloatArray:
     """Return an array of numbers."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind == "c":
-            raise TypeError("complex")
+        if array.dtype.kind == "c" or np.ma.is_masked(values):
+            raise TypeError("complex or missing")
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must hold numbers, not {values!r}") from error
 
 
@@ -118,12 +118,17 @@ def _weights(
     names = model.design.x_names
     if isinstance(L, Mapping | pd.Series):
         named = dict(L)
-        weights = dict(zip(named, _numbers(list(named.values()), "L").tolist(), strict=True))
+        numbers = _numbers(list(named.values()), "L")
+        if numbers.ndim != 1:
+            raise TypeError(f"L must have one number for each coefficient, not {named!r}")
+        weights = dict(zip(named, numbers.tolist(), strict=True))
         L = pd.DataFrame([weights], index=[_written(weights)])
     if isinstance(L, pd.DataFrame):
         for name in L.columns:
             if name not in names:
                 raise ValueError(_unknown(str(name), names))
+        if not L.columns.is_unique:
+            raise ValueError(f"L has several columns of one name: {', '.join(map(str, L.columns))}")
         frame = L.reindex(columns=pd.Index(names), fill_value=0.0)
         array, labels = _numbers(frame, "L"), tuple(map(str, L.index))
     else:

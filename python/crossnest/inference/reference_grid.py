@@ -81,7 +81,7 @@ class Predictor:
 
 def _positions(name: str, known: pd.Index, asked: Any) -> NDArray[np.intp]:
     """Find the levels asked for among those of a factor."""
-    asked = [asked] if np.ndim(asked) == 0 else list(asked)
+    asked = _distinct(name, [asked] if np.ndim(asked) == 0 else list(asked))
     positions = known.get_indexer(pd.Index(asked))
     if not asked or (positions < 0).any():
         unknown = [level for level, i in zip(asked, positions, strict=True) if i < 0]
@@ -89,6 +89,15 @@ def _positions(name: str, known: pd.Index, asked: Any) -> NDArray[np.intp]:
             f"`at` gives {unknown} for the factor '{name}', whose levels are {list(known)}"
         )
     return positions
+
+
+def _distinct(name: str, asked: list[Any]) -> list[Any]:
+    """Refuse a level or value that stands several times: it would count as often in averages."""
+    texts = list(map(str, asked))
+    repeated = next((text for text in texts if texts.count(text) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"`at` gives {repeated} for '{name}' more than once")
+    return asked
 
 
 def _chosen(codes: NDArray[Any], positions: NDArray[np.intp], k: int) -> NDArray[np.intp]:
@@ -122,7 +131,7 @@ def _covariate(name: str, values: FloatArray, at: Mapping[str, Any]) -> Predicto
         points = np.asarray(asked, dtype=np.float64)
         if not points.size or not np.isfinite(points).all():
             raise ValueError(f"`at` must give numbers for the covariate '{name}': {at[name]!r}")
-        return Predictor(name, NumericColumn(points), None)
+        return Predictor(name, NumericColumn(np.array(_distinct(name, points.tolist()))), None)
     if np.all((values == values.min()) | (values == values.max())):
         return _at_its_values(name, values, {})
     return Predictor(name, NumericColumn(np.array([values.mean()])), None)
@@ -391,6 +400,8 @@ def slope_grid(model: LinearMixedModel, var: str, at: Mapping[str, Any] | None) 
     ValueError
         If `var` is not a numeric variable of the fixed effects, or is constant.
     """
+    if not isinstance(var, str):
+        raise TypeError(f"var must be the name of a covariate, not {var!r}")
     points = predictors(model, at)
     position = next((j for j, p in enumerate(points) if p.name == var), None)
     column = model.design.variables.get(var)

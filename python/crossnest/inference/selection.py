@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import as_list, check_flag, check_share
+from ..arguments import as_names, check_flag, check_share
 from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
 from ..design import Design
@@ -107,7 +107,7 @@ def step(
     check_share(alpha_random, "alpha_random")
     check_share(alpha_fixed, "alpha_fixed")
     ddf = check_ddf(ddf)
-    names = as_list(keep)
+    names = as_names(keep, "keep")
     check_terms(model, names)
     random, mixed = _reduce_random(model, alpha_random if reduce_random else 1.0)
     fixed, final = _reduce_fixed(mixed, ddf, alpha_fixed if reduce_fixed else 1.0, names)
