@@ -131,6 +131,8 @@ def explain_unknown_arguments(function: Callable[P, R]) -> Callable[P, R]:
 def _explanation(function: str, name: str, known: tuple[str, ...]) -> str:
     text = f"{function}() has no argument '{name}'; "
     advice = _BY_FUNCTION.get(function, {}).get(name) or _ANYWHERE.get(name)
+    if advice is not None and advice.endswith("="):
+        return text + f"here it is '{advice[:-1]}'"
     if advice is not None:
         return text + f"here {advice}"
     ours = [one for one in known if one != "self"]
