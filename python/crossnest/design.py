@@ -457,7 +457,8 @@ def _check_factor(factor: GroupingFactor, n: int) -> None:
         )
     raise DesignError(
         f"the grouping factor '{factor.name}' has {factor.n_levels} levels for {n} observations: "
-        "it must have fewer, or its effects cannot be told from the residuals"
+        "it must have fewer, or its effects cannot be told from the residuals, which stand for "
+        "them already: leave its term out"
     )
 
 

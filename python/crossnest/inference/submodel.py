@@ -280,7 +280,8 @@ def _fitted(model: LinearMixedModel, design: Design, reml: bool | None) -> Linea
     engine = model._engine if design is model.design else None
     reml = model.reml if reml is None else reml
     fit = _fit_design(design, reml, None, model.control, model.labels, engine)
-    if not fit.converged:
+    known = any(one.kind == "exact" for one in model.confounded)  # and was said of the model
+    if not fit.converged and not known:
         text = f"the fit of `{design.formula.text}` has not converged ({fit.opt.message})"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
     return fit
