@@ -117,6 +117,18 @@ def test_an_effect_of_a_term_within_the_span(sleep, bar):
     np.testing.assert_allclose(model.fittedvalues.iloc[:2], [253.576287, 273.255741], rtol=1e-6)
 
 
+def test_an_effect_within_the_span_by_maximum_likelihood(sleep):
+    """lme4: deviance 1688.34, a correlation of -1."""
+    model, text = warned("Reaction ~ Subject + Days + (Days | Subject)", sleep, reml=False)
+    assert "a multiple of the others, correlation 1 or -1" in text
+    assert model.objective == pytest.approx(1688.34078963, abs=1e-6)
+    np.testing.assert_allclose(model.theta, [1.0804780, -0.2401087, 0], atol=1e-4)
+    assert (
+        model.objective
+        < quietly("Reaction ~ Subject + Days + (Days || Subject)", sleep, reml=False).objective
+    )
+
+
 def test_slopes_within_the_span_are_found_behind_free_intercepts(sleep):
     model, text = warned("Reaction ~ Subject:Days + (Days | Subject)", sleep)
     assert "the effect Days of `(Days | Subject)`" in text

@@ -109,9 +109,13 @@ def _subject(design: Design, one: _Confounding) -> str:
 def _fixed(
     model: LinearMixedModel, term: RandomEffects, what: str, other: RandomEffects | None
 ) -> str:
-    set_to = (
-        "it is held at that of the residuals" if model.reml else "maximum likelihood makes it zero"
-    )
+    correlated = len(term.names) > 1 and term.term.structure != "diagonal"
+    if model.reml:
+        set_to = "it is held, not estimated"
+    elif correlated and not what.startswith("`"):
+        set_to = "maximum likelihood makes the effect a multiple of the others, correlation 1 or -1"
+    else:
+        set_to = "maximum likelihood makes it zero"
     return (
         f"{what} lies within the span of the fixed effects, so the data do not determine its "
         f"variance: {set_to}; leave it out, or the fixed effects that stand for the same groups"
