@@ -560,6 +560,19 @@ def test_everyday_functions_by_their_bare_names(text):
         np.testing.assert_allclose(again, model.fittedvalues.iloc[list(rows)], rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["as.numeric(f)", "relevel(f, 'b')", "factor(f, labels=c('u', 'v', 'w'))", "interaction(f, k)"],
+)
+def test_functions_of_labels_know_the_levels_of_the_fit(text):
+    data = pd.DataFrame({"y": np.random.default_rng(0).normal(size=60), "k": [1, 2] * 30})
+    data["f"] = pd.Categorical(["a", "b", "b", "c", "c", "a"] * 10)
+    model = crossnest.lm(f"y ~ {text}", data)
+    for row in range(6):
+        one = data.iloc[[row]].assign(f=lambda d: d["f"].cat.remove_unused_categories())
+        assert model.predict(one).iloc[0] == pytest.approx(model.fittedvalues.iloc[row], rel=1e-12)
+
+
 def test_functions_of_ones_own_come_in_by_name():
     data = crossnest.datasets.sleepstudy()
     context = {"dose": lambda days, k: days / (days + k), "k": 2.0}

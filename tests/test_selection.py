@@ -397,3 +397,17 @@ def test_step_prints_as_in_r(fitted):
     assert "Backward reduced fixed-effect table:" in lines
     assert "Degrees of freedom method: Satterthwaite" in lines
     assert lines[-2:] == ["Model found:", "Reaction ~ Days + (Days | Subject)"]
+
+
+@pytest.mark.parametrize(
+    ("written", "printed"),
+    [
+        ("(Days - 1|Subject)", "(Days - 1 | Subject)"),
+        ("(1+Days | Subject)", "(1 + Days | Subject)"),
+        ("(-1 + Days | Subject)", "(-1 + Days | Subject)"),
+        ("(0 + Days | Subject)", "(0 + Days | Subject)"),
+    ],
+)
+def test_a_term_is_printed_as_the_user_wrote_it(written, printed):
+    design = crossnest.build_design(f"Reaction ~ Days + {written}", crossnest.datasets.sleepstudy())
+    assert [part.label for part in random_parts(design)] == [printed]

@@ -439,7 +439,7 @@ def _with_levels(factor: FactorColumn, levels: Any, labels: Any = None) -> Facto
 
 
 def _factor(
-    _: Evaluator,
+    evaluator: Evaluator,
     node: ast.Call,
     x: Any,
     levels: Any = None,
@@ -448,8 +448,10 @@ def _factor(
 ) -> FactorColumn:
     factor = _to_factor(x, unparse(node.args[0]))
     if levels is not None or labels is not None:
-        known = factor.levels.tolist() if levels is None else levels
-        factor = _with_levels(factor, known, labels)
+        known = evaluator.learned(
+            node, lambda: {"levels": factor.levels.tolist() if levels is None else levels}
+        )
+        factor = _with_levels(factor, known["levels"], labels)
     return replace(factor, ordered=bool(ordered) or (factor.ordered and levels is None))
 
 
@@ -469,19 +471,20 @@ def _coded(
 
 
 def _as_numeric(evaluator: Evaluator, node: ast.Call, x: Any) -> Any:
-    """Return numbers: those a text holds, or the positions of a factor's levels, as in R.
-
-    Positions are those among the levels of the rows fitted, however new rows have them.
-    """
+    """Return numbers: those a text holds, or the positions of a factor's levels, as in R."""
     if isinstance(x, Coded):
         x = x.factor
     if not isinstance(x, FactorColumn) or _is_logical(x):
         return _as_number(x, unparse(node.args[0]))
-    learned = evaluator.learned(node, lambda: {"levels": x.levels.tolist() * x.categorical})
-    levels = learned["levels"]
-    if levels:
-        positions = pd.Index(levels).get_indexer(x.levels) + 1.0
-        return _at_levels(x, np.where(positions > 0, positions, np.nan))
+    state = evaluator.learned(
+        node, lambda: {"levels": x.levels.tolist() if x.categorical else None}
+    )
+    if state["levels"] is not None:
+        positions = pd.Index(state["levels"]).get_indexer(x.levels)
+        if (positions < 0).any():
+            label = x.levels[int(np.argmin(positions))]
+            raise ValueError(f"`{unparse(node.args[0])}` was fitted without the level {label!r}")
+        return _at_levels(x, positions + 1.0)
     numbers = pd.to_numeric(pd.Series(x.levels.astype(str)), errors="coerce").to_numpy(np.float64)
     if np.isnan(numbers).any():
         label = x.levels[int(np.isnan(numbers).argmax())]
@@ -490,14 +493,12 @@ def _as_numeric(evaluator: Evaluator, node: ast.Call, x: Any) -> Any:
 
 
 def _relevel(evaluator: Evaluator, node: ast.Call, x: Any, ref: Any) -> FactorColumn:
-    factor = _to_factor(x, unparse(node.args[0]))
-    levels = factor.levels.tolist()
-    if ref not in levels and not evaluator.learning:
-        return factor  # new rows without that level: labels find their fitted places
+    text = unparse(node.args[0])
+    factor = _to_factor(x, text)
+    levels = evaluator.learned(node, lambda: {"levels": factor.levels.tolist()})["levels"]
     if ref not in levels:
-        raise ValueError(
-            f"{ref!r} is not a level of `{unparse(node.args[0])}`: it has {levels[:12]}"
-        )
+        raise ValueError(f"{ref!r} is not a level of `{text}`: it has {levels[:12]}")
+    levels = [*levels, *(level for level in factor.levels if level not in levels)]
     return _with_levels(factor, [ref, *(level for level in levels if level != ref)])
 
 

@@ -6,7 +6,6 @@ such as ``center(x)`` stay what they were.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from ..columns import FloatArray
 from ..design import Design, RandomEffects, _lme4_order
 from ..encoders import Encoders
 from ..errors import ConvergenceWarning
+from ..expression import lex
 from ..formula import (
     INTERCEPT,
     Effects,
@@ -96,10 +96,10 @@ class RandomPart:
 
     @property
     def label(self) -> str:
-        """The term as lme4 writes it: ``(Days | Subject)``, or ``(1 + Days | ...)`` if so given."""
-        explicit = re.match(r"\(\s*1\s*\+", self.term.text) is not None
+        """The term as the user wrote it, as R prints it: ``(Days | Subject)``, ``(x - 1 | g)``."""
         bar = "||" if self.is_diagonal else "|"
-        return f"({effects_text(self.term.effects, explicit)} {bar} {self.term.group})"
+        written = _as_written(self.term.text) if bar == "|" else None
+        return f"({written or effects_text(self.term.effects)} {bar} {self.term.group})"
 
     @property
     def is_diagonal(self) -> bool:
@@ -128,6 +128,17 @@ class RandomPart:
         text = f"({effects_text(effects)} | {self.term.group})"
         reduced = replace(self.term, effects=effects, text=text)
         return replace(self, effects=RandomEffects(reduced, self.effects.factor, names, columns))
+
+
+def _as_written(text: str) -> str | None:
+    """Give the left side of a sum of columns and a bar, spaced as R does; None of any other."""
+    words = [lexeme.text for lexeme in lex(text)]
+    if words.count("|") != 1 or words[0] != "(":
+        return None
+    left = words[1 : words.index("|")]
+    if any(word in "()[]{}" or word in ("/", "^", "**", "%in%", ".") for word in left):
+        return None
+    return " ".join(left).replace(" : ", ":").replace("- ", "-", left[0] == "-")
 
 
 def random_parts(design: Design) -> list[RandomPart]:
