@@ -45,7 +45,9 @@ class ConstrainedOracle:
         )
         residual = white[:, -1]
         if X.shape[1]:
-            residual = residual - white[:, :-1] @ np.linalg.lstsq(white[:, :-1], residual)[0]
+            residual = (
+                residual - white[:, :-1] @ np.linalg.lstsq(white[:, :-1], residual, rcond=None)[0]
+            )
         n = len(y)
         return (
             2 * np.log(np.diag(L)).sum()

@@ -161,7 +161,9 @@ def test_type_one_adds_up():
     white = scipy.linalg.solve_triangular(root, np.column_stack([X, model.design.y]), lower=True)
     L = hypothesis_matrices(model, 1)
     beta, vcov = model.fixef.to_numpy(), model.vcov.to_numpy()
-    np.testing.assert_allclose(np.linalg.lstsq(white[:, :-1], white[:, -1])[0], beta, rtol=1e-8)
+    np.testing.assert_allclose(
+        np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)[0], beta, rtol=1e-8
+    )
     table = model.anova(1, ddf="normal")
     for term, rows in L.items():
         statistic = rows @ beta @ np.linalg.solve(rows @ vcov @ rows.T, rows @ beta) / len(rows)

@@ -99,7 +99,9 @@ def test_plot_has_a_facet_a_group_with_three_lines(pooling):
             assert line.get_label() == f"{way} pooling"
             np.testing.assert_allclose(line.get_ydata(), intercept + slope * line.get_xdata())
     shown = [
-        axes.get_title() for axes in figure.axes if axes.xaxis.get_tick_params()["labelbottom"]
+        axes.get_title()
+        for axes in figure.axes
+        if axes.xaxis.get_major_ticks()[0].label1.get_visible()
     ]
     assert shown[-3:] == ["Subject 370", "Subject 371", "Subject 372"]
     assert len(shown) == 5  # the lowest of each column, two of them above removed facets

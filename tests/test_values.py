@@ -376,7 +376,9 @@ def test_frames_of_other_packages(package: str, missing: bool) -> None:
         "y": pl.Series(hole(Y.tolist())),
         "x": pl.Series(hole(WHOLE.tolist()), dtype=pl.Int16),
         "d": pl.Series(hole(WHOLE.tolist())).cast(pl.Decimal(20, 2)),
-        "wide": pl.Series(hole(WHOLE.tolist())).cast(pl.Int128 if package == "polars" else pl.Int8),
+        "wide": pl.Series(hole(WHOLE.tolist())).cast(
+            getattr(pl, "Int128" if package == "polars" else "Int8", pl.Int8)
+        ),
         "f": pl.Series(hole(LETTERS.tolist())).cast(pl.Enum(["low", "mid", "high"])),
         "t": pl.Series(hole((WHOLE > 2).tolist())),
         "g": pl.Series(hole((GROUP + BIG).tolist())),

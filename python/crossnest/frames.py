@@ -187,8 +187,10 @@ def _categorical(series: Any) -> pd.Categorical:
     import narwhals.stable.v1 as nw
 
     if series.implementation is nw.Implementation.PYARROW:
-        values = series.to_native().to_pandas()
-        return pd.Categorical(values).as_unordered()
+        column = series.to_native().unify_dictionaries().combine_chunks()
+        # Older pyarrow does not turn unsigned indices, which are polars', into pandas'.
+        codes = column.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
+        return pd.Categorical.from_codes(codes, categories=column.dictionary.to_pandas())
     levels = pd.Index(series.cat.get_categories().to_list())
     return pd.Categorical(series.to_list(), categories=levels)
 

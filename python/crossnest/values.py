@@ -79,7 +79,11 @@ def plain(values: Any, what: str) -> Any:
     if isinstance(values, str | bytes | Mapping | Set) or not isinstance(values, Iterable):
         raise DesignError(f"{what} must be a sequence of values, not {type(values).__name__}")
     items = [None if item is np.ma.masked else item for item in values]
-    return plain(pd.Series(items, dtype=None if items else np.float64), what)
+    try:
+        series = pd.Series(items, dtype=None if items else np.float64)
+    except OverflowError:  # older pandas, for whole numbers beyond floating point
+        series = pd.Series(items, dtype=object)
+    return plain(series, what)
 
 
 def _unmasked(values: Any, what: str) -> Any:

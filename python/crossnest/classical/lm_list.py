@@ -217,7 +217,7 @@ class LinearModelList(ReadOnly):
         values = [missing if row is None else row for row in rows]
         return pd.DataFrame(values, index=self._levels, columns=list(self.design.x_names))
 
-    @cached_property
+    @property
     def _unscaled_errors(self) -> pd.DataFrame:
         """Standard errors for sigma = 1, (J, k)."""
         return self._frame(
