@@ -274,7 +274,7 @@ def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedD
         LoadedRandomEffects(term=parsed.random[i], factor=one["factor"], names=one["names"])
         for i, one in zip(order, tree["random"], strict=True)
     ]
-    return LoadedDesign(
+    design = LoadedDesign(
         **{name: tree[name] for name in _DESIGN},
         **dict.fromkeys(tree["absent"]),
         _n=tree["n"],
@@ -284,6 +284,17 @@ def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedD
         variables={name: _decode_kind(kind) for name, kind in tree["variables"].items()},
         encoders=decode_encoders(parsed, content["encoders"]),
     )
+    _check_columns(design)
+    return design
+
+
+def _check_columns(design: LoadedDesign) -> None:
+    """Compare the columns the formula and the encoders make with those there are estimates of."""
+    made = [design.coding, *(design.coding_of(term.term) for term in design.random)]
+    kept = [design.x_names, *(term.names for term in design.random)]
+    for coding, names in zip(made, kept, strict=True):
+        if len(coding.names) != len(names):
+            raise ValueError(f"the formula makes {len(coding.names)} columns, not {len(names)}")
 
 
 def _decode_kind(tree: Mapping[str, Any]) -> Column:

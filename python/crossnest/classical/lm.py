@@ -275,7 +275,8 @@ class LinearModel(ReadOnly):
         """
         weights = self.design.weights
         center = np.average(self._mean, weights=weights) if self._has_intercept else 0.0
-        squares = (self._mean - center) ** 2
+        with np.errstate(over="ignore"):  # beyond 1e308 they are infinite
+            squares = (self._mean - center) ** 2
         return float(squares.sum() if weights is None else weights @ squares)
 
 

@@ -337,6 +337,8 @@ def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
     if L is None:
         raise TypeError(_SMALL)
     try:
+        if np.iscomplexobj(L):
+            raise TypeError(_SMALL)
         matrix = np.atleast_2d(np.array(L, dtype=np.float64))
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(_SMALL) from error
