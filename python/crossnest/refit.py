@@ -142,6 +142,9 @@ def refit_many(
         If the results need more memory than there is, or than `Control` allows.
     """
     check_flag(progress, "progress")
+    shape = getattr(Y, "shape", ())  # before a view of more than there is memory for is copied
+    if len(shape) == 2:
+        check_fits(model, shape[1])
     responses = _responses(model, Y)
     check_fits(model, responses.shape[1])
     fits = refit_columns(model, responses, n_jobs, progress=progress)
