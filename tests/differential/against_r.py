@@ -443,34 +443,29 @@ def compare_kenward_roger(found: Comparison, model, answer: dict) -> None:
 
 
 def explain_by_type(found: Comparison, model, answer: dict) -> None:
-    """Name where a type I table takes the rows of type III: one hypothesis has one answer here.
+    """Name where a table takes the rows of a higher type: one hypothesis has one answer here.
 
-    lmerTest's degrees of freedom of a joint test depend on the rows its hypothesis is written by.
+    lmerTest's degrees of freedom of a joint test depend on the rows its hypothesis is written by,
+    and its tables write the same one by different rows.
     """
-    theirs = [table(answer, f"anova{t}") for t in (2, 3)]
-    ours = attempt(lambda: model.anova(1))
-    if isinstance(ours, str) or any(isinstance(one, str) for one in theirs):
-        return
-    rows = ours.set_axis([as_in_r(str(row)) for row in ours.index])
-    for name, row in rows.iterrows():
-        if any(
-            np.isclose(row["DenDF"], one["DenDF"].get(name, np.nan), rtol=5e-3) for one in theirs
-        ):
+    calls = {"anova1": lambda: model.anova(1), "anova2": lambda: model.anova(2)}
+    calls["drop1 F"] = lambda: model.drop1(test="F")
+    higher = [table(answer, name) for name in ("anova2", "anova3")]
+    for what, call in calls.items():
+        cause = (f"{what} DenDF", UNEXPLAINED)
+        if cause not in [(where, why) for where, _, why in found.differences]:
             continue
-        if not np.isclose(
-            row["DenDF"], table(answer, "anova1")["DenDF"].get(name, np.nan), rtol=5e-3
+        ours, theirs = attempt(call), table(answer, what.replace(" ", "_"))
+        known = [one for one in (theirs, *higher) if not isinstance(one, str)]
+        rows = zip([as_in_r(str(row)) for row in ours.index], ours["DenDF"], strict=True)
+        if all(
+            any(np.isclose(df, one["DenDF"].get(name, np.nan), rtol=5e-3) for one in known)
+            for name, df in rows
         ):
-            return
-    found.differences = [
-        (
-            what,
-            how,
-            "type III's or II's rows of the same hypothesis"
-            if what == "anova1 DenDF" and cause == UNEXPLAINED
-            else cause,
-        )
-        for what, how, cause in found.differences
-    ]
+            found.differences = [
+                (where, how, "rows of a higher type" if (where, why) == cause else why)
+                for where, how, why in found.differences
+            ]
 
 
 def explain_by_theta(found: Comparison, model, answer: dict) -> None:
