@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from .errors import DesignError
 from .expression import call_name, parse_expression, plain_name
-from .read_only import ReadOnly
 
 __all__ = [
     "CONTRASTS",
@@ -36,7 +35,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Contrasts(ReadOnly):
+class Contrasts:
     """The columns of a factor of k levels.
 
     Attributes

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -35,13 +36,13 @@ from .evaluation import Coded, Evaluator, MatrixColumn, Variable
 from .expression import name_coded_in
 from .functions import State
 from .grammar import Factor
-from .read_only import ReadOnly, cached_property
+from .read_only import cached_property
 
 __all__ = ["Encoded", "Encoder", "Encoders", "evaluate_variables", "kind_of", "learn_encoder"]
 
 
 @dataclass(frozen=True, eq=False)
-class Encoder(ReadOnly):
+class Encoder:
     """What is known of one variable of a model matrix.
 
     Attributes
@@ -196,7 +197,7 @@ RawKind = Literal["numbers", "labels", "other"]
 
 
 @dataclass(frozen=True, eq=False)
-class Encoders(ReadOnly):
+class Encoders:
     """All that a fitted formula knows of its data: what new rows pass through.
 
     Attributes
@@ -215,6 +216,18 @@ class Encoders(ReadOnly):
     states: Mapping[str, State] = field(default_factory=dict)
     kinds: Mapping[str, RawKind] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take the mappings as they are now, and let nobody write into them."""
+        for name, value in self._mappings().items():
+            object.__setattr__(self, name, MappingProxyType(value))
+
+    def _mappings(self) -> dict[str, dict[str, Any]]:
+        return {name: dict(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle copies of the mappings."""
+        return Encoders, tuple(self._mappings().values())
 
     @cached_property
     def factors(self) -> frozenset[str]:

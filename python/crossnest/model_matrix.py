@@ -24,7 +24,6 @@ from .columns import FloatArray
 from .encoders import Encoded, Encoder, Encoders
 from .errors import DesignError
 from .formula import Effects, Factor, Term
-from .read_only import ReadOnly, cached_property
 
 __all__ = [
     "INTERCEPT_NAME",
@@ -141,7 +140,7 @@ class CodedTerm:
 
 
 @dataclass(frozen=True, eq=False)
-class Coding(ReadOnly):
+class Coding:
     """How the columns of one model matrix are made of encoded variables.
 
     Attributes
@@ -155,10 +154,9 @@ class Coding(ReadOnly):
     terms: tuple[CodedTerm, ...]
     names: tuple[str, ...]
 
-    @cached_property
-    def by_term(self) -> dict[Term, CodedTerm]:
-        """The coded terms by term."""
-        return {coded.term: coded for coded in self.terms}
+    def of(self, term: Term) -> CodedTerm:
+        """Return the columns of one of the terms."""
+        return next(coded for coded in self.terms if coded.term == term)
 
     def matrix(self, encoded: Mapping[str, Encoded]) -> Matrix:
         """Return the columns for rows whose variables are encoded."""

@@ -136,7 +136,7 @@ class FixedTerms:
 
     def columns(self, term: FixedTerm) -> list[int]:
         """Give the columns of X that belong to a term, aliased ones included."""
-        return list(self.design.coding.by_term[term.term].columns)
+        return list(self.design.coding.of(term.term).columns)
 
     def containing(self, term: FixedTerm) -> list[FixedTerm]:
         """Give the terms that contain a term."""
@@ -157,7 +157,7 @@ class FixedTerms:
     def first_factor(self) -> tuple[str, str] | None:
         """The term and the factor in it that R codes by dummies for want of an intercept."""
         for term in self.terms:
-            for name, reduced in self.design.coding.by_term[term.term].variables:
+            for name, reduced in self.design.coding.of(term.term).variables:
                 if not (reduced or name in term.dummy_coded):
                     return term.name, name
         return None

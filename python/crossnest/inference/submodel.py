@@ -63,7 +63,7 @@ def droppable(effects: Effects) -> list[Term]:
 
 def fixed_columns(design: Design, terms: Iterable[Term]) -> list[int]:
     """Give the columns of X that belong to some terms."""
-    return sorted(j for term in terms for j in design.coding.by_term[term].columns)
+    return sorted(j for term in terms for j in design.coding.of(term).columns)
 
 
 def without(effects: Effects, term: Term) -> Effects:
@@ -165,7 +165,7 @@ def _kept_columns(old: Effects, new: Effects, encoders: Encoders) -> list[int]:
     before, after = coding_of(old, encoders), coding_of(new, encoders)
     kept = []
     for coded in after.terms:
-        same = before.by_term[coded.term]
+        same = before.of(coded.term)
         if set(same.variables) != set(coded.variables):
             raise NotImplementedError(
                 f"without some of the terms of `{old.text}` the factors of `{new.text}` are coded "
