@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Estimates(ReadOnly):
     b: list[FloatArray]
     fitted: FloatArray
     singular: list[bool]
-    converged: bool
+    converged: bool | None
     predicted_decrease: float
     evaluations: int
     gradient_evaluations: int
@@ -59,6 +59,11 @@ class Estimates(ReadOnly):
     def of(cls, fit: Fit | Estimates) -> Estimates:
         """Copy the results out of the engine."""
         return cls(**{item.name: getattr(fit, item.name) for item in fields(cls)})
+
+    @classmethod
+    def without_verdict(cls, fit: Fit | Estimates) -> Estimates:
+        """Copy the results at a theta that no search found."""
+        return replace(cls.of(fit), converged=None, predicted_decrease=float("nan"))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

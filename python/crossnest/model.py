@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arguments import check_flag, is_word
 from .columns import in_order_of
 from .control import Control
+from .convergence import Convergence, check_convergence, verdict_line
 from .design import Design
 from .engine import Engine, Estimates, check_theta, theta_names
 from .errors import (
@@ -76,8 +77,8 @@ class Optimization(ReadOnly):
     predicted_decrease : float
         Decrease of the criterion that one more Newton step would bring, 1/2 g'H^-1 g: the verdict
         on convergence, free of the data's scale.
-    converged : bool
-        Whether it is as small as asked for.
+    converged : bool or None
+        Whether it is as small as asked for; None where nothing was optimized.
     message : str
         Why the optimizer stopped.
     """
@@ -87,7 +88,7 @@ class Optimization(ReadOnly):
     gradient_evaluations: int
     seconds: float
     predicted_decrease: float
-    converged: bool
+    converged: bool | None
     message: str
 
 
@@ -210,7 +211,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         """Give the model at covariance parameters of your choice, nothing optimized."""
         with self._problem() as problem:
             fit = problem.estimates(self._checked(theta, problem), self.reml)
-        return replace(self, _fit=fit)
+        return replace(self, _fit=Estimates.without_verdict(fit))
 
     # ------------------------------------------------------------------ covariance parameters
 
@@ -407,9 +408,16 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         return confounded_terms(self)
 
     @property
-    def converged(self) -> bool:
-        """Whether the optimizer reached a minimum."""
-        return bool(self._fit.converged)
+    def converged(self) -> bool | None:
+        """Whether the optimizer reached a minimum; None where nothing was optimized."""
+        verdict = self._fit.converged
+        return None if verdict is None else bool(verdict)
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on convergence, with gradient, Hessian and multipliers at the estimates."""
+        with self._problem() as problem:
+            return check_convergence(problem, self._fit, self.design, self._theta_names)
 
     @cached_property
     def opt(self) -> Optimization:
@@ -661,17 +669,14 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
     def _messages(self) -> tuple[str, ...]:
         """Say what is to be known of the optimization, nothing if all is well."""
         lines = [f"not identifiable: {one}" for one in self.confounded]
-        if not self.converged and not _explains_divergence(self):
-            decrease = self._fit.predicted_decrease
-            lines.append(
-                f"not converged: one more step would lower the criterion by {decrease:.3g}"
-            )
+        verdict = None if _explains_divergence(self) else verdict_line(self._fit)
+        if verdict is not None:
+            lines.append(verdict)
         if _singular_terms(self):
             lines.append("boundary (singular) fit: see `is_singular`")
-        if not lines:
-            return ()
-        verdict = "0 (OK)" if self.converged else f"1 ({self._fit.message})"
-        return (f"optimizer convergence code: {verdict}", *lines)
+        if lines and verdict is None and self.converged:
+            lines.insert(0, "optimizer convergence code: 0 (OK)")
+        return tuple(lines)
 
 
 def _fit_design(
@@ -721,7 +726,7 @@ def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
             "-1; the data may not support so many random effects"
         )
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    if not model.converged and not _explains_divergence(model):
+    if model.converged is False and not _explains_divergence(model):
         opt = model.opt
         text = (
             f"not converged after {opt.evaluations} evaluations: one more step would lower the "

@@ -47,7 +47,13 @@ _PARTS = (
 #: The square of more is no number.
 _MOST_SIGMA = 1e150
 #: Checks of fields of `Estimates` by their type.
-_OF_TYPE: dict[str, Check] = {"float": number, "int": whole(), "bool": flag, "str": text}
+_OF_TYPE: dict[str, Check] = {
+    "float": number,
+    "int": whole(),
+    "bool": flag,
+    "bool | None": optional(flag),
+    "str": text,
+}
 
 
 def check_text(content: Any) -> None:

@@ -320,7 +320,7 @@ def _deleted_fit(model: LinearMixedModel, dropped: NDArray[np.bool_], refit: boo
     else:
         p = len(model._kept)
         change, covariance = np.full(p, np.nan), np.full((p, p), np.nan)
-    return _DeletedFit(change, covariance, found.theta, sigma, bool(found.converged))
+    return _DeletedFit(change, covariance, found.theta, sigma, found.converged is not False)
 
 
 def _stacked(fits: Iterable[_DeletedFit]) -> tuple[FloatArray, FloatArray]:
