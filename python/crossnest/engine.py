@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +64,11 @@ class Estimates(ReadOnly):
     @classmethod
     def without_verdict(cls, fit: Fit | Estimates) -> Estimates:
         """Copy the results at a theta that no search found."""
-        return replace(cls.of(fit), converged=None, predicted_decrease=float("nan"))
+        # Those of a model loaded from a file do not have every field.
+        copied = copy.copy(fit) if isinstance(fit, Estimates) else cls.of(fit)
+        object.__setattr__(copied, "converged", None)
+        object.__setattr__(copied, "predicted_decrease", float("nan"))
+        return copied
 
 
 @dataclass(frozen=True, eq=False, slots=True)
