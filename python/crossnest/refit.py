@@ -142,7 +142,8 @@ def refit_many(
         If the results need more memory than there is, or than `Control` allows.
     """
     check_flag(progress, "progress")
-    shape = getattr(Y, "shape", ())  # before a view of more than there is memory for is copied
+    # Before a view of more than there is memory for is copied.
+    shape: tuple[int, ...] = getattr(Y, "shape", ())
     if len(shape) == 2:
         check_fits(model, shape[1])
     responses = _responses(model, Y)
