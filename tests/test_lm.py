@@ -290,3 +290,9 @@ def test_models_are_pickled():
     again = pickle.loads(pickle.dumps(model))
     assert str(again.summary()) == str(model.summary())
     assert again.design.formula.random == ()
+
+
+def test_exact_fits_have_an_infinite_f_value():
+    # float division by zero, where nothing is left once the offset is taken off.
+    data = pd.DataFrame({"x": [1.0, 2.0, 3.0, 5.0], "y": [2.0, 1.0, 4.0, 3.0]})
+    assert crossnest.lm("y ~ x", data, offset="y").fvalue == np.inf

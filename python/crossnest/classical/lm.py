@@ -175,6 +175,8 @@ class LinearModel(ReadOnly):
         """F statistic of all coefficients but the intercept; NaN if there is none other."""
         if not (self.df_model and self.df_resid):
             return float("nan")
+        if not self.sigma:  # fitted exactly
+            return float("inf") if self._explained else float("nan")
         return self._explained / self.df_model / self.sigma**2
 
     @property
