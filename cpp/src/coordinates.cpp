@@ -4,6 +4,8 @@
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <string>
 
 #include "crossnest/row_sums.hpp"
 
@@ -16,10 +18,6 @@ namespace {
 constexpr double kAliased = 1e-7;
 // A column whose variation about its mean is below this part of its size is constant to rounding.
 constexpr double kConstant = 1e-12;
-
-double weight(const Design& design, Index row) {
-  return design.weights == nullptr ? 1.0 : design.weights[row];
-}
 
 bool is_constant(const double* column, Index n) {
   if (column[0] == 0.0) return false;
@@ -69,7 +67,10 @@ Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
 
 }  // namespace
 
-Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool) {
+Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool)
+    : units_(design, pool),
+      inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
+  for (const double unit : units_.fixed) inverse_units_.push_back(1.0 / unit);
   sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i) *partial += weight(design, i);
   });
@@ -86,7 +87,8 @@ Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
 }
 
 double Coordinates::centred(const Design& design, Index row, Index column) const {
-  return design.X[column * design.n + row] - means_[static_cast<std::size_t>(column)];
+  const std::size_t j = static_cast<std::size_t>(column);
+  return design.X[column * design.n + row] * inverse_units_[j] - means_[j];
 }
 
 Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vector<Index>& columns,
@@ -119,7 +121,9 @@ void Coordinates::find_means(const Design& design, ThreadPool& pool) {
   if (intercept_ < 0) return;
   sum_over_rows(pool, n, p, means_.data(), [&](Index begin, Index end, double* partial) {
     for (Index j = 0; j < p; ++j)
-      for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * design.X[j * n + i];
+      for (Index i = begin; i < end; ++i)
+        partial[j] +=
+            weight(design, i) * (design.X[j * n + i] * inverse_units_[static_cast<std::size_t>(j)]);
   });
   for (double& mean : means_) mean /= total_weight_;
   means_[static_cast<std::size_t>(intercept_)] = 0.0;
@@ -161,11 +165,20 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   find_means(design, pool);
   Eigen::MatrixXd T = independent_columns(design, pool);
   const Eigen::Index rank = T.rows();
+  const auto unit = [&](Eigen::Index j) {
+    return units_.fixed[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])] *
+           units_.root_weight;
+  };
   S_ = T.triangularView<Eigen::Upper>().solve(Eigen::MatrixXd::Identity(rank, rank));
-  log_det_fixed_ = rank > 0 ? T.diagonal().array().abs().log().sum() : 0.0;
-  if (intercept_ >= 0 && rank > 0) {
+  log_det_fixed_ = 0.0;
+  for (Eigen::Index j = 0; j < rank; ++j)
+    log_det_fixed_ += std::log(std::abs(T(j, j))) + std::log(unit(j));
+  if (intercept_ >= 0 && (order_.empty() || order_.front() != intercept_))
+    throw FitError("the constant column of X is lost to rounding beside the others");
+  if (intercept_ >= 0) {
     // Put the means back: X = X~ T + (constant column) means' / constant.
-    const double constant = design.X[intercept_ * design.n];
+    const double constant =
+        design.X[intercept_ * design.n] * inverse_units_[static_cast<std::size_t>(intercept_)];
     Eigen::RowVectorXd means(rank);
     for (Eigen::Index j = 0; j < rank; ++j)
       means(j) = means_[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])];
@@ -177,41 +190,49 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   for (Eigen::Index j = 0; j < rank; ++j) {
     const auto place =
         std::lower_bound(pivot_.begin(), pivot_.end(), order_[static_cast<std::size_t>(j)]);
-    fixed_.col(place - pivot_.begin()) = T.col(j);
+    fixed_.col(place - pivot_.begin()) = T.col(j) * unit(j);
   }
 }
 
 void Coordinates::set_response(const Design& design, ThreadPool& pool) {
   const Index n = design.n, r = rank();
-  mean_y_ = 0.0;
+  response_unit_ = unit_of(largest_size(design.y, n));
+  const double inverse_unit = 1.0 / response_unit_;
+  double mean = 0.0;
   if (intercept_ >= 0) {
-    sum_over_rows(pool, n, 1, &mean_y_, [&](Index begin, Index end, double* partial) {
-      for (Index i = begin; i < end; ++i) *partial += weight(design, i) * design.y[i];
+    sum_over_rows(pool, n, 1, &mean, [&](Index begin, Index end, double* partial) {
+      for (Index i = begin; i < end; ++i)
+        *partial += weight(design, i) * (design.y[i] * inverse_unit);
     });
-    mean_y_ /= total_weight_;
+    mean /= total_weight_;
   }
+  const auto y = [&](Index i) { return design.y[i] * inverse_unit - mean; };
   Eigen::VectorXd xy(r + 1);
   sum_over_rows(pool, n, r + 1, xy.data(), [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i)
-      partial[r] += weight(design, i) * (design.y[i] - mean_y_) * (design.y[i] - mean_y_);
+      partial[r] += weight(design, i) * y(i) * y(i);
     for (Index j = 0; j < r; ++j)
       for (Index i = begin; i < end; ++i)
         partial[j] += weight(design, i) * centred(design, i, order_[static_cast<std::size_t>(j)]) *
-                      (design.y[i] - mean_y_);
+                      y(i);
   });
   variation_ = xy(r);
-  beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
-  if (intercept_ >= 0) beta0_(0) += mean_y_ / constant(design);
-  scale_ = 1.0;
+  mapped_beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
+  if (intercept_ >= 0) mapped_beta0_(0) += mean / constant(design);
+  beta0_ = mapped_beta0_ * response_unit_ * units_.root_weight;
+  scale_ = mapped_scale_ = 1.0;
 }
 
 void Coordinates::set_response(const Eigen::VectorXd& beta0, double scale) {
   beta0_ = beta0;
   scale_ = scale;
+  mapped_beta0_.resize(0);
 }
 
 double Coordinates::constant(const Design& design) const {
-  return intercept_ < 0 ? 0.0 : S_(0, 0) * design.X[intercept_ * design.n];
+  if (intercept_ < 0) return 0.0;
+  return S_(0, 0) * (design.X[intercept_ * design.n] *
+                     inverse_units_[static_cast<std::size_t>(intercept_)]);
 }
 
 bool Coordinates::varies(double residual_sum_of_squares, double variation) {
@@ -224,16 +245,68 @@ void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
         "the response is constant or fitted exactly by the fixed effects: there is no variation "
         "left "
         "for random effects and residuals");
-  scale_ = std::sqrt(residual_sum_of_squares / static_cast<double>(n));
+  mapped_scale_ = std::sqrt(residual_sum_of_squares / static_cast<double>(n));
+  scale_ = mapped_scale_ * response_unit_ * units_.root_weight;
+}
+
+namespace {
+
+// The sizes of a column and of its coefficient, as text.
+std::string out_of_range(const char* variance, double size, double deviation) {
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "has values of a size (about %.1g) at which %s, about (%.1g)^2, is no number of "
+                "double precision: multiply it by a constant",
+                size, variance, deviation);
+  return text;
+}
+
+}  // namespace
+
+void Coordinates::check_range() const {
+  using Part = RangeError::Part;
+  if (!representable(scale_)) {
+    const double weight = units_.root_weight, response = scale_ / weight;
+    if (std::abs(std::log(weight)) > std::abs(std::log(response)))
+      throw RangeError(Part::weights, -1, -1, "weights",
+                       out_of_range("the residual variance", weight * weight, scale_));
+    throw RangeError(Part::response, -1, -1, "the response",
+                     out_of_range("the residual variance", response, scale_));
+  }
+  for (Index j = 0; j < rank(); ++j) {
+    // Sizes with the root of the weights, the intercept's share of other columns left out.
+    const Index column = order_[static_cast<std::size_t>(j)];
+    const auto place = std::lower_bound(pivot_.begin(), pivot_.end(), column) - pivot_.begin();
+    const double size = fixed_.col(place).norm();
+    const double unit = units_.fixed[static_cast<std::size_t>(column)] * units_.root_weight;
+    const double deviation = S_.row(j).norm() / unit * scale_;
+    if (!representable(size) || !representable(deviation))
+      throw RangeError(Part::fixed, -1, column, "column " + std::to_string(column) + " of X",
+                       out_of_range("the variance of its coefficient", size, deviation));
+  }
+  for (std::size_t t = 0; t < random_.size(); ++t)
+    for (Eigen::Index j = 0; j < random_[t].T.cols(); ++j) {
+      const double unit = units_.random[t][static_cast<std::size_t>(j)] * units_.root_weight;
+      const double size = random_[t].T.col(j).norm();
+      const double deviation = random_[t].S.row(j).norm() / unit * scale_;
+      if (!representable(size) || !representable(deviation))
+        throw RangeError(
+            Part::random, static_cast<int>(t), j,
+            "column " + std::to_string(j) + " of random-effects term " + std::to_string(t),
+            out_of_range("the variance of its effects", size, deviation));
+    }
 }
 
 void Coordinates::find_random(const Design& design, int term_index, ThreadPool& pool) {
   const Term& term = design.terms[static_cast<std::size_t>(term_index)];
   const Index n = design.n;
   const Eigen::Index k = static_cast<Eigen::Index>(term.columns.size());
+  const std::vector<double>& units = units_.random[static_cast<std::size_t>(term_index)];
+  std::vector<double> inverse_units;
+  for (const double unit : units) inverse_units.push_back(1.0 / unit);
   const auto value = [&](Eigen::Index j, Index i) {
     const double* column = term.columns[static_cast<std::size_t>(j)];
-    return column == nullptr ? 1.0 : column[i];
+    return column == nullptr ? 1.0 : column[i] * inverse_units[static_cast<std::size_t>(j)];
   };
   const auto closed = make_structure(term.structure, static_cast<int>(k))->closed_under();
   Eigen::Index constant = -1;
@@ -275,6 +348,8 @@ void Coordinates::find_random(const Design& design, int term_index, ThreadPool& 
     // z = (z - centre) + 1 centre', and the constant 1 is itself a column of z - centre.
     map.T += Eigen::MatrixXd(map.T.col(constant) * means);
   }
+  for (Eigen::Index j = 0; j < k; ++j)
+    map.T.col(j) *= units[static_cast<std::size_t>(j)] * units_.root_weight;
   random_[static_cast<std::size_t>(term_index)] = std::move(map);
 }
 
@@ -297,27 +372,30 @@ void Coordinates::map_rows(const Design& design, Index begin, Index end, double*
     for (Index j = 0; j < k; ++j) {
       const double* source = term.columns[static_cast<std::size_t>(j)];
       const double centre = map.centre[static_cast<std::size_t>(j)];
+      const double inverse_unit =
+          1.0 / units_.random[static_cast<std::size_t>(t)][static_cast<std::size_t>(j)];
       for (Index c = 0; c < k; ++c) {
         const double s = map.S(j, c);
         if (s == 0.0) continue;
         double* target = out + column + c;
         for (Index i = begin; i < end; ++i, target += width)
-          *target += s * ((source == nullptr ? 1.0 : source[i]) - centre);
+          *target += s * ((source == nullptr ? 1.0 : source[i] * inverse_unit) - centre);
       }
     }
     column += k;
   }
+  const double inverse_unit = 1.0 / response_unit_;
   for (Index i = begin; i < end; ++i) {
     double* row = out + (i - begin) * width + column;
-    double fitted = 0.0;
-    for (Index j = 0; j < r; ++j) {
+    for (Index m = 0; m < r; ++m) row[m] = centred(design, i, order_[static_cast<std::size_t>(m)]);
+    for (Index j = r - 1; j >= 0; --j) {  // in place: S is upper triangular
       double sum = 0.0;
-      for (Index m = 0; m <= j; ++m)
-        sum += centred(design, i, order_[static_cast<std::size_t>(m)]) * S_(m, j);
+      for (Index m = 0; m <= j; ++m) sum += row[m] * S_(m, j);
       row[j] = sum;
-      fitted += sum * beta0_(j);
     }
-    row[r] = design.y[i] - fitted;
+    double fitted = 0.0;
+    for (Index j = 0; j < mapped_beta0_.size(); ++j) fitted += row[j] * mapped_beta0_(j);
+    row[r] = design.y[i] * inverse_unit - fitted;
     row[r + 1] = weight(design, i);
   }
 }

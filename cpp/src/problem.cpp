@@ -57,7 +57,8 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
         "as many fixed effects as observations: there are no residual degrees of freedom");
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
-  A_->scale_response(coordinates_->scale());
+  A_->scale_response(coordinates_->mapped_scale());
+  coordinates_->check_range();
   find_confounded();
   structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt_);
   factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
@@ -102,7 +103,8 @@ void Problem::read_response(const double* y, InterruptCheck& interrupt) {
   coordinates_->set_response(design_, pool_);
   A_->set_response(design_, blocks_, *coordinates_, pool_, interrupt);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
-  A_->scale_response(coordinates_->scale());
+  A_->scale_response(coordinates_->mapped_scale());
+  coordinates_->check_range();
   hold();
 }
 
@@ -214,7 +216,9 @@ void Problem::random_estimates(Estimates& out) const {
 // Fitted values and pwrss, row by row.
 void Problem::residuals(Estimates& out) {
   const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
-  const double s = coordinates_->scale();
+  const double mapped_s = coordinates_->mapped_scale(), s = coordinates_->scale();
+  const double unit = coordinates_->response_unit();
+  const VectorXd& beta0 = coordinates_->mapped_beta0();
   const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
   const VectorXd beta =
       F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
@@ -236,7 +240,7 @@ void Problem::residuals(Estimates& out) {
         double mean = 0.0, ordinary = 0.0;  // X~beta~ + Z~b~, and X~beta0
         for (Index j = 0; j < r; ++j) {
           mean += x[j] * beta(j);
-          ordinary += x[j] * coordinates_->beta0()(j);
+          ordinary += x[j] * beta0(j);
         }
         for (std::size_t t = 0; t < blocks_.size(); ++t) {
           const Block& block = blocks_[t];
@@ -246,9 +250,9 @@ void Problem::residuals(Estimates& out) {
                                     Index{level} * block.k,
                                 block.k);
         }
-        const double residual = x[r] / s - mean;
+        const double residual = x[r] / mapped_s - mean;
         *partial += x[r + 1] * residual * residual;
-        out.fitted[at(i)] = ordinary + s * mean;
+        out.fitted[at(i)] = (ordinary + mapped_s * mean) * unit;
       }
     }
   });
@@ -471,7 +475,8 @@ std::vector<double> Problem::prediction_variances(const Estimates& at_theta, con
   PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, *factor_,
                                 pool_);
   std::vector<double> out = variances.compute(interrupt_);
-  for (double& variance : out) variance *= at_theta.sigma * at_theta.sigma;
+  const double sigma = at_theta.sigma / coordinates_->root_weight_unit();
+  for (double& variance : out) variance *= sigma * sigma;
   return out;
 }
 

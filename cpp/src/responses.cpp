@@ -32,11 +32,10 @@ const double* ResponseReader::mapped(Index begin, Index end) {
 
 void ResponseReader::read(const double* Y, Index count, ResponseProducts* out) {
   const Index n = design_.n;
-  means_.resize(at(count));
-  variations_.resize(at(count));
+  summaries_.resize(at(count));
   for (Index r = 0; r < count; ++r) {
     interrupt_.poll();
-    start(Y + r * n, out[r], means_[at(r)], variations_[at(r)]);
+    summaries_[at(r)] = start(Y + r * n, out[r]);
   }
   for (const bool residuals : {false, true}) {
     for (Index begin = 0; begin < n; begin += kChunk) {
@@ -47,9 +46,9 @@ void ResponseReader::read(const double* Y, Index count, ResponseProducts* out) {
         if (out[r].fault != ResponseProducts::Fault::none) continue;
         const double* y = Y + r * n + begin;
         if (residuals)
-          add_residuals(rows, begin, y, end - begin, means_[at(r)], out[r]);
+          add_residuals(rows, begin, y, end - begin, summaries_[at(r)], out[r]);
         else
-          project(rows, y, end - begin, means_[at(r)], out[r]);
+          project(rows, y, end - begin, summaries_[at(r)], out[r]);
       }
     }
     if (residuals) break;
@@ -57,46 +56,55 @@ void ResponseReader::read(const double* Y, Index count, ResponseProducts* out) {
   }
   for (Index r = 0; r < count; ++r)
     if (out[r].fault == ResponseProducts::Fault::none)
-      finish(means_[at(r)], variations_[at(r)], out[r]);
+      finish(summaries_[at(r)], out[r]);
 }
 
 // The weighted mean, where X has a constant column to take it up, and the variation about it.
-void ResponseReader::start(const double* y, ResponseProducts& out, double& mean,
-                           double& variation) const {
-  const double* w = design_.weights;
+ResponseReader::Summary ResponseReader::start(const double* y, ResponseProducts& out) const {
+  const double root = coordinates_.root_weight_unit(), inverse = 1.0 / root / root;
+  const auto weight = [&](Index i) {
+    return design_.weights == nullptr ? 1.0 : design_.weights[i] * inverse;
+  };
+  Summary summary;
+  summary.unit = unit_of(largest_size(y, design_.n));
+  summary.inverse_unit = 1.0 / summary.unit;
   double total = 0.0, weights = 0.0;
   for (Index i = 0; i < design_.n; ++i) {
-    total += (w == nullptr ? 1.0 : w[i]) * y[i];
-    weights += w == nullptr ? 1.0 : w[i];
+    total += weight(i) * (y[i] * summary.inverse_unit);
+    weights += weight(i);
   }
-  mean = coordinates_.constant(design_) != 0.0 ? total / weights : 0.0;
-  variation = 0.0;
-  for (Index i = 0; i < design_.n; ++i)
-    variation += (w == nullptr ? 1.0 : w[i]) * (y[i] - mean) * (y[i] - mean);
-  out.fault = std::isfinite(total) && std::isfinite(variation)
+  const double mean = coordinates_.constant(design_) != 0.0 ? total / weights : 0.0;
+  summary.mean = mean;
+  summary.variation = 0.0;
+  for (Index i = 0; i < design_.n; ++i) {
+    const double y_i = y[i] * summary.inverse_unit;
+    summary.variation += weight(i) * (y_i - mean) * (y_i - mean);
+  }
+  out.fault = std::isfinite(total) && std::isfinite(summary.variation)
                   ? ResponseProducts::Fault::none
                   : ResponseProducts::Fault::not_finite;
   out.beta0.setZero(coordinates_.rank());
   out.Zy.assign(at(block_start_.back()), 0.0);
   out.Xy.assign(at(coordinates_.rank()), 0.0);
   out.yy = 0.0;
+  return summary;
 }
 
 // beta0 += X~'W(y - mean) of a chunk.
-void ResponseReader::project(const double* rows, const double* y, Index count, double mean,
-                             ResponseProducts& out) const {
+void ResponseReader::project(const double* rows, const double* y, Index count,
+                             const Summary& summary, ResponseProducts& out) const {
   const Index width = coordinates_.row_width(), rank = coordinates_.rank();
   double* sum = out.beta0.data();
   const double* x = rows + width - rank - 2;
   for (Index i = 0; i < count; ++i, x += width) {
-    const double wy = x[rank + 1] * (y[i] - mean);
+    const double wy = x[rank + 1] * (y[i] * summary.inverse_unit - summary.mean);
     for (Index j = 0; j < rank; ++j) sum[j] += x[j] * wy;
   }
 }
 
 // Products with the residuals of least squares, of a chunk.
 void ResponseReader::add_residuals(const double* rows, Index begin, const double* y, Index count,
-                                   double mean, ResponseProducts& out) const {
+                                   const Summary& summary, ResponseProducts& out) const {
   const Index width = coordinates_.row_width(), rank = coordinates_.rank();
   const double* beta = out.beta0.data();
   double* Xy = out.Xy.data();
@@ -104,7 +112,7 @@ void ResponseReader::add_residuals(const double* rows, Index begin, const double
   for (Index i = 0; i < count; ++i) {
     const double* row = rows + i * width;
     const double* x = row + width - rank - 2;
-    double residual = y[i] - mean;
+    double residual = y[i] * summary.inverse_unit - summary.mean;
     for (Index j = 0; j < rank; ++j) residual -= x[j] * beta[j];
     const double weighted = x[rank + 1] * residual;
     for (Index j = 0; j < rank; ++j) Xy[j] += x[j] * weighted;
@@ -120,16 +128,20 @@ void ResponseReader::add_residuals(const double* rows, Index begin, const double
   out.yy += yy;
 }
 
-void ResponseReader::finish(double mean, double variation, ResponseProducts& out) const {
-  if (!Coordinates::varies(out.yy, variation)) {
+void ResponseReader::finish(const Summary& summary, ResponseProducts& out) const {
+  if (!Coordinates::varies(out.yy, summary.variation)) {
     out.fault = ResponseProducts::Fault::no_variation;
     return;
   }
-  const double s = out.scale = std::sqrt(out.yy / static_cast<double>(design_.n));
+  const double s = std::sqrt(out.yy / static_cast<double>(design_.n));
   for (double& value : out.Zy) value /= s;
   for (double& value : out.Xy) value /= s;
   out.yy /= s * s;
-  if (mean != 0.0) out.beta0(0) += mean / coordinates_.constant(design_);
+  if (summary.mean != 0.0) out.beta0(0) += summary.mean / coordinates_.constant(design_);
+  const double unit = summary.unit * coordinates_.root_weight_unit();
+  out.beta0 *= unit;
+  out.scale = s * unit;
+  if (!representable(out.scale)) out.fault = ResponseProducts::Fault::not_finite;
 }
 
 }  // namespace crossnest

@@ -12,6 +12,12 @@ _Array = NDArray[np.float64]
 
 class FitError(RuntimeError): ...
 
+class RangeError(FitError):
+    part: Literal["response", "weights", "fixed", "random"]
+    term: int
+    column: int
+    reason: str
+
 class _Block(TypedDict):
     factors: list[int]
     kind: Literal["block-diagonal", "dense", "sparse"]

@@ -168,9 +168,24 @@ class Engine:
         """Nothing was fitted yet: what fails is the design's fault."""
         try:
             yield
+        except _core.RangeError as error:
+            text = self._design.formula.text
+            column = self._name_of_column(error)
+            raise DesignError(f"cannot fit `{text}`: {column} {error.reason}") from error
         except _core.FitError as error:
             text, hint = self._design.formula.text, widest_factor(self._design)
             raise DesignError(f"cannot fit `{text}`: {error}{hint}") from error
+
+    def _name_of_column(self, error: _core.RangeError) -> str:
+        """Name the column that an error of the engine knows by its place."""
+        design = self._design
+        if error.part == "fixed":
+            return f"the fixed-effects column {design.x_names[error.column]!r}"
+        if error.part == "random":
+            term = design.random[error.term]
+            group = design.factors[term.factor].name
+            return f"the random effect {term.names[error.column]!r} of {group!r}"
+        return f"the response {design.response_name!r}" if error.part == "response" else "weights"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the problems."""

@@ -6,7 +6,9 @@
 
 #include "crossnest/blocks.hpp"
 #include "crossnest/design.hpp"
+#include "crossnest/interrupt.hpp"
 #include "crossnest/thread_pool.hpp"
+#include "crossnest/units.hpp"
 
 namespace crossnest {
 
@@ -18,6 +20,10 @@ namespace crossnest {
 /// structure allows only that), so b~ = T_t b and lambda~ = T_t lambda.
 /// Response: y~ = (y - X~ beta0) / s, residuals of ordinary least squares with mean square one;
 /// this also keeps y'Wy small, so that r2 loses no digits by cancellation.
+///
+/// Columns of extreme size are read in units of their own (see Units), so that no product of theirs
+/// overflows or vanishes: a mapped row holds x~, z~, y~ and w~ = w / v with v the unit of the
+/// weights, and T, T_t, beta0 and s take up the units: sqrt(w) x = sqrt(w~) x~ T, and so on.
 ///
 /// The coordinates are found once from the data (two passes over the rows), and rows are then
 /// mapped one by one. Cross-products of two batches of rows can be merged when both use the same
@@ -34,7 +40,7 @@ class Coordinates {
   Index row_width() const { return random_columns_ + rank() + 2; }
 
   /// Maps the rows [begin, end) of a design to `out`, row-major, row_width() numbers each:
-  /// [z~ of all blocks | x~ | y - X~ beta0, not yet divided by s | w].
+  /// [z~ of all blocks | x~ | y - X~ beta0 in the response's unit, not yet divided by s | w~].
   void map_rows(const Design& design, Index begin, Index end, double* out) const;
 
   /// T, rank x rank: X (kept columns, as ordered by the user) = X~ T.
@@ -49,10 +55,21 @@ class Coordinates {
   void use(int term, const Eigen::MatrixXd& T);
   /// beta0, in the coordinates of X~.
   const Eigen::VectorXd& beta0() const { return beta0_; }
+  /// beta0 in the units of a mapped row.
+  const Eigen::VectorXd& mapped_beta0() const { return mapped_beta0_; }
   /// s, once set.
   double scale() const { return scale_; }
-  /// Sets s from y'Wy of the residuals. Throws FitError when X fits the response exactly.
+  /// s in the units of a mapped row: what the response of one is divided by.
+  double mapped_scale() const { return mapped_scale_; }
+  /// What fitted values of a mapped row, in units of mapped_scale() = 1, are multiplied by.
+  double response_unit() const { return response_unit_; }
+  /// 2^k, where the weights are read in units of 4^k.
+  double root_weight_unit() const { return units_.root_weight; }
+  /// Sets s from y'Wy of the mapped residuals. Throws FitError when X fits the response exactly.
   void set_scale(double residual_sum_of_squares, Index n);
+  /// Throws RangeError, which names the column, where a variance on the user's scale (of the
+  /// residuals, of a fixed effect or of a random effect) would be no number of double precision.
+  void check_range() const;
   /// Whether a response has variation left: its residual sum of squares is more than rounding of
   /// its variation (the sum of squares about its mean).
   static bool varies(double residual_sum_of_squares, double variation);
@@ -60,7 +77,8 @@ class Coordinates {
   double constant(const Design& design) const;
   /// The constant column of X, -1 if there is none.
   Index intercept() const { return intercept_; }
-  /// Takes beta0 and s of a response read elsewhere (see ResponseReader).
+  /// Takes beta0 and s of a response read elsewhere (see ResponseReader). Rows cannot be mapped
+  /// with it.
   void set_response(const Eigen::VectorXd& beta0, double scale);
   /// Finds beta0 for another response with the same X.
   void set_response(const Design& design, ThreadPool& pool);
@@ -68,7 +86,7 @@ class Coordinates {
  private:
   struct RandomMap {
     std::vector<double> centre;  // k, subtracted from each column (zero for the constant)
-    Eigen::MatrixXd S;           // k x k, z~ = (z - centre) S
+    Eigen::MatrixXd S;           // k x k, z~ = (z / unit - centre) S
     Eigen::MatrixXd T;           // k x k, z = z~ T
   };
 
@@ -79,22 +97,28 @@ class Coordinates {
   Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
                                ThreadPool& pool) const;
   double centred(const Design& design, Index row, Index column) const;
+  double weight(const Design& design, Index row) const {
+    return design.weights == nullptr ? 1.0 : design.weights[row] * inverse_weight_unit_;
+  }
 
-  double total_weight_ = 0.0;  // sum of w
+  Units units_;
+  std::vector<double> inverse_units_;  // p, reciprocals of the units of X
+  double inverse_weight_unit_ = 1.0;
+  double total_weight_ = 0.0;  // sum of w~
   Index random_columns_ = 0;
   std::vector<int> term_order_;    // terms in the order of their columns in a mapped row
   std::vector<RandomMap> random_;  // by term
   std::vector<Index> pivot_;       // kept columns, increasing
   std::vector<Index> order_;       // kept columns in internal order: the intercept first
   Index intercept_ = -1;           // the constant column of X, -1 if none
-  std::vector<double> means_;      // p, weighted means (zero without an intercept)
-  Eigen::MatrixXd S_;  // rank x rank upper triangular: x~ = (x - mean) S in internal order
+  std::vector<double> means_;      // p, weighted means in units (zero without an intercept)
+  Eigen::MatrixXd S_;  // rank x rank upper triangular: x~ = (x / unit - mean) S in internal order
   Eigen::MatrixXd fixed_;
   double log_det_fixed_ = 0.0;
-  double mean_y_ = 0.0;
-  double variation_ = 0.0;  // weighted sum of squares of y about its mean (or zero)
-  Eigen::VectorXd beta0_;   // without the mean of y
-  double scale_ = 1.0;
+  double response_unit_ = 1.0;
+  double variation_ = 0.0;  // weighted sum of squares of y about its mean (or zero), in units
+  Eigen::VectorXd beta0_, mapped_beta0_;
+  double scale_ = 1.0, mapped_scale_ = 1.0;
 };
 
 }  // namespace crossnest

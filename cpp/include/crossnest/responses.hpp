@@ -13,7 +13,8 @@ namespace crossnest {
 
 /// All the criterion needs of one response, given Z and X.
 struct ResponseProducts {
-  /// Why a response cannot be fitted, if it cannot.
+  /// Why a response cannot be fitted, if it cannot. not_finite: a value, or the variance, of the
+  /// response is no number of double precision.
   enum class Fault { none, not_finite, no_variation };
 
   Fault fault = Fault::none;
@@ -40,12 +41,19 @@ class ResponseReader {
 
  private:
   const double* mapped(Index begin, Index end);
-  void start(const double* y, ResponseProducts& out, double& mean, double& variation) const;
-  void project(const double* rows, const double* y, Index count, double mean,
+  /// What is known of a response before its products.
+  struct Summary {
+    double unit, inverse_unit;  // see Units
+    double mean;                // in units, where X has a constant column to take it up
+    double variation;           // about the mean
+  };
+
+  Summary start(const double* y, ResponseProducts& out) const;
+  void project(const double* rows, const double* y, Index count, const Summary& summary,
                ResponseProducts& out) const;
-  void add_residuals(const double* rows, Index begin, const double* y, Index count, double mean,
-                     ResponseProducts& out) const;
-  void finish(double mean, double variation, ResponseProducts& out) const;
+  void add_residuals(const double* rows, Index begin, const double* y, Index count,
+                     const Summary& summary, ResponseProducts& out) const;
+  void finish(const Summary& summary, ResponseProducts& out) const;
 
   const Design& design_;
   const std::vector<Block>& blocks_;
@@ -54,7 +62,7 @@ class ResponseReader {
   std::vector<Index> block_start_;  // blocks + 1
   std::vector<double> rows_;        // a chunk of mapped rows
   Index mapped_begin_ = -1;         // its first row
-  std::vector<double> means_, variations_;
+  std::vector<Summary> summaries_;  // by response
 };
 
 }  // namespace crossnest

@@ -37,4 +37,34 @@ class FitError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A FitError whose cause is the size of one column: results in its units would not be numbers of
+/// double precision.
+class RangeError : public FitError {
+ public:
+  /// Where the column stands.
+  enum class Part { response, weights, fixed, random };
+
+  /// `name` is how a caller's message begins ("the response", say) when it knows no better one.
+  RangeError(Part part, int term, Index column, const std::string& name, std::string reason)
+      : FitError(name + " " + reason),
+        part_(part),
+        term_(term),
+        column_(column),
+        reason_(std::move(reason)) {}
+
+  Part part() const { return part_; }
+  /// Index into Design::terms, -1 unless the column is one of Z.
+  int term() const { return term_; }
+  /// Column of X, or of the term; -1 for the response and the weights.
+  Index column() const { return column_; }
+  /// The message without the name of the column.
+  const std::string& reason() const { return reason_; }
+
+ private:
+  Part part_;
+  int term_;
+  Index column_;
+  std::string reason_;
+};
+
 }  // namespace crossnest

@@ -1,0 +1,54 @@
+#include "crossnest/units.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace crossnest {
+
+namespace {
+
+// Sizes up to 2^200 either way leave room for a product of two columns, the weights and a sum over
+// the rows.
+constexpr int kUsual = 200;
+// Units and their reciprocals are normal numbers.
+constexpr int kLargest = 1000;
+
+double power_of_two(int exponent) {
+  return std::ldexp(1.0, std::clamp(exponent, -kLargest, kLargest));
+}
+
+}  // namespace
+
+double unit_of(double largest) {
+  if (largest == 0.0 || !std::isfinite(largest)) return 1.0;
+  const int exponent = std::ilogb(largest);
+  return std::abs(exponent) <= kUsual ? 1.0 : power_of_two(exponent);
+}
+
+double largest_size(const double* column, Index n) {
+  double largest = 0.0;
+  for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(column[i]));
+  return largest;
+}
+
+Units::Units(const Design& design, ThreadPool& pool) : fixed(static_cast<std::size_t>(design.p)) {
+  pool.for_pieces(design.p, 1, [&](Index begin, Index end, int) {
+    for (Index j = begin; j < end; ++j)
+      fixed[static_cast<std::size_t>(j)] = unit_of(largest_size(design.X + j * design.n, design.n));
+  });
+  for (const Term& term : design.terms) {
+    random.emplace_back();
+    for (const double* column : term.columns)
+      random.back().push_back(column == nullptr ? 1.0 : unit_of(largest_size(column, design.n)));
+  }
+  if (design.weights != nullptr) {
+    const double unit = unit_of(largest_size(design.weights, design.n));
+    if (unit != 1.0) root_weight = power_of_two(std::ilogb(unit) / 2);
+  }
+}
+
+bool representable(double size) {
+  return size >= std::ldexp(1.0, -480) && size <= std::ldexp(1.0, 480);
+}
+
+}  // namespace crossnest
