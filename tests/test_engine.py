@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
@@ -741,6 +743,74 @@ def test_control_c_interrupts_a_fit(interrupted, slow_problem):
             slow_problem.fit(True, np.array([3.0, 0.01]), {})
     theta = np.array([0.5, 0.5])
     assert np.isfinite(slow_problem.objective(theta, True))
+
+
+def many_effects(k: int, levels: int, each: int, terms: int = 1) -> dict:
+    """Give the arguments of `terms` terms on one factor with k covariates in all."""
+    rng = np.random.default_rng(0)
+    n = levels * each
+    columns = np.array_split(rng.standard_normal((k, n)), terms)
+    return {
+        "X": np.asfortranarray(np.ones((n, 1))),
+        "y": rng.standard_normal(n),
+        "weights": None,
+        "factors": [(np.arange(n, dtype=np.int32) % levels, levels)],
+        "terms": [(0, list(part), "unstructured") for part in columns],
+    }
+
+
+def test_control_c_with_many_effects_per_level(interrupted):
+    """The average information of 1,891 covariance parameters was deaf for a minute."""
+    problem = _core.Problem(**many_effects(61, 40, 70))
+    with interrupted(0.3):
+        problem.fit(True)
+
+
+def test_control_c_with_many_terms_on_a_factor(interrupted):
+    arguments = many_effects(900, 4, 1000, terms=900)
+    with interrupted(0.3):
+        for _ in range(20):
+            _core.Problem(**arguments).fit(True)
+
+
+def test_control_c_with_many_fixed_effects(interrupted):
+    arguments = good_arguments() | many_effects(1, 10, 120)
+    rng = np.random.default_rng(1)
+    arguments["X"] = np.asfortranarray(rng.standard_normal((1200, 900)))
+    with interrupted(0.3):
+        for _ in range(20):
+            _core.Problem(**arguments).fit(True)
+
+
+def test_derivatives_count_as_memory():
+    """Those of 1,891 covariance parameters took 1.7 GB beside the limit."""
+    with pytest.raises(MemoryError, match=r"derivatives of 2440 random effects in 1891"):
+        _core.Problem(**many_effects(61, 40, 70), memory_limit=70_000_000)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_while_another_thread_fits_waits_for_nobody(slow_problem):
+    """It held the lock of a thread that did not come along."""
+    theta = np.array([0.5, 0.5])
+    expected = slow_problem.objective(theta, True)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            slow_problem.gradient(theta, True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.1)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(0 if slow_problem.objective(theta, True) == expected else 1)
+    _, status = os.waitpid(child, 0)
+    stop.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_the_gil_is_released(slow_problem):

@@ -71,14 +71,30 @@ PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object&
   for (const auto& item : factors)
     design.factors.push_back(factor(item.cast<py::tuple>(), design.n));
   for (const auto& item : terms) design.terms.push_back(term(item.cast<py::tuple>(), design.n));
-  crossnest::ProblemOptions options;
-  options.threads = threads;
-  options.memory_limit = memory_limit;
-  options.tail = tail_kind(tail);
-  options.kernels = &kernels_;
+  options_.threads = threads;
+  options_.memory_limit = memory_limit;
+  options_.tail = tail_kind(tail);
+  options_.kernels = &kernels_;
   const py::gil_scoped_release release;
-  problem_ = std::make_unique<Problem>(std::move(design), options,
+  problem_ = std::make_unique<Problem>(std::move(design), options_,
                                        crossnest::InterruptCheck(&interrupted));
+}
+
+// In a child process made by fork() nobody will open a lock that another thread of the parent held,
+// nor finish what that thread had begun: both are left as they are, and made anew. The GIL keeps
+// this to one thread.
+void PyProblem::claim_after_fork() {
+  if (process_ == crossnest::process_id()) return;
+  static_cast<void>(mutex_.release());
+  mutex_ = std::make_unique<std::mutex>();
+  if (in_use_) {
+    crossnest::Design design = problem_->design();
+    static_cast<void>(problem_.release());
+    problem_ = std::make_unique<Problem>(std::move(design), options_,
+                                         crossnest::InterruptCheck(&interrupted));
+    in_use_ = false;
+  }
+  process_ = crossnest::process_id();
 }
 
 void PyProblem::set_response(const py::object& y) {
@@ -187,8 +203,8 @@ void bind_problem(py::module_& module) {
       .def(
           "objective",
           [](PyProblem& self, const Numbers& theta, bool reml) {
-            return self.run([&, theta = numbers(theta)](Problem& problem) {
-              return problem.objective(theta, reml);
+            return self.run([&, theta = numbers(theta)](Problem& inner) {
+              return inner.objective(theta, reml);
             });
           },
           py::arg("theta"), py::arg("reml"))

@@ -1,6 +1,7 @@
 // A Problem as Python holds it, and a Fit that remembers which problem it came from.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "crossnest/problem.hpp"
+#include "crossnest/process.hpp"
 #include "pybind11.hpp"
 
 /// A float64 array that can be used where it lies; never a copy.
@@ -43,14 +45,24 @@ class PyProblem {
   /// Runs work(problem) without the GIL, one call at a time.
   template <class Work>
   auto run(Work&& work) {
+    claim_after_fork();
     const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(*mutex_);
+    const Use use(in_use_);
     return work(*problem_);
   }
 
   void set_response(const py::object& y);
 
  private:
+  // While it lives, a call is under way.
+  struct Use {
+    explicit Use(std::atomic<bool>& flag) : in_use(flag) { in_use = true; }
+    ~Use() { in_use = false; }
+    std::atomic<bool>& in_use;
+  };
+
+  void claim_after_fork();
   const double* keep(const py::array_t<double>& array);
   crossnest::GroupingFactor factor(const py::tuple& item, crossnest::Index n);
   crossnest::Term term(const py::tuple& item, crossnest::Index n);
@@ -58,7 +70,10 @@ class PyProblem {
   crossnest::DenseKernels kernels_;
   py::list kept_;        // the arrays the design looks at
   py::object response_;  // the response in use, when it was replaced
-  std::mutex mutex_;
+  crossnest::ProblemOptions options_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+  std::atomic<bool> in_use_{false};
+  long process_ = crossnest::process_id();  // the one that takes turns by the mutex
   std::unique_ptr<crossnest::Problem> problem_;
 };
 

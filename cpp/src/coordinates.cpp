@@ -68,8 +68,7 @@ Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
 }  // namespace
 
 Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool)
-    : units_(design, pool),
-      inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
+    : units_(design, pool), inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
   for (const double unit : units_.fixed) inverse_units_.push_back(1.0 / unit);
   sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i) *partial += weight(design, i);
@@ -209,12 +208,11 @@ void Coordinates::set_response(const Design& design, ThreadPool& pool) {
   const auto y = [&](Index i) { return design.y[i] * inverse_unit - mean; };
   Eigen::VectorXd xy(r + 1);
   sum_over_rows(pool, n, r + 1, xy.data(), [&](Index begin, Index end, double* partial) {
-    for (Index i = begin; i < end; ++i)
-      partial[r] += weight(design, i) * y(i) * y(i);
+    for (Index i = begin; i < end; ++i) partial[r] += weight(design, i) * y(i) * y(i);
     for (Index j = 0; j < r; ++j)
       for (Index i = begin; i < end; ++i)
-        partial[j] += weight(design, i) * centred(design, i, order_[static_cast<std::size_t>(j)]) *
-                      y(i);
+        partial[j] +=
+            weight(design, i) * centred(design, i, order_[static_cast<std::size_t>(j)]) * y(i);
   });
   variation_ = xy(r);
   mapped_beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
@@ -231,8 +229,8 @@ void Coordinates::set_response(const Eigen::VectorXd& beta0, double scale) {
 
 double Coordinates::constant(const Design& design) const {
   if (intercept_ < 0) return 0.0;
-  return S_(0, 0) * (design.X[intercept_ * design.n] *
-                     inverse_units_[static_cast<std::size_t>(intercept_)]);
+  return S_(0, 0) *
+         (design.X[intercept_ * design.n] * inverse_units_[static_cast<std::size_t>(intercept_)]);
 }
 
 bool Coordinates::varies(double residual_sum_of_squares, double variation) {
@@ -251,12 +249,11 @@ void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
 
 namespace {
 
-// The sizes of a column and of its coefficient, as text.
 std::string out_of_range(const char* variance, double size, double deviation) {
-  char text[200];
+  char text[250];
   std::snprintf(text, sizeof text,
-                "has values of a size (about %.1g) at which %s, about (%.1g)^2, is no number of "
-                "double precision: multiply it by a constant",
+                "(values of about %.0e) would make %s about (%.0e)^2, which double precision "
+                "cannot hold: multiply all its values by a constant",
                 size, variance, deviation);
   return text;
 }
@@ -268,7 +265,7 @@ void Coordinates::check_range() const {
   if (!representable(scale_)) {
     const double weight = units_.root_weight, response = scale_ / weight;
     if (std::abs(std::log(weight)) > std::abs(std::log(response)))
-      throw RangeError(Part::weights, -1, -1, "weights",
+      throw RangeError(Part::weights, -1, -1, "the column of weights",
                        out_of_range("the residual variance", weight * weight, scale_));
     throw RangeError(Part::response, -1, -1, "the response",
                      out_of_range("the residual variance", response, scale_));
@@ -277,23 +274,24 @@ void Coordinates::check_range() const {
     // Sizes with the root of the weights, the intercept's share of other columns left out.
     const Index column = order_[static_cast<std::size_t>(j)];
     const auto place = std::lower_bound(pivot_.begin(), pivot_.end(), column) - pivot_.begin();
-    const double size = fixed_.col(place).norm();
     const double unit = units_.fixed[static_cast<std::size_t>(column)] * units_.root_weight;
+    const double size = fixed_.col(place).cwiseAbs().maxCoeff();
     const double deviation = S_.row(j).norm() / unit * scale_;
     if (!representable(size) || !representable(deviation))
-      throw RangeError(Part::fixed, -1, column, "column " + std::to_string(column) + " of X",
-                       out_of_range("the variance of its coefficient", size, deviation));
+      throw RangeError(
+          Part::fixed, -1, column, "column " + std::to_string(column) + " of X",
+          out_of_range("the variance of its coefficient", size / units_.root_weight, deviation));
   }
   for (std::size_t t = 0; t < random_.size(); ++t)
     for (Eigen::Index j = 0; j < random_[t].T.cols(); ++j) {
       const double unit = units_.random[t][static_cast<std::size_t>(j)] * units_.root_weight;
-      const double size = random_[t].T.col(j).norm();
+      const double size = random_[t].T.col(j).cwiseAbs().maxCoeff();
       const double deviation = random_[t].S.row(j).norm() / unit * scale_;
       if (!representable(size) || !representable(deviation))
         throw RangeError(
             Part::random, static_cast<int>(t), j,
             "column " + std::to_string(j) + " of random-effects term " + std::to_string(t),
-            out_of_range("the variance of its effects", size, deviation));
+            out_of_range("the variance of its effects", size / units_.root_weight, deviation));
     }
 }
 

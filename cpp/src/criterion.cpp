@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kSingular = 1e-4;
+constexpr Index kPoll = 64;  // levels between two polls of the interrupt check
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -191,11 +192,13 @@ void Criterion::sum_bracket(int t, double weight, bool reml) {
   std::fill(sum.begin(), sum.end(), 0.0);
   const std::vector<double>& W = factor_.border_solution();
   for (Index l = 0; l < block.levels; ++l) {
+    if (l % kPoll == 0) factor_.poll();
     const double* inverse = factor_.inverse_diagonal(t, l);
     for (int i = 0; i < k * k; ++i) sum[at(i)] -= inverse[i];
   }
   for (int i = 0; i < k; ++i) sum[at(i * k + i)] += static_cast<double>(block.levels);
   const auto subtract = [&](const double* w, double scale) {
+    factor_.poll();
     for (Index l = 0; l < block.levels; ++l, w += k)
       for (int j = 0; j < k; ++j)
         for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
@@ -205,8 +208,15 @@ void Criterion::sum_bracket(int t, double weight, bool reml) {
   subtract(response_.data() + factor_.block_start(t), weight);
 }
 
-// sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K W_l', with K = diag([REML] 1, 0) + weight
-// direction direction' and G F^-1 = Z'W[X y] F^-1 - Z'WZ Lambda W; good at any lambda.
+Criterion::Range Criterion::range(int t, std::size_t term) const {
+  const Block& block = blocks_[at(t)];
+  const int first = block.offsets[term];
+  return {first, first + structures_[at(block.terms[term])]->size()};
+}
+
+// Only the entries between effects of one term. sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K
+// W_l', with K = diag([REML] 1, 0) + weight direction direction' and G F^-1 = Z'W[X y] F^-1 - Z'WZ
+// Lambda W; good at any lambda.
 void Criterion::sum_general(const std::vector<double>& direction, double weight, bool reml) {
   const Index q = factor_.q();
   const std::vector<double>& W = factor_.border_solution();
@@ -221,6 +231,7 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
     std::fill(sum.begin(), sum.end(), 0.0);
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      factor_.poll();
       std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
@@ -240,12 +251,19 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
       // A_ll lambda (Omega^-1)_ll.
       const double *A = A_.diagonal(t).data() + l * k * k,
                    *inverse = factor_.inverse_diagonal(t, l);
-      for (int j = 0; j < k; ++j)
-        for (int m = 0; m < k; ++m) {
-          double right = 0.0;
-          for (int c = 0; c < k; ++c) right += lambda_[at(t)][at(c * k + m)] * inverse[j * k + c];
-          for (int i = 0; i < k; ++i) sum[at(j * k + i)] += A[m * k + i] * right;
+      for (std::size_t term = 0; term < blocks_[at(t)].terms.size(); ++term) {
+        const Range own = range(t, term);
+        for (std::size_t other = 0; other < blocks_[at(t)].terms.size(); ++other) {
+          const Range inner = range(t, other);  // lambda is zero between terms
+          for (int j = own.first; j < own.last; ++j)
+            for (int m = inner.first; m < inner.last; ++m) {
+              double right = 0.0;
+              for (int c = inner.first; c < inner.last; ++c)
+                right += lambda_[at(t)][at(c * k + m)] * inverse[j * k + c];
+              for (int i = own.first; i < own.last; ++i) sum[at(j * k + i)] += A[m * k + i] * right;
+            }
         }
+      }
     }
   }
   add_cross_products();
@@ -258,7 +276,8 @@ void Criterion::add_cross_products() {
       const CrossBlocks& cross = A_.cross(s, t);
       const int ks = blocks_[at(s)].k, kt = blocks_[at(t)].k;
       row_.resize(at(ks * kt));
-      for (Index l = 0; l < A_.levels(s); ++l)
+      for (Index l = 0; l < A_.levels(s); ++l) {
+        if (l % kPoll == 0) factor_.poll();
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
           factor_.inverse_block(s, static_cast<Level>(l), t, cross.column[at(e)], row_.data());
           const double* A = cross.values.data() + e * ks * kt;
@@ -279,6 +298,7 @@ void Criterion::add_cross_products() {
               for (int i = 0; i < kt; ++i) sums_[at(t)][at(j * kt + i)] += A[i * ks + m] * right;
             }
         }
+      }
     }
 }
 
@@ -355,6 +375,7 @@ std::vector<double> Criterion::scores(int first) {
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      factor_.poll();
       const double* A = A_.z_border(t).data() + l * border_ * k;
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < k; ++i) {
@@ -373,6 +394,7 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
   const Index q = factor_.q();
   const double* u = factor_.border_solution().data() + (border_ - 1) * q;
   std::vector<double> f(at(q * parameters()), 0.0), derivative(inverse_.size());
+  std::vector<char> zero;  // which columns of the derivative are
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
@@ -380,16 +402,22 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
       const int k = structure.size(), offset = block.offsets[j],
                 first = first_parameter(block.terms[j]);
       for (int a = 0; a < structure.parameters(); ++a) {
+        factor_.poll();
         structure.derivative(theta_.data() + first, a, derivative.data());
         if (scale_ == Scale::user) {
           multiply(coordinates_.random(block.terms[j]).data(), derivative.data(), k, k, k,
                    scratch_.data());
           std::copy_n(scratch_.begin(), k * k, derivative.begin());
         }
+        zero.resize(at(k));
+        for (int c = 0; c < k; ++c)
+          zero[at(c)] = std::all_of(derivative.begin() + c * k, derivative.begin() + (c + 1) * k,
+                                    [](double value) { return value == 0.0; });
         for (Index l = 0; l < block.levels; ++l) {
           const Index start = factor_.block_start(t) + l * block.k + offset;
           double* target = f.data() + (first + a) * q + start;
           for (int c = 0; c < k; ++c) {
+            if (zero[at(c)]) continue;
             const double dg = dot<0>(derivative.data() + c * k, g.data() + start, k);
             for (int r = 0; r < k; ++r)
               target[r] += derivative[at(c * k + r)] * u[start + c] +
@@ -421,10 +449,16 @@ void Criterion::average_information(double* information) {
   const std::vector<double>& F = factor_.border();
   const std::vector<double> f =
       directions(scores(border_ - 1));  // over sqrt(r2), so nu / r2 becomes nu
-  std::vector<double> v(at(q * m), 0.0), e(at(q * m)), z(at(border_ * m));
-  factor_.multiply(f.data(), m, v.data());
-  multiply_lambda_transposed(v.data(), m, e.data());
+  std::vector<double> e(at(q * m), 0.0), z(at(border_ * m)), v(at(q));
+  factor_.multiply(f.data(), m, e.data());
+  std::fill_n(information, m * m, 0.0);
+  factor_.add_gram(nu(reml_), f.data(), e.data(), m, information);
+  for (int a = 0; a < m; ++a) {
+    std::copy_n(e.data() + a * q, q, v.data());
+    multiply_lambda_transposed(v.data(), 1, e.data() + a * q);
+  }
   factor_.solve_lower(e.data(), m);
+  factor_.add_gram(-nu(reml_), e.data(), e.data(), m, information);
   factor_.multiply_border_transposed(e.data(), m, z.data());
   for (int a = 0; a < m; ++a) {
     double* own = z.data() + a * border_;
@@ -435,12 +469,16 @@ void Criterion::average_information(double* information) {
   }
   for (int a = 0; a < m; ++a)
     for (int c = 0; c <= a; ++c) {
-      double sum = 0.0;
-      for (Index i = 0; i < q; ++i)
-        sum += f[at(a * q + i)] * v[at(c * q + i)] - e[at(a * q + i)] * e[at(c * q + i)];
-      for (int i = 0; i < border_; ++i) sum -= z[at(a * border_ + i)] * z[at(c * border_ + i)];
-      information[a * m + c] = information[c * m + a] = nu(reml_) * sum;
+      const double sum = dot<0>(z.data() + a * border_, z.data() + c * border_, border_);
+      information[a * m + c] -= nu(reml_) * sum;
+      information[c * m + a] = information[a * m + c];
     }
+}
+
+// W, Lambda W and Z'WZ Lambda W; the directions and what becomes of them.
+double Criterion::workspace_bytes(Index q, int border, double parameters) {
+  return 8.0 * static_cast<double>(q) * (3.0 * border + 2.0 * parameters + 4.0) +
+         16.0 * parameters * parameters;
 }
 
 void Criterion::normalize(double* theta) const {

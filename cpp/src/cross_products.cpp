@@ -48,13 +48,14 @@ bool nested_pattern(const Level* s, const Level* t, Index n, Index levels, Cross
 // The distinct levels of t among the rows of each level of s, and for each row of the data the
 // position of its pair of levels.
 void crossed_pattern(const RowsByLevel& rows, const Level* t, Index levels_t, CrossBlocks& cross,
-                     std::vector<Level>& position) {
+                     std::vector<Level>& position, InterruptCheck& interrupt) {
   const Index levels = static_cast<Index>(rows.start.size()) - 1;
   std::vector<Level> place(static_cast<std::size_t>(levels_t), -1);
   cross.row_start.assign(static_cast<std::size_t>(levels) + 1, 0);
   cross.column.clear();
   position.resize(rows.row.size());
   for (Index l = 0; l < levels; ++l) {
+    if (l % 256 == 0) interrupt.poll();
     const auto first = rows.row.begin() + rows.start[static_cast<std::size_t>(l)];
     const auto last = rows.row.begin() + rows.start[static_cast<std::size_t>(l) + 1];
     const std::size_t begin = cross.column.size();
@@ -164,7 +165,7 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
       CrossBlocks& cross = cross_[pair(s, t)];
       if (!nested_pattern(codes(s), codes(t), n_, levels(s), cross)) {
         if (!rows) rows = std::make_unique<RowsByLevel>(codes(s), n_, levels(s));
-        crossed_pattern(*rows, codes(t), levels(t), cross, positions[pair(s, t)]);
+        crossed_pattern(*rows, codes(t), levels(t), cross, positions[pair(s, t)], interrupt);
       }
       cross.values.assign(static_cast<std::size_t>(cross.count() * k(s) * k(t)), 0.0);
     }
@@ -210,9 +211,12 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
   for (const Block& block : blocks)
     cuts.push_back(cuts_by_rows(design.factors[static_cast<std::size_t>(block.factor)].codes, n_,
                                 block.levels, owners));
-  std::vector<double> mapped(static_cast<std::size_t>(std::min(n_, kChunk) * width));
+  // Fewer rows at a time where they are so wide that their products take long.
+  const Index chunk = std::clamp<Index>((Index{1} << 27) / (width * width), 256, kChunk);
+  const Index mapped_together = std::clamp<Index>((Index{1} << 22) / (width * width), 16, 1024);
+  std::vector<double> mapped(static_cast<std::size_t>(std::min(n_, chunk) * width));
 
-  const auto add_block = [&](int t, Level low, Level high, Index begin, Index end) {
+  const auto add_block = [&](int t, Level low, Level high, Index begin, Index end, bool caller) {
     const Block& block = blocks[static_cast<std::size_t>(t)];
     const Level* codes = design.factors[static_cast<std::size_t>(block.factor)].codes;
     const int k = block.k;
@@ -221,6 +225,7 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
     for (Index i = begin; i < end; ++i) {
       const Level level = codes[i];
       if (level < low || level >= high) continue;
+      if (caller && i % 16 == 0) interrupt.poll();
       const double* row = mapped.data() + (i - begin) * width;
       const double* z = row + block.first_column;
       const double w = row[width - 1];
@@ -239,26 +244,31 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
   };
 
   std::vector<double> partial(static_cast<std::size_t>(border_ * border_));
-  for (Index begin = 0; begin < n_; begin += kChunk) {
+  for (Index begin = 0; begin < n_; begin += chunk) {
     interrupt.poll();
-    const Index end = std::min(begin + kChunk, n_);
-    pool.for_pieces(end - begin, 1024, [&](Index first, Index last, int) {
+    const Index end = std::min(begin + chunk, n_);
+    pool.for_pieces(end - begin, mapped_together, [&](Index first, Index last, int) {
       coordinates.map_rows(design, begin + first, begin + last, mapped.data() + first * width);
     });
-    pool.for_pieces(owners, 1, [&](Index first, Index last, int) {
+    pool.for_pieces(owners, 1, [&](Index first, Index last, int worker) {
       for (Index owner = first; owner < last; ++owner)
         for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
           const auto& cut = cuts[static_cast<std::size_t>(t)];
           add_block(t, cut[static_cast<std::size_t>(owner)],
-                    cut[static_cast<std::size_t>(owner) + 1], begin, end);
+                    cut[static_cast<std::size_t>(owner) + 1], begin, end, worker == 0);
         }
     });
     std::fill(partial.begin(), partial.end(), 0.0);
-    for (Index i = begin; i < end; ++i) {
-      const double* row = mapped.data() + (i - begin) * width;
-      add_outer(partial.data() + first_border * border_, row + x, border_, row + x + first_border,
-                border_ - first_border, row[width - 1]);
-    }
+    const Index columns = std::max<Index>(1, (Index{1} << 23) / (chunk * border_));
+    pool.for_pieces(border_ - first_border, columns, [&](Index first, Index last, int) {
+      first += first_border;
+      last += first_border;
+      for (Index i = begin; i < end; ++i) {
+        const double* row = mapped.data() + (i - begin) * width;
+        add_outer(partial.data() + first * border_, row + x, border_, row + x + first,
+                  static_cast<int>(last - first), row[width - 1]);
+      }
+    });
     for (int j = first_border; j < border_; ++j)
       for (int i = 0; i < border_; ++i)
         border_border_[static_cast<std::size_t>(j * border_ + i)] +=
@@ -310,6 +320,18 @@ void CrossProducts::merge(const CrossProducts& other) {
       cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
   }
   add(border_border_, other.border_border_);
+}
+
+double CrossProducts::bytes() const {
+  double numbers = static_cast<double>(border_border_.size());
+  for (const auto& values : diagonal_) numbers += static_cast<double>(values.size());
+  for (const auto& values : z_border_) numbers += static_cast<double>(values.size());
+  double indices = 0.0;
+  for (const CrossBlocks& cross : cross_) {
+    numbers += static_cast<double>(cross.values.size() + cross.row_start.size());
+    indices += static_cast<double>(cross.column.size());
+  }
+  return 8.0 * numbers + sizeof(Level) * indices;
 }
 
 std::size_t CrossProducts::numbers() const {

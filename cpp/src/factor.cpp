@@ -12,6 +12,9 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+// From this number of effects a level on, its k x k blocks are worth a dense kernel.
+constexpr int kLargeLevel = 128;
+
 // Sums over the levels of a head block are cut in the same pieces whatever the number of threads.
 Index pieces(const HeadBlock& head) { return std::clamp<Index>(head.levels / 256, 1, 64); }
 
@@ -40,6 +43,8 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
   for (const Block& block : blocks) {
     block_start_.push_back(block_start_.back() + block.size());
     lambda_.emplace_back(at(block.k) * at(block.k));
+    lambda_first_.emplace_back(at(block.k));
+    lambda_last_.emplace_back(at(block.k));
     inverse_diagonal_.emplace_back();
     widest = std::max<Index>(widest, block.k);
   }
@@ -54,9 +59,9 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
   tail_border_.resize(at(q2 * border_));
   tail_solution_.resize(at(q2 * border_));
   if (structure.tail().sparse)
-    sparse_ = std::make_unique<SparseTail>(structure.tail());
+    sparse_ = std::make_unique<SparseTail>(structure.tail(), &interrupt);
   else
-    dense_.resize(at(q2 * q2));
+    dense_.reset(new double[at(q2 * q2)]);  // not touched yet: zeroing it takes seconds
   // A column of a sparse tail, a border row, and a few k x k blocks.
   scratch_size_ = at((sparse_ ? q2 : 0) + widest * border_ + 4 * widest * widest + border_);
   scratch_.assign(scratch_size_ * at(pool.size()), 0.0);
@@ -65,6 +70,7 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
 bool Factor::factorize(const std::vector<std::vector<double>>& lambda) {
   for (std::size_t t = 0; t < lambda.size(); ++t)
     std::copy(lambda[t].begin(), lambda[t].end(), lambda_[t].begin());
+  find_ranges();
   solved_ = false;
   inverted_ = Inverted::no;
   log_det_ = 0.0;
@@ -84,47 +90,67 @@ bool Factor::factorize(const std::vector<std::vector<double>>& lambda) {
   return factor_border();
 }
 
+// The rows of each column of lambda that are not zero lie within [first, last): those of one term.
+void Factor::find_ranges() {
+  for (std::size_t t = 0; t < lambda_.size(); ++t) {
+    const int size = blocks_[t].k;
+    for (int j = 0; j < size; ++j) {
+      const double* column = lambda_[t].data() + j * size;
+      int first = 0, last = size;
+      while (first < size && column[first] == 0.0) ++first;
+      while (last > first && column[last - 1] == 0.0) --last;
+      lambda_first_[t][at(j)] = first;
+      lambda_last_[t][at(j)] = last;
+    }
+  }
+}
+
 void Factor::load_head(int h) {
   const HeadBlock& head = structure_.heads()[at(h)];
   pool_.for_pieces(head.levels, grain(head.k * head.k * average_width(head)),
-                   [&](Index begin, Index end, int) {
+                   [&](Index begin, Index end, int worker) {
                      with_size(head.k, [&](auto K) {
-                       for (Index level = begin; level < end; ++level) load_level<K()>(h, level);
+                       for (Index level = begin; level < end; ++level)
+                         load_level<K()>(h, level, free_scratch(worker));
                      });
                    });
 }
 
-// D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later].
+// D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later]; `column` is work space of
+// k numbers.
 template <int K>
-void Factor::load_level(int h, Index level) {
+void Factor::load_level(int h, Index level, double* column) {
   const HeadBlock& head = structure_.heads()[at(h)];
   HeadNumbers& numbers = heads_[at(h)];
   const int k = K > 0 ? K : head.k;
   const double* own = lambda(head.block);
-  const auto sandwich = [&](const double* A, int columns, const double* right, double* target,
-                            bool transposed) {
-    // target (k x columns) = own' A right; A is k x columns, or columns x k when transposed.
-    for (int c = 0; c < columns; ++c)
+  const int* own_first = lambda_first_[at(head.block)].data();
+  const int* own_last = lambda_last_[at(head.block)].data();
+  const auto sandwich = [&](const double* A, int block, double* target, bool transposed) {
+    // target (k x columns) = own' A right, right of `block`; A is k x columns, or columns x k when
+    // transposed.
+    const int columns = this->k(block);
+    const double* right = lambda(block);
+    for (int c = 0; c < columns; ++c, right += columns) {
+      std::fill_n(column, k, 0.0);  // A right_c
+      for (int b = lambda_first_[at(block)][at(c)]; b < lambda_last_[at(block)][at(c)]; ++b)
+        for (int a = 0; a < k; ++a)
+          column[a] += (transposed ? A[a * columns + b] : A[b * k + a]) * right[b];
       for (int i = 0; i < k; ++i) {
         double sum = 0.0;
-        for (int a = 0; a < k; ++a) {
-          if (own[i * k + a] == 0.0) continue;
-          double inner = 0.0;
-          for (int b = 0; b < columns; ++b)
-            inner += (transposed ? A[a * columns + b] : A[b * k + a]) * right[c * columns + b];
-          sum += own[i * k + a] * inner;
-        }
+        for (int a = own_first[i]; a < own_last[i]; ++a) sum += own[i * k + a] * column[a];
         target[c * k + i] = sum;
       }
+    }
   };
   double* D = numbers.D.data() + level * k * k;
-  sandwich(A_.diagonal(head.block).data() + level * k * k, k, own, D, false);
+  sandwich(A_.diagonal(head.block).data() + level * k * k, head.block, D, false);
   for (int i = 0; i < k; ++i) D[i * k + i] += 1.0;
   double* R = numbers.R.data() + head.row(level);
   for (const HeadBlock::Ancestor& ancestor : head.ancestors) {
     const int block = structure_.heads()[at(ancestor.head)].block;
-    sandwich(A_.cross(head.block, block).values.data() + level * k * ancestor.k, ancestor.k,
-             lambda(block), R + ancestor.offset * k, false);
+    sandwich(A_.cross(head.block, block).values.data() + level * k * ancestor.k, block,
+             R + ancestor.offset * k, false);
   }
   multiply_transposed(own, A_.z_border(head.block).data() + level * k * border_, k, k, border_,
                       R + head.border_offset * k);
@@ -139,7 +165,7 @@ void Factor::load_level(int h, Index level) {
     if (K == 1 && columns == 1)
       *target = own[0] * *A * lambda(source.block)[0];
     else
-      sandwich(A, columns, lambda(source.block), target, !head_first);
+      sandwich(A, source.block, target, !head_first);
     target += k * columns;
   }
 }
@@ -148,13 +174,34 @@ template <int K>
 bool Factor::eliminate_level(const HeadBlock& head, double* D, double* R, int width,
                              double& log_det, double* border_sum) const {
   const int k = K > 0 ? K : head.k;
-  if (!cholesky<K>(D, k, log_det)) return false;
-  crossnest::solve_lower<K>(D, k, R, width);
+  if (k >= kLargeLevel) {
+    if (!eliminate_large_level(D, k, R, width, log_det)) return false;
+  } else {
+    if (!cholesky<K>(D, k, log_det)) return false;
+    crossnest::solve_lower<K>(D, k, R, width);
+  }
   const double* border = R + head.border_offset * k;
   for (int j = 0; j < border_; ++j)
     for (int i = 0; i <= j; ++i)
       border_sum[j * border_ + i] += dot<K>(border + i * k, border + j * k, k);
   return true;
+}
+
+// The same by the kernels, which leave L' above the diagonal too.
+bool Factor::eliminate_large_level(double* D, int k, double* R, int width, double& log_det) const {
+  char left = 'L', upper = 'U', transposed = 'T', plain = 'N';
+  double one = 1.0;
+  int info = 0;
+  kernels_.dpotrf(&upper, &k, D, &k, &info);
+  if (info != 0) return false;
+  double sum = 0.0;
+  for (int j = 0; j < k; ++j) {
+    sum += std::log(D[j * k + j]);
+    for (int i = j + 1; i < k; ++i) D[j * k + i] = D[i * k + j];
+  }
+  log_det += 2.0 * sum;
+  kernels_.dtrsm(&left, &upper, &transposed, &plain, &k, &width, &one, D, &k, R, &k);
+  return std::isfinite(sum);
 }
 
 bool Factor::eliminate_head(int h) {
@@ -295,7 +342,7 @@ void Factor::fill_tail() {
                        const int kc = k(node.block);
                        for (int effect = 0; effect < kc; ++effect) {
                          const Index column = node.start + effect;
-                         double* s = sparse_ ? work : dense_.data() + column * q2;
+                         double* s = sparse_ ? work : dense_.get() + column * q2;
                          if (!sparse_) std::fill_n(s, column + 1, 0.0);
                          load_tail_column(node, effect, s, small);
                          const double* z =
@@ -351,7 +398,7 @@ void Factor::subtract_full_rows(const HeadBlock& head, const HeadNumbers& number
   for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
     char transposed = 'T', plain = 'N';
     double one = 1.0, minus_one = -1.0;
-    dense_tail_.subtract_square(dense_.data(), full_rows_.data(), rows);
+    dense_tail_.subtract_square(dense_.get(), full_rows_.data(), rows);
     full_product_.resize(at(Index{rows} * border_));
     for (Index i = 0; i < count; ++i) {
       const double* own = numbers.R.data() + head.row(head.full_levels[at(first + i)]) +
@@ -369,7 +416,7 @@ void Factor::gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool 
   const Index q2 = structure_.tail().size;
   for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
     full_product_.resize(at(rows * q2));
-    dense_tail_.multiply(dense_.data(), q2, full_rows_.data(), rows, whole ? 1.0 : 0.5,
+    dense_tail_.multiply(dense_.get(), q2, full_rows_.data(), rows, whole ? 1.0 : 0.5,
                          full_product_.data(), rows);
     for (Index i = 0; i < count; ++i) {
       const Level level = head.full_levels[at(first + i)];
@@ -382,6 +429,14 @@ void Factor::gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool 
   });
 }
 
+// Calls body(first, count) for the columns of the border in panels.
+template <class Body>
+void Factor::for_border_columns(Body&& body) {
+  pool_.for_pieces(border_, 64, [&](Index first, Index last, int) {
+    body(static_cast<int>(first), static_cast<int>(last - first));
+  });
+}
+
 bool Factor::factor_tail() {
   const Index q2 = structure_.tail().size;
   if (sparse_) {
@@ -389,24 +444,29 @@ bool Factor::factor_tail() {
     log_det_ += sparse_->log_det();
     sparse_->solve_lower(tail_border_.data(), border_);
   } else {
-    if (!dense_tail_.factor(dense_.data())) return false;
+    if (!dense_tail_.factor(dense_.get())) return false;
     double sum = 0.0;
     for (Index j = 0; j < q2; ++j) sum += std::log(dense_[at(j * q2 + j)]);
     log_det_ += 2.0 * sum;
-    dense_tail_.solve(dense_.data(), true, tail_border_.data(), border_);
+    for_border_columns([&](int first, int count) {
+      dense_tail_.solve(dense_.get(), true, tail_border_.data() + first * q2, count);
+    });
   }
-  for (int j = 0; j < border_; ++j)
+  for (int j = 0; j < border_; ++j) {
+    interrupt_.poll();
     for (int i = 0; i <= j; ++i) {
       const double *a = tail_border_.data() + i * q2, *b = tail_border_.data() + j * q2;
       double sum = 0.0;
       for (Index m = 0; m < q2; ++m) sum += a[m] * b[m];
       F_[at(j * border_ + i)] -= sum;
     }
+  }
   return true;
 }
 
 bool Factor::factor_border() {
-  for (int j = 0; j < border_; ++j)
+  for (int j = 0; j < border_; ++j) {
+    interrupt_.poll();
     for (int i = 0; i <= j; ++i) {
       double* column = F_.data() + j * border_;
       const double value = column[i] - dot<0>(F_.data() + i * border_, column, i);
@@ -417,16 +477,17 @@ bool Factor::factor_border() {
         column[j] = std::sqrt(value);
       }
     }
+  }
   return true;
 }
 
-// columns (rows x border) := columns F^-1.
-void Factor::divide_by_F(double* columns, Index rows) const {
+// columns := columns F^-1, for some rows of a column-major matrix with `ld` of them.
+void Factor::divide_by_F(double* columns, Index rows, Index ld) const {
   for (int b = 0; b < border_; ++b) {
-    double* own = columns + b * rows;
+    double* own = columns + b * ld;
     for (int a = 0; a < b; ++a) {
       const double f = F_[at(b * border_ + a)];
-      for (Index i = 0; i < rows; ++i) own[i] -= columns[a * rows + i] * f;
+      for (Index i = 0; i < rows; ++i) own[i] -= columns[a * ld + i] * f;
     }
     const double inverse = 1.0 / F_[at(b * border_ + b)];
     for (Index i = 0; i < rows; ++i) own[i] *= inverse;
@@ -439,11 +500,15 @@ const std::vector<double>& Factor::border_solution() {
   const Tail& tail = structure_.tail();
   if (tail.size > 0) {
     tail_solution_ = tail_border_;
-    divide_by_F(tail_solution_.data(), tail.size);
+    pool_.for_pieces(tail.size, 256, [&](Index begin, Index end, int) {
+      divide_by_F(tail_solution_.data() + begin, end - begin, tail.size);
+    });
     if (sparse_)
       sparse_->solve_lower_transposed(tail_solution_.data(), border_);
     else
-      dense_tail_.solve(dense_.data(), false, tail_solution_.data(), border_);
+      for_border_columns([&](int first, int count) {
+        dense_tail_.solve(dense_.get(), false, tail_solution_.data() + first * tail.size, count);
+      });
     for (const Tail::Node& node : tail.nodes) {
       const int kc = k(node.block);
       for (int b = 0; b < border_; ++b)
@@ -458,8 +523,7 @@ const std::vector<double>& Factor::border_solution() {
                      [&](Index begin, Index end, int worker) {
                        with_size(head.k, [&](auto K) {
                          for (Index level = begin; level < end; ++level)
-                           solve_border_level<K()>(h, level,
-                                                   scratch(worker) + (sparse_ ? tail.size : 0));
+                           solve_border_level<K()>(h, level, free_scratch(worker));
                        });
                      });
   }
@@ -474,7 +538,7 @@ void Factor::solve_border_level(int h, Index level, double* rhs) {
   const int k = K > 0 ? K : head.k;
   const double* row = heads_[at(h)].R.data() + head.row(level);
   std::copy_n(row + head.border_offset * k, k * border_, rhs);
-  divide_by_F(rhs, k);
+  divide_by_F(rhs, k, k);
   for (const HeadBlock::Ancestor& ancestor : head.ancestors) {
     const Index start = block_start(structure_.heads()[at(ancestor.head)].block) +
                         Index{(*ancestor.parent)[at(level)]} * ancestor.k;
@@ -631,7 +695,7 @@ void Factor::solve_tail(double* tail, Index columns) const {
         if (sparse_)
           sparse_->solve_lower(first, count);
         else
-          dense_tail_.solve(dense_.data(), true, first, count);
+          dense_tail_.solve(dense_.get(), true, first, count);
       }
     });
   }
@@ -674,10 +738,36 @@ void Factor::multiply(const double* V, int columns, double* product) {
       });
 }
 
+void Factor::add_gram(double alpha, const double* A, const double* B, int columns,
+                      double* product) {
+  constexpr Index kColumns = 64, kRows = 65536;  // of a tile: some 10 ms
+  const Index tiles = (columns + kColumns - 1) / kColumns;
+  for (Index begin = 0; begin < q(); begin += kRows)
+    pool_.for_pieces(tiles * (tiles + 1) / 2, 1, [&](Index first, Index last, int) {
+      for (Index pair = first; pair < last; ++pair) {
+        Index j = 0;  // the tile's column
+        while ((j + 1) * (j + 2) / 2 <= pair) ++j;
+        const Index row = (pair - j * (j + 1) / 2) * kColumns, column = j * kColumns;
+        char transposed = 'T', plain = 'N';
+        int rows = static_cast<int>(std::min(kColumns, columns - row));
+        int width = static_cast<int>(std::min(kColumns, columns - column));
+        int inner = static_cast<int>(std::min(kRows, q() - begin));
+        int ld = static_cast<int>(q()), ld_product = columns;
+        double factor = alpha, one = 1.0;
+        // The kernels take no const pointers, Fortran having none; A and B are only read.
+        kernels_.dgemm(&transposed, &plain, &rows, &width, &inner, &factor,
+                       const_cast<double*>(A) + row * q() + begin, &ld,
+                       const_cast<double*>(B) + column * q() + begin, &ld, &one,
+                       product + column * columns + row, &ld_product);
+      }
+    });
+}
+
 void Factor::multiply_border_transposed(const double* E, int columns, double* product) const {
   std::fill_n(product, border_ * columns, 0.0);
   const Tail& tail = structure_.tail();
   for (int c = 0; c < columns; ++c) {
+    interrupt_.poll();
     const double* e = E + c * q();
     double* out = product + c * border_;
     for (std::size_t h = 0; h < heads_.size(); ++h) {
@@ -704,11 +794,11 @@ void Factor::invert(bool whole) {
       if (sparse_)
         sparse_->invert();
       else
-        dense_tail_.invert(dense_.data());
+        dense_tail_.invert(dense_.get());
     }
     interrupt_.poll();
     const bool all = whole || heads_.size() > 1;
-    if (all && !sparse_) dense_tail_.mirror(dense_.data());
+    if (all && !sparse_) dense_tail_.mirror(dense_.get());
     gather_tail_inverse(all);
   }
   for (std::size_t t = 0; t < blocks_.size(); ++t)
@@ -770,7 +860,7 @@ void Factor::gather_tail_inverse(bool whole) {
       q2, grain(entries / static_cast<double>(q2)), [&](Index begin, Index end, int worker) {
         for (Index column = begin; column < end; ++column) {
           if (sparse_) sparse_->load_column(column, whole, scratch(worker));
-          const double* inverse = sparse_ ? scratch(worker) : dense_.data() + column * q2;
+          const double* inverse = sparse_ ? scratch(worker) : dense_.get() + column * q2;
           for (std::size_t h = 0; h < heads_.size(); ++h) {
             const HeadBlock& head = structure_.heads()[h];
             with_size(head.k,
@@ -866,14 +956,26 @@ void Factor::finish_inverse_level(int h, Index level, bool whole) {
   };
   add_columns(0, head.border_offset);
   add_columns(head.fixed, tail);
+  const auto solve_transposed = [&](double* B, int columns) {
+    if (k < kLargeLevel) {
+      solve_lower_transposed<K>(L, k, B, columns);
+      return;
+    }
+    char left = 'L', upper = 'U', plain = 'N';
+    int rows = k, width = columns;
+    double one = 1.0;
+    // The kernels take no const pointers, Fortran having none; L is only read.
+    kernels_.dtrsm(&left, &upper, &plain, &plain, &rows, &width, &one, const_cast<double*>(L),
+                   &rows, B, &rows);
+  };
   for (int pass = 0; pass < 2; ++pass) {
-    solve_lower_transposed<K>(L, k, inverse, k);
+    solve_transposed(inverse, k);
     for (int j = 0; j < k; ++j)
       for (int i = 0; i < j; ++i) std::swap(inverse[j * k + i], inverse[i * k + j]);
   }
   if (!whole) return;
   const auto negate = [&](int first, int count) {
-    solve_lower_transposed<K>(L, k, T + first * k, count);
+    solve_transposed(T + first * k, count);
     for (int i = first * k; i < (first + count) * k; ++i) T[i] = -T[i];
   };
   negate(0, head.border_offset);

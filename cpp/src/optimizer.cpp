@@ -231,6 +231,7 @@ void Optimizer::gradient_and_hessian(State& state) {
       const MatrixXd& positive = positive_[static_cast<std::size_t>(term)];
       if (positive.size() == 0) continue;
       for (int i = 0; i < structure.parameters(); ++i) {
+        interrupt_.poll();
         structure.derivative(state.x.data() + first, i, a.data());
         const MatrixXd Na = 2.0 * positive * a;
         for (int j = 0; j < structure.parameters(); ++j) {

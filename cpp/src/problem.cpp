@@ -41,6 +41,19 @@ std::size_t available_memory(std::size_t asked) {
 #endif
 }
 
+bool all_finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](double value) { return std::isfinite(value); });
+}
+
+bool all_finite(const Estimates& estimates) {
+  const auto finite = [](const std::vector<double>& values) { return all_finite(values); };
+  return std::isfinite(estimates.objective) && std::isfinite(estimates.sigma) &&
+         all_finite(estimates.beta) && all_finite(estimates.RX) && all_finite(estimates.fitted) &&
+         std::all_of(estimates.u.begin(), estimates.u.end(), finite) &&
+         std::all_of(estimates.b.begin(), estimates.b.end(), finite);
+}
+
 }  // namespace
 
 Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck interrupt)
@@ -48,19 +61,21 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
       interrupt_(std::move(interrupt)),
       kernels_(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
       memory_limit_(available_memory(options.memory_limit)),
-      pool_(thread_count(options.threads)) {
-  design_.validate();
+      pool_(thread_count(options.threads), &interrupt_) {
+  design_.validate(&interrupt_);
   blocks_ = make_blocks(design_);
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
   if (coordinates_->rank() >= design_.n)
     throw FitError(
         "as many fixed effects as observations: there are no residual degrees of freedom");
+  check_memory(0.0, 0.0);
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
   coordinates_->set_scale(A_->border_border().back(), design_.n);
   A_->scale_response(coordinates_->mapped_scale());
   coordinates_->check_range();
   find_confounded();
   structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt_);
+  check_memory(A_->bytes(), structure_->bytes());
   factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
   criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
   hold();
@@ -81,7 +96,33 @@ void Problem::find_confounded() {
   }
   if (!changed) return;
   A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool_, interrupt_);
-  A_->scale_response(coordinates_->scale());
+  A_->scale_response(coordinates_->mapped_scale());
+}
+
+// Throws when what is known so far of the memory needed passes the limit: all that depends on the
+// numbers of levels, effects and parameters alone, and what the two arguments say.
+void Problem::check_memory(double cross_products, double factor) const {
+  if (memory_limit_ == 0) return;
+  const int border = static_cast<int>(coordinates_->rank()) + 1;
+  double parameters = 0.0, diagonal = 0.0;
+  Index q = 0;
+  for (const Term& term : design_.terms)
+    parameters +=
+        make_structure(term.structure, static_cast<int>(term.columns.size()))->parameters();
+  for (const Block& block : blocks_) {
+    q += block.size();
+    diagonal += 8.0 * static_cast<double>(block.size()) * (block.k + border);
+  }
+  const double workspace = Criterion::workspace_bytes(q, border, parameters);
+  // The cross-products hold the blocks on the diagonal, the factor them and their inverse.
+  const double known = std::max(cross_products, diagonal) + std::max(factor, 2.0 * diagonal);
+  if (known + workspace > static_cast<double>(memory_limit_))
+    throw MemoryLimitError("this model needs about " + readable_bytes(known + workspace) +
+                           ", of which " + readable_bytes(workspace) + " for the derivatives of " +
+                           std::to_string(q) + " random effects in " +
+                           std::to_string(static_cast<Index>(parameters)) +
+                           " covariance parameters, more than the limit of " +
+                           readable_bytes(static_cast<double>(memory_limit_)));
 }
 
 void Problem::set_response(const double* y) {
@@ -93,6 +134,7 @@ void Problem::set_response(const double* y) {
     read_response(y, interrupt_);
   } catch (...) {
     InterruptCheck never;
+    const ThreadPool::Uninterrupted finish(pool_);
     read_response(before, never);
     throw;
   }
@@ -157,6 +199,11 @@ Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
   out.objective = out.log_det_omega - A_->log_weights() + (reml ? out.log_det_C : 0.0) +
                   out.nu * (1.0 + std::log(2.0 * 3.14159265358979323846 * out.pwrss / out.nu));
   out.sigma = std::sqrt(out.pwrss / out.nu);
+  if (!(out.pwrss > 0.0))
+    throw FitError(
+        "the residual variance is zero: fixed and random effects fit the response exactly");
+  if (!all_finite(out))
+    throw FitError("an estimate is too large for double precision: give the columns other units");
   const std::vector<double> internal = criterion_->to_internal(theta.data());
   for (std::size_t t = 0; t < design_.terms.size(); ++t)
     out.singular.push_back(criterion_->is_singular(static_cast<int>(t), internal.data()));

@@ -64,7 +64,7 @@ class Worker {
 
   const Shared& shared_;
   InterruptCheck interrupt_;
-  ThreadPool pool_{1};
+  ThreadPool pool_{1, &interrupt_};
   Coordinates coordinates_;
   CrossProducts A_;
   Factor factor_;

@@ -55,8 +55,7 @@ void ResponseReader::read(const double* Y, Index count, ResponseProducts* out) {
     for (Index r = 0; r < count; ++r) out[r].beta0 /= static_cast<double>(n);
   }
   for (Index r = 0; r < count; ++r)
-    if (out[r].fault == ResponseProducts::Fault::none)
-      finish(summaries_[at(r)], out[r]);
+    if (out[r].fault == ResponseProducts::Fault::none) finish(summaries_[at(r)], out[r]);
 }
 
 // The weighted mean, where X has a constant column to take it up, and the variation about it.

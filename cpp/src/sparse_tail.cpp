@@ -3,19 +3,73 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace crossnest {
 
-SparseTail::SparseTail(const Tail& tail) : size_(tail.size), S_(tail.size, tail.size) {
+SparseTail::SparseTail(const Tail& tail, InterruptCheck* interrupt)
+    : size_(tail.size), interrupt_(interrupt), S_(tail.size, tail.size) {
   std::vector<double> values(tail.row.size(), 1.0);
   S_ = Eigen::Map<const Matrix>(tail.size, tail.size, static_cast<Eigen::Index>(tail.row.size()),
                                 tail.column_start.data(), tail.row.data(), values.data());
   cholesky_.analyzePattern(S_);
+  work_.resize(static_cast<std::size_t>(size_));
+  filled_.resize(work_.size());
+  tag_.resize(work_.size());
+  reached_.resize(work_.size());
 }
 
+// Scatters column `row` of the upper triangle of S to work_, and puts the columns of L that have an
+// entry in that row, in an order in which they can be solved for, at the end of reached_: the paths
+// up the elimination tree from each entry. Returns where they begin.
+int SparseTail::reach(int row) {
+  int top = static_cast<int>(size_);
+  tag_[static_cast<std::size_t>(row)] = row;
+  for (int p = S_.outerIndexPtr()[row]; p < S_.outerIndexPtr()[row + 1]; ++p) {
+    int i = S_.innerIndexPtr()[p], length = 0;
+    work_[static_cast<std::size_t>(i)] += S_.valuePtr()[p];
+    for (; tag_[static_cast<std::size_t>(i)] != row; i = cholesky_.parent(i)) {
+      reached_[static_cast<std::size_t>(length++)] = i;
+      tag_[static_cast<std::size_t>(i)] = row;
+    }
+    while (length > 0)
+      reached_[static_cast<std::size_t>(--top)] = reached_[static_cast<std::size_t>(--length)];
+  }
+  return top;
+}
+
+// Row by row, each a sparse triangular solve (Davis, Direct Methods for Sparse Linear Systems,
+// 2006, section 4.7).
 bool SparseTail::factorize() {
-  cholesky_.factorize_in_order(S_);
-  return cholesky_.info() == Eigen::Success;
+  constexpr int kPoll = 16;  // rows between two polls
+  Matrix& L = cholesky_.factor();
+  const int* start = L.outerIndexPtr();
+  int* row = L.innerIndexPtr();
+  double* value = L.valuePtr();
+  std::fill(work_.begin(), work_.end(), 0.0);
+  std::fill(tag_.begin(), tag_.end(), -1);
+  std::fill(filled_.begin(), filled_.end(), 0);  // entries so far of each column of L
+  for (int k = 0; k < size_; ++k) {
+    if (k % kPoll == 0) poll();
+    int next = reach(k);
+    double pivot = std::exchange(work_[static_cast<std::size_t>(k)], 0.0);
+    for (; next < size_; ++next) {
+      const int column = reached_[static_cast<std::size_t>(next)];
+      const double entry =
+          std::exchange(work_[static_cast<std::size_t>(column)], 0.0) / value[start[column]];
+      const int end = start[column] + filled_[static_cast<std::size_t>(column)]++;
+      for (int p = start[column] + 1; p < end; ++p)
+        work_[static_cast<std::size_t>(row[p])] -= value[p] * entry;
+      pivot -= entry * entry;
+      row[end] = k;
+      value[end] = entry;
+    }
+    if (!(pivot > 0.0)) return false;
+    const int diagonal = start[k] + filled_[static_cast<std::size_t>(k)]++;
+    row[diagonal] = k;
+    value[diagonal] = std::sqrt(pivot);
+  }
+  return true;
 }
 
 double SparseTail::log_det() const {
@@ -57,9 +111,9 @@ void SparseTail::invert() {
   const int* row = L.innerIndexPtr();
   const double* value = L.valuePtr();
   inverse_.resize(static_cast<std::size_t>(start[size_]));
-  work_.resize(static_cast<std::size_t>(size_));
   place_.assign(static_cast<std::size_t>(size_), -1);
   for (Index j = size_ - 1; j >= 0; --j) {
+    if (j % 16 == 0) poll();
     const int begin = start[j] + 1, end = start[j + 1];
     const double pivot = value[start[j]];
     for (int p = begin; p < end; ++p) {

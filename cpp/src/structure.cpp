@@ -3,9 +3,13 @@
 #include <Eigen/OrderingMethods>
 #include <Eigen/SparseCore>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <future>
+#include <memory>
 #include <numeric>
+#include <thread>
 
 namespace crossnest {
 
@@ -13,8 +17,21 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+// The result of a work that cannot be interrupted: when the caller is, the thread that does it is
+// left to end by itself. The work must own all it looks at.
+template <class Work>
+auto run_apart(const Work& work, InterruptCheck& interrupt) -> decltype(work()) {
+  std::packaged_task<decltype(work())()> task(work);
+  auto result = task.get_future();
+  std::thread(std::move(task)).detach();
+  while (result.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready)
+    interrupt.poll();
+  return result.get();
+}
+
 // Of a number of the sparse factor and its selected inverse, with row indices.
 constexpr double kSparseBytes = 24.0;
+constexpr Index kPoll = 1024;  // levels between two polls of the interrupt check
 
 }  // namespace
 
@@ -24,6 +41,32 @@ std::string readable_bytes(double bytes) {
   std::snprintf(text, sizeof text, mebibytes < 1024.0 ? "%.1f MiB" : "%.1f GiB",
                 mebibytes < 1024.0 ? mebibytes : mebibytes / 1024.0);
   return text;
+}
+
+// The nodes of the tail by approximate minimum degree, each node's place in the order.
+std::vector<Level> Structure::elimination_order() const {
+  using Sparse = Eigen::SparseMatrix<double>;
+  using Permutation = Eigen::PermutationMatrix<Eigen::Dynamic, Eigen::Dynamic, int>;
+  const auto graph = node_graph();
+  const auto nodes = static_cast<Eigen::Index>(graph.size());
+  std::vector<Eigen::Triplet<double>> entries;
+  for (Level c = 0; c < static_cast<Level>(graph.size()); ++c) {
+    entries.emplace_back(c, c, 1.0);
+    for (const Level r : graph[at(c)]) {
+      entries.emplace_back(r, c, 1.0);
+      entries.emplace_back(c, r, 1.0);
+    }
+  }
+  poll();
+  const auto pattern = std::make_shared<Sparse>(nodes, nodes);
+  pattern->setFromTriplets(entries.begin(), entries.end());
+  const auto order = [pattern] {
+    Permutation elimination;
+    Eigen::AMDOrdering<int>()(*pattern, elimination);
+    return std::vector<Level>(elimination.indices().data(),
+                              elimination.indices().data() + elimination.size());
+  };
+  return interrupt_ == nullptr ? order() : run_apart(order, *interrupt_);
 }
 
 // Numbers below and on the diagonal of each column of L, for S = LL' with the tail's pattern: row k
@@ -67,21 +110,7 @@ Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, T
   for (HeadBlock& head : heads_) tail_rows(head, blocks, A);
   tail_sources(A);
   if (wants_sparse(kind)) {
-    const auto graph = node_graph();
-    using Sparse = Eigen::SparseMatrix<double>;
-    std::vector<Eigen::Triplet<double>> entries;
-    for (Level c = 0; c < static_cast<Level>(graph.size()); ++c) {
-      entries.emplace_back(c, c, 1.0);
-      for (const Level r : graph[at(c)]) {
-        entries.emplace_back(r, c, 1.0);
-        entries.emplace_back(c, r, 1.0);
-      }
-    }
-    Sparse pattern(static_cast<Eigen::Index>(nodes), static_cast<Eigen::Index>(nodes));
-    pattern.setFromTriplets(entries.begin(), entries.end());
-    Eigen::PermutationMatrix<Eigen::Dynamic, Eigen::Dynamic, int> elimination;
-    Eigen::AMDOrdering<int>()(pattern, elimination);
-    std::copy(elimination.indices().data(), elimination.indices().data() + nodes, order.begin());
+    order = elimination_order();
 
     std::vector<Level> natural(order.size());
     std::iota(natural.begin(), natural.end(), 0);
@@ -192,7 +221,8 @@ void Structure::tail_rows(HeadBlock& head, const std::vector<Block>& blocks,
       const bool head_first = head.block < s;
       const CrossBlocks& cross = head_first ? A.cross(head.block, s) : A.cross(s, head.block);
       const auto& node_of = tail_.node_of[at(s)];
-      for (Index r = 0; r + 1 < static_cast<Index>(cross.row_start.size()); ++r)
+      for (Index r = 0; r + 1 < static_cast<Index>(cross.row_start.size()); ++r) {
+        if (r % kPoll == 0) poll();
         for (Index e = cross.row_start[at(r)]; e < cross.row_start[at(r) + 1]; ++e) {
           const Level c = cross.column[at(e)];
           if (head_first)
@@ -200,6 +230,7 @@ void Structure::tail_rows(HeadBlock& head, const std::vector<Block>& blocks,
           else
             visit(Index{c}, node_of[at(r)], e);
         }
+      }
     }
   };
   each([&](Index level, Level, Index) { ++start[at(level) + 1]; });
@@ -215,6 +246,7 @@ void Structure::tail_rows(HeadBlock& head, const std::vector<Block>& blocks,
   head.source.clear();
   head.source_start = start;
   for (Index l = 0; l < head.levels; ++l) {
+    if (l % kPoll == 0) poll();
     const auto first = entries.begin() + start[at(l)], last = entries.begin() + start[at(l) + 1];
     std::sort(first, last, [](const Entry& a, const Entry& b) { return a.node < b.node; });
     for (auto e = first; e != last; ++e) {
@@ -234,9 +266,11 @@ void Structure::index_columns(HeadBlock& head) {
   std::vector<char> full(at(head.levels), 0);
   for (const Level level : head.full_levels) full[at(level)] = 1;
   const auto each = [&](auto&& visit) {
-    for (Index l = 0; l < head.levels; ++l)
+    for (Index l = 0; l < head.levels; ++l) {
+      if (l % kPoll == 0) poll();
       for (Index e = head.tail_start[at(l)]; !full[at(l)] && e < head.tail_start[at(l) + 1]; ++e)
         visit(l, e, head.tail_column[at(e)]);
+    }
   };
   head.column_start.assign(at(tail_.size) + 1, 0);
   each([&](Index, Index, Level column) { ++head.column_start[at(column) + 1]; });
@@ -271,6 +305,7 @@ void Structure::map_tail_to_ancestors() {
       const HeadBlock& later = heads_[at(ancestor.head)];
       ancestor.tail_map.resize(head.tail_column.size());
       for (Index l = 0; l < head.levels; ++l) {
+        if (l % kPoll == 0) poll();
         Index e = later.tail_start[at((*ancestor.parent)[at(l)])];
         for (Index i = head.tail_start[at(l)]; i < head.tail_start[at(l) + 1]; ++i) {
           while (later.tail_column[at(e)] != head.tail_column[at(i)]) ++e;
@@ -287,9 +322,11 @@ void Structure::tail_sources(const CrossProducts& A) {
       for (std::size_t i = 0; i < j; ++i) {
         const int s = tail_blocks_[i], t = tail_blocks_[j];
         const CrossBlocks& cross = A.cross(s, t);
-        for (Index l = 0; l + 1 < static_cast<Index>(cross.row_start.size()); ++l)
+        for (Index l = 0; l + 1 < static_cast<Index>(cross.row_start.size()); ++l) {
+          if (l % kPoll == 0) poll();
           for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e)
             visit(tail_.node_of[at(s)][at(l)], tail_.node_of[at(t)][at(cross.column[at(e)])], e);
+        }
       }
   };
   each([&](Level a, Level b, Index) { ++tail_.source_start[at(std::max(a, b)) + 1]; });
@@ -415,9 +452,14 @@ std::vector<BlockReport> Structure::report() const {
   return lines;
 }
 
-void Structure::check_memory(std::size_t limit) const {
+double Structure::bytes() const {
   double total = 0.0;
   for (const BlockReport& line : report()) total += static_cast<double>(line.bytes);
+  return total;
+}
+
+void Structure::check_memory(std::size_t limit) const {
+  const double total = bytes();
   if (limit > 0 && total > static_cast<double>(limit))
     throw MemoryLimitError(
         "the factor of this model needs about " + readable_bytes(total) + " (" +

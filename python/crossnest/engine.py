@@ -185,7 +185,9 @@ class Engine:
             term = design.random[error.term]
             group = design.factors[term.factor].name
             return f"the random effect {term.names[error.column]!r} of {group!r}"
-        return f"the response {design.response_name!r}" if error.part == "response" else "weights"
+        if error.part == "weights":
+            return "the column of weights"
+        return f"the response {design.response_name!r}"
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the problems."""

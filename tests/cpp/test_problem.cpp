@@ -1,6 +1,7 @@
 // The library's front door.
 #include <Eigen/Eigenvalues>
 #include <crossnest/problem.hpp>
+#include <thread>
 
 #include "check.hpp"
 #include "dense.hpp"

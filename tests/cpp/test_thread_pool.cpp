@@ -6,6 +6,15 @@
 
 #include "check.hpp"
 
+#if !defined(_WIN32) && !defined(__SANITIZE_THREAD__)
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+#define CHECK_FORK
+#endif
+
 namespace {
 
 using crossnest::Index;
@@ -91,3 +100,40 @@ TEST(row_sums_do_not_depend_on_threads) {
   CHECK(totals[0] == totals[1]);
   CHECK(totals[0] == totals[2]);
 }
+
+TEST(the_caller_polls_between_pieces) {
+  for (const int threads : {1, 3}) {
+    crossnest::InterruptCheck stop([] { return true; });
+    ThreadPool pool(threads, &stop);
+    CHECK_THROWS(pool.for_pieces(1000, 1, [](Index, Index, int) {}), crossnest::Interrupted);
+    const ThreadPool::Uninterrupted finish(pool);
+    CHECK(visits(pool, 1000, 7) == std::vector<int>(1000, 1));
+  }
+}
+
+#if defined(CHECK_FORK)
+// A child of a process whose other thread is in a loop waits for nobody, and has workers of its
+// own.
+TEST(a_forked_child_makes_its_own_workers) {
+  ThreadPool pool(3);
+  std::atomic<bool> stop{false}, inside{false};
+  std::thread busy([&] {
+    while (!stop)
+      pool.for_pieces(64, 1, [&](Index, Index, int) {
+        inside = true;
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+      });
+  });
+  while (!inside) std::this_thread::yield();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(visits(pool, 1000, 7) == std::vector<int>(1000, 1) ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  stop = true;
+  busy.join();
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+#endif

@@ -106,6 +106,8 @@ class Criterion {
   /// The columns of Z'V^-1 [X y - X beta] F^-1 from `first` on, q x (border - first), at the last
   /// theta. The last one is g / sqrt(r2), g = Z'W(y - X beta - Z b).
   std::vector<double> scores(int first);
+  /// Memory the gradient and the average information take beside the factor, about.
+  static double workspace_bytes(Index q, int border, double parameters);
   Factor& factor() { return factor_; }
   const Coordinates& coordinates() const { return coordinates_; }
   /// sum log w.
@@ -117,6 +119,11 @@ class Criterion {
   bool compact(int block, std::size_t j);
   void sum_response(const std::vector<double>& direction);
   void sum_bracket(int block, double weight, bool reml);
+  /// The effects of a term within its block.
+  struct Range {
+    int first, last;
+  };
+  Range range(int block, std::size_t term) const;
   void sum_general(const std::vector<double>& direction, double weight, bool reml);
   void add_cross_products();
   void average_information(double* information);

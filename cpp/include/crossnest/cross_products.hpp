@@ -65,6 +65,8 @@ class CrossProducts {
   const CrossBlocks& cross(int s, int t) const { return cross_[pair(s, t)]; }
   /// [X y]'W[X y], border() x border(), column-major, full.
   const std::vector<double>& border_border() const { return border_border_; }
+  /// Memory all of it takes.
+  double bytes() const;
   /// Numbers in Z'WZ: multiply-adds of a product with it.
   std::size_t numbers() const;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crossnest/covariance.hpp"
+#include "crossnest/interrupt.hpp"
 #include "crossnest/types.hpp"
 
 namespace crossnest {
@@ -34,8 +35,8 @@ struct Design {
   std::vector<GroupingFactor> factors;
   std::vector<Term> terms;
 
-  /// Throws std::invalid_argument when the pieces do not fit together.
-  void validate() const;
+  /// Throws std::invalid_argument when the pieces do not fit together. Polls `interrupt`.
+  void validate(InterruptCheck* interrupt = nullptr) const;
 };
 
 }  // namespace crossnest

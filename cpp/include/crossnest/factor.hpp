@@ -41,6 +41,8 @@ class Factor {
   /// F, border x border, column-major, upper triangular.
   const std::vector<double>& border() const { return F_; }
 
+  /// Polls the interrupt check of the factor.
+  void poll() { interrupt_.poll(); }
   /// q, all random effects.
   Index q() const { return block_start_.back(); }
   /// Where a block's random effects begin.
@@ -69,6 +71,9 @@ class Factor {
   void multiply_border_transposed(const double* E, int columns, double* product) const;
   /// product (q x columns) := Z'WZ V.
   void multiply(const double* V, int columns, double* product);
+  /// product (columns x columns, column-major; the upper triangle of it) += alpha A'B for A and B
+  /// with `columns` columns of length q().
+  void add_gram(double alpha, const double* A, const double* B, int columns, double* product);
 
   /// Whether invert() leaves the factor itself as it is, for more solves at the same Lambda.
   bool inverts_apart() const { return structure_.tail().size == 0; }
@@ -91,13 +96,15 @@ class Factor {
     std::vector<double> partial;  // by piece: log-determinant and border'border
   };
 
+  void find_ranges();
   void load_head(int h);
   template <int K>
-  void load_level(int h, Index level);
+  void load_level(int h, Index level, double* column);
   bool eliminate_head(int h);
   template <int K>
   bool eliminate_level(const HeadBlock& head, double* D, double* R, int width, double& log_det,
                        double* border_sum) const;
+  bool eliminate_large_level(double* D, int k, double* R, int width, double& log_det) const;
   void update_ancestors(int h);
   void update_from_descendant(int a, const HeadBlock::Descendant& descendant, Index level);
   void fill_tail();
@@ -109,9 +116,11 @@ class Factor {
   void for_full_panels(const HeadBlock& head, const HeadNumbers& numbers, Use&& use);
   void subtract_full_rows(const HeadBlock& head, const HeadNumbers& numbers);
   void gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool whole);
+  template <class Body>
+  void for_border_columns(Body&& body);
   bool factor_tail();
   bool factor_border();
-  void divide_by_F(double* columns, Index rows) const;
+  void divide_by_F(double* columns, Index rows, Index ld) const;
   template <int K>
   void solve_border_level(int h, Index level, double* rhs);
   void gather_tail_inverse(bool whole);
@@ -126,6 +135,10 @@ class Factor {
   void finish_inverse_level(int h, Index level, bool whole);
   double* scratch(int worker) {
     return scratch_.data() + static_cast<std::size_t>(worker) * scratch_size_;
+  }
+  // What of it need not stay zero, as a column of a sparse tail must.
+  double* free_scratch(int worker) {
+    return scratch(worker) + (sparse_ ? structure_.tail().size : 0);
   }
   static Index grain(double work) { return static_cast<Index>(40000.0 / (work + 1.0)) + 1; }
   double tail_inverse(Index i, Index j) const;
@@ -144,8 +157,9 @@ class Factor {
   std::vector<Index> block_start_;           // blocks + 1
   std::vector<Index> reached_start_;         // heads + 1: rows of solve_head_at()'s result
   std::vector<std::vector<double>> lambda_;  // by block
+  std::vector<std::vector<int>> lambda_first_, lambda_last_;  // by block: k, see find_ranges()
   std::vector<HeadNumbers> heads_;
-  std::vector<double> dense_;  // q2 x q2: S, then U with S = U'U, then S^-1
+  std::unique_ptr<double[]> dense_;  // q2 x q2: S, then U with S = U'U, then S^-1
   std::unique_ptr<SparseTail> sparse_;
   std::vector<double> tail_border_;  // q2 x border
   std::vector<double> F_;            // border x border

@@ -14,8 +14,9 @@
 namespace crossnest {
 
 struct ProblemOptions {
-  int threads = 0;               ///< 0: all cores
-  std::size_t memory_limit = 0;  ///< bytes for the factor; 0: nine tenths of the machine's memory
+  int threads = 0;  ///< 0: all cores
+  /// Bytes for cross-products, factor and workspace; 0: nine tenths of the machine's memory.
+  std::size_t memory_limit = 0;
   TailKind tail = TailKind::automatic;
   const DenseKernels* kernels = nullptr;  ///< nullptr: Eigen's
 };
@@ -73,7 +74,7 @@ class Problem {
   /// What of the random effects' covariance the data do not determine, and how it is held.
   const Identifiability& identifiability() const { return identifiability_; }
   int threads() const { return pool_.size(); }
-  /// Bytes the factor may take; 0 where that is not known.
+  /// Bytes that cross-products, factor and workspace may take; 0 where that is not known.
   std::size_t memory_limit() const { return memory_limit_; }
   /// Throws std::invalid_argument unless theta is one of the model's, on the user's scale.
   void check(const std::vector<double>& theta) const;
@@ -120,6 +121,7 @@ class Problem {
   void hold();
   bool fits_exactly(std::vector<double> theta, const Estimates& found);
   void fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit);
+  void check_memory(double cross_products, double factor) const;
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;

@@ -5,18 +5,20 @@
 #include <Eigen/SparseCore>
 #include <vector>
 
+#include "crossnest/interrupt.hpp"
 #include "crossnest/structure.hpp"
 #include "crossnest/types.hpp"
 
 namespace crossnest {
 
-/// S = LL' by Eigen's simplicial Cholesky, on a pattern fixed once; S comes in the order of
-/// elimination, so no permutation is applied.
+/// S = LL' row by row, on a pattern that Eigen's simplicial Cholesky has analysed once; S comes in
+/// the order of elimination, so no permutation is applied. Factorization and inverse poll the
+/// interrupt check, if there is one.
 class SparseTail {
  public:
   using Matrix = Eigen::SparseMatrix<double, Eigen::ColMajor, int>;
 
-  explicit SparseTail(const Tail& tail);
+  explicit SparseTail(const Tail& tail, InterruptCheck* interrupt = nullptr);
 
   /// The upper triangle of S, to be filled before factorize(); by columns, rows increasing.
   double* column_values(Index column) { return S_.valuePtr() + S_.outerIndexPtr()[column]; }
@@ -47,17 +49,25 @@ class SparseTail {
 
  private:
   struct Cholesky : Eigen::SimplicialLLT<Matrix, Eigen::Upper, Eigen::NaturalOrdering<int>> {
-    void factorize_in_order(const Matrix& S) { this->template factorize_preordered<false>(S); }
+    Matrix& factor() { return this->m_matrix; }
     const Matrix& factor() const { return this->m_matrix; }
+    int parent(int column) const { return this->m_parent[column]; }
   };
 
+  int reach(int row);
+  void poll() const {
+    if (interrupt_ != nullptr) interrupt_->poll();
+  }
+
   Index size_;
+  InterruptCheck* interrupt_;
   Matrix S_;
   Cholesky cholesky_;
-  std::vector<double> inverse_;  // on the pattern of L
-  std::vector<double> work_;     // size
-  std::vector<int> place_;       // size: where a row stands among those of the current column
-  std::vector<int> row_start_;   // size + 1: L's pattern by rows, strictly below the diagonal
+  std::vector<double> inverse_;              // on the pattern of L
+  std::vector<double> work_;                 // size
+  std::vector<int> filled_, tag_, reached_;  // size each: see factorize()
+  std::vector<int> place_;      // size: where a row stands among those of the current column
+  std::vector<int> row_start_;  // size + 1: L's pattern by rows, strictly below the diagonal
   std::vector<int> row_column_, row_entry_;
 };
 

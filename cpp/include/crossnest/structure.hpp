@@ -123,6 +123,8 @@ class Structure {
   /// Multiply-adds of one evaluation, about.
   double work() const { return work_; }
   std::vector<BlockReport> report() const;
+  /// Memory of the factor and its inverse, about.
+  double bytes() const;
 
  private:
   void choose_heads(const std::vector<Block>& blocks, const CrossProducts& A);
@@ -140,6 +142,7 @@ class Structure {
   void check_memory(std::size_t limit) const;
   void count_work();
 
+  std::vector<Level> elimination_order() const;
   std::vector<double> column_counts(std::size_t memory_limit) const;
   void poll() const {
     if (interrupt_ != nullptr) interrupt_->poll();

@@ -57,6 +57,8 @@ class SatterthwaiteTester(JointTester):
 
     def _df_of(self, Z: FloatArray) -> FloatArray:
         """Return the degrees of freedom of the columns of Z (p, m), weights of RX beta."""
+        # They do not depend on the length of a column, whose fourth power may be no finite number.
+        Z = np.ldexp(Z, -np.frexp(np.abs(Z).max(axis=0, initial=0.0))[1])
         gradient = np.einsum("ji,ajk,ki->ia", Z, self.jacobian, Z, optimize=True)
         spread = np.einsum("ia,ab,ib->i", gradient, self.varpar_vcov, gradient)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -33,10 +33,9 @@ class Bytes {
     if (kind < 210) return std::ldexp(static_cast<double>(byte()) - 127.0, 4 * byte() - 510);
     if (kind < 240) return static_cast<double>(byte() % 3);
     if (kind < 252) return std::ldexp(1.0 + byte() / 256.0, byte() / 4 - 32);
-    constexpr double kOdd[] = {std::numeric_limits<double>::denorm_min(),
-                               std::numeric_limits<double>::max(),
-                               std::numeric_limits<double>::infinity(),
-                               std::numeric_limits<double>::quiet_NaN()};
+    constexpr double kOdd[] = {
+        std::numeric_limits<double>::denorm_min(), std::numeric_limits<double>::max(),
+        std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
     return byte() % 16 == 0 ? kOdd[kind - 252] : 0.0;
   }
 
@@ -85,9 +84,9 @@ struct Data {
       const int levels = 1 + bytes.below(12), kind = bytes.below(4);
       codes.emplace_back();
       for (Index i = 0; i < design.n; ++i) {
-        const int code = kind == 0   ? static_cast<int>(i) % levels
-                         : kind == 1 ? codes.front()[static_cast<std::size_t>(i)] % levels
-                                     : bytes.below(levels);
+        const int code = kind == 0            ? static_cast<int>(i) % levels
+                         : kind == 1 && f > 0 ? codes.front()[static_cast<std::size_t>(i)] % levels
+                                              : bytes.below(levels);
         codes.back().push_back(static_cast<Level>(code));
       }
       design.factors.push_back({nullptr, levels});
@@ -209,9 +208,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   crossnest::ProblemOptions options;
   options.threads = 1;
   options.memory_limit = std::size_t{1} << 26;
-  constexpr crossnest::TailKind kTails[] = {crossnest::TailKind::automatic,
-                                            crossnest::TailKind::dense,
-                                            crossnest::TailKind::sparse};
+  constexpr crossnest::TailKind kTails[] = {
+      crossnest::TailKind::automatic, crossnest::TailKind::dense, crossnest::TailKind::sparse};
   options.tail = kTails[bytes.below(3)];
   may_refuse([&] {
     crossnest::Problem problem(drawn.design, options);
