@@ -356,6 +356,9 @@ void Coordinates::use(int term, const Eigen::MatrixXd& T) {
   std::fill(map.centre.begin(), map.centre.end(), 0.0);
   map.T = T;
   map.S = T.inverse();
+  for (Eigen::Index j = 0; j < T.rows(); ++j)
+    map.S.row(j) *= units_.random[static_cast<std::size_t>(term)][static_cast<std::size_t>(j)] *
+                    units_.root_weight;
 }
 
 void Coordinates::map_rows(const Design& design, Index begin, Index end, double* out) const {
