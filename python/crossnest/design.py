@@ -342,6 +342,8 @@ class _Parts:
 
 def _evaluate(given: _Given, parsed: ParsedFormula, context: Mapping[str, Any]) -> dict[str, State]:
     """Evaluate the expressions of the formula on all rows; return what functions learned."""
+    if not parsed.expressions:
+        return {}
     columns = {
         name: given.columns.column(name)
         for name in parsed.model_columns + parsed.expression_names
@@ -349,8 +351,6 @@ def _evaluate(given: _Given, parsed: ParsedFormula, context: Mapping[str, Any]) 
     }
     groups = [Factor(name, True) for name in sorted(parsed.group_calls)]
     factors = [*(f for f in parsed.model_factors if f.is_expression), *groups]
-    if not factors:
-        return {}
     values, states = evaluate_variables(factors, columns, given.columns.n_rows, context)
     given.groups = {factor.name: grouping_of(factor.name, values[factor.name]) for factor in groups}
     given.variables = {f.name: values[f.name] for f in parsed.model_factors if f.is_expression}

@@ -435,7 +435,7 @@ def _with_levels(factor: FactorColumn, levels: Any, labels: Any = None) -> Facto
         wanted = pd.Index(names)
     if not wanted.is_unique:
         raise ValueError("a level is given twice")
-    return FactorColumn(codes, wanted, factor.ordered)
+    return FactorColumn(codes, wanted, factor.ordered, categorical=True)
 
 
 def _factor(
@@ -452,7 +452,9 @@ def _factor(
             node, lambda: {"levels": factor.levels.tolist() if levels is None else levels}
         )
         factor = _with_levels(factor, known["levels"], labels)
-    return replace(factor, ordered=bool(ordered) or (factor.ordered and levels is None))
+    return replace(
+        factor, categorical=True, ordered=bool(ordered) or (factor.ordered and levels is None)
+    )
 
 
 def _coded(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
@@ -53,8 +53,7 @@ _EXAMPLE = "for example `y ~ x + (x | g)`"
 _DOT = "`.`"
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """A variable of a formula: a column of the data, or an expression.
 
     Attributes

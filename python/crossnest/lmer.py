@@ -106,9 +106,13 @@ def lmer(
         context=context,
     )
     labels = Labels(_name_of(data), _label(weights), _label(offset))
-    model = _fit_design(design, reml, start, control or Control(), labels)
+    model = _fit_design(design, reml, start, control or _DEFAULT, labels)
     warn_about(model, stacklevel=4)
     return model
+
+
+#: Options are values nobody can change, so one will do for every fit.
+_DEFAULT = Control()
 
 
 def _name_of(data: Any) -> str | None:

@@ -277,8 +277,11 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
     @property
     def dropped(self) -> tuple[str, ...]:
         """Aliased columns of the fixed effects, which were left out of the fit."""
+        names = self.design.x_names
+        if len(self._kept) == len(names):
+            return ()
         kept = set(self._coef_names)
-        return tuple(name for name in self.design.x_names if name not in kept)
+        return tuple(name for name in names if name not in kept)
 
     # ------------------------------------------------------------------ random effects
 
@@ -701,6 +704,8 @@ def _fit_design(
 
 def _singular_terms(model: LinearMixedModel) -> list[str]:
     """Name the terms with a singular covariance, but for what `confounded` says already."""
+    if not any(model._fit.singular):
+        return []
     explained = explained_singular(model)
     zipped = enumerate(zip(model.design.random, model._fit.singular, strict=True))
     terms = (term.term.text for t, (term, singular) in zipped if singular and t not in explained)
@@ -714,8 +719,8 @@ def _explains_divergence(model: LinearMixedModel) -> bool:
 
 def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
     """Warn of what the data cannot tell, a singular fit and an optimum not reached, once each."""
-    if model.dropped:
-        text = f"dropped aliased columns of the fixed effects: {', '.join(model.dropped)}"
+    if dropped := model.dropped:
+        text = f"dropped aliased columns of the fixed effects: {', '.join(dropped)}"
         warnings.warn(text, RankDeficiencyWarning, stacklevel=stacklevel)
     if model.confounded:
         text = "\n".join(map(str, model.confounded))
