@@ -20,7 +20,7 @@ def problems(draw):
     theta = draw(thetas(design.terms, largest=10.0))
     reml = draw(st.booleans())
     problem = design.build(_core.Problem)
-    assume(problem.rank > 0)
+    assume(problem.rank > 0 and not problem.estimates(theta, reml).confounded)
     fit = problem.estimates(theta, reml)
     weights = np.ones(design.n) if design.weights is None else design.weights
     X = design.X[:, problem.pivot]

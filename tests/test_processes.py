@@ -15,6 +15,12 @@ import pytest
 
 import crossnest
 
+#: JAX, which another package's tests may have imported, and Python 3.12 warn of every fork.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
 SLEEP = crossnest.datasets.sleepstudy()
 
 
