@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,29 @@ def test_no_false_warning_and_no_missed_optimum(benchmark, first):
         converged, excess = benchmark.judge(benchmark.varied(seed), seed)
         assert converged, seed
         assert excess < benchmark.SAME, seed
+
+
+@pytest.mark.parametrize("seed", [59, 245, 963, 1282, 2261, 2392, 2641, 3899])
+def test_local_minima_of_few_levels_with_weights_far_apart(benchmark, seed):
+    # Each ended 1 to 68 above the best of ten restarts.
+    converged, excess = benchmark.judge(benchmark.weighted(seed), seed)
+    assert converged
+    assert excess < benchmark.SAME
+
+
+@pytest.mark.parametrize("seed", [1931, 2261, 3703])
+def test_no_false_warning_where_large_numbers_cancel(benchmark, seed):
+    # Rounding hides the last 1e-8: effects of crossed factors nearly cancel in the heaviest rows.
+    converged, excess = benchmark.judge(benchmark.weighted(seed), seed)
+    assert converged
+    assert excess < benchmark.SAME
+
+
+def test_refits_look_as_widely_as_the_fit(benchmark):
+    case = benchmark.weighted(1282)
+    model = crossnest.lmer(case.formula, case.data, weights=case.weights, reml=case.reml)
+    many = model.refit_many(np.column_stack([model.design.y, 2 * model.design.y]))
+    assert many.objective[0] == pytest.approx(model.objective, abs=1e-6)
 
 
 def test_a_plain_fit_is_at_an_inner_minimum():
@@ -89,6 +113,29 @@ def test_a_search_cut_short_says_so_in_one_line():
     said = [line for line in str(model.summary()).split("\n") if "not converged" in line]
     assert len(said) == 1
     assert said[0].endswith("(too many evaluations)")
+
+
+def test_what_counts_as_converged_is_below_the_tolerance():
+    # Up to 1,000 times the tolerance counted where no lower point was found.
+    data = crossnest.datasets.sleepstudy()
+    for tolerance in (1e-3, 1e-6, 1e-9):
+        model = crossnest.lmer(
+            "Reaction ~ Days + (Days | Subject)",
+            data,
+            control=crossnest.Control(tolerance=tolerance),
+        )
+        assert model.converged
+        assert model.opt.predicted_decrease < tolerance
+
+
+@pytest.mark.parametrize("seed", [297, 302, 364, 616, 916])
+def test_searches_that_got_stuck_reach_the_tolerance(benchmark, seed):
+    case = benchmark.varied(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.SingularFitWarning)
+        model = crossnest.lmer(case.formula, case.data, weights=case.weights, reml=case.reml)
+    assert model.converged
+    assert model.opt.predicted_decrease < 1e-9
 
 
 def test_an_evaluation_carries_no_verdict(tmp_path):

@@ -162,6 +162,30 @@ double Criterion::objective(const double* theta, Scale scale, bool reml) {
   return d + nu(reml) * (1.0 + std::log(2.0 * kPi * pwrss() * s * s / nu(reml)));
 }
 
+// A factorization is that of a matrix off by epsilon times its diagonal, so r2 is off by as much of
+// v'diag(A) v, with A = [Z X y]'W[Z X y] and v = (-b, -beta, 1); all of it is divided by r2 below.
+double Criterion::rounding_error() {
+  constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
+  const Eigen::Map<const Eigen::MatrixXd> F(factor_.border().data(), border_, border_);
+  const Eigen::VectorXd coefficients =
+      F.triangularView<Eigen::Upper>().solve(Eigen::VectorXd::Unit(border_, border_ - 1));
+  double squares = 0.0;
+  for (int j = 0; j < border_; ++j)
+    squares += A_.border_border()[at(j * (border_ + 1))] * coefficients(j) * coefficients(j);
+  std::vector<double> effects(at(factor_.q()));
+  multiply_lambda(factor_.border_solution().data() + (border_ - 1) * factor_.q(), 1,
+                  effects.data());
+  const double* b = effects.data();
+  for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
+    const int k = blocks_[at(t)].k;
+    const double* value = A_.diagonal(t).data();
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l, value += k * k, b += k)
+      for (int i = 0; i < k; ++i) squares += value[i * (k + 1)] * b[i] * b[i];
+  }
+  const double logs = std::abs(factor_.log_det()) + std::abs(A_.log_weights()) + nu(reml_);
+  return kRounding * (logs + nu(reml_) * squares);
+}
+
 // Whether lambda of a term is far enough from singular for the compact gradient; inverse_ is then
 // its inverse. The compact form loses digits as 1 / lambda^2.
 bool Criterion::compact(int block_index, std::size_t j) {

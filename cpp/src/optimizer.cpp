@@ -33,6 +33,7 @@ constexpr int kSlowSteps = 10;
 constexpr int kHalvings = 40;
 constexpr const char* kNoStart = "the criterion cannot be computed at the start";
 constexpr const char* kConverged = "predicted decrease below tolerance";
+constexpr const char* kStuck = "no further decrease found";
 
 }  // namespace
 
@@ -82,7 +83,8 @@ Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
   Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
   if (!best.converged && evaluations_ < options_.max_evaluations) {
     const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
-    if (next.objective <= best.objective) best = next;
+    evaluate(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
+    if (next.objective <= best.objective + threshold()) best = next;
   }
   for (int restarts = 0; restarts < 5 && escape(best); ++restarts) {
     const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
@@ -105,6 +107,7 @@ void Optimizer::settle(Optimum& optimum) {
   for (Index a = 0; a < theta.size(); ++a) {
     if (!std::isfinite(bounds[static_cast<std::size_t>(a)])) continue;
     if (theta(a) == 0.0 || theta(a) > kNearZero) continue;
+    if (criterion_.is_held(static_cast<int>(a), reml_)) continue;
     theta(a) = 0.0;
     near = true;
   }
@@ -117,7 +120,8 @@ void Optimizer::settle(Optimum& optimum) {
 // zero is as good.
 void Optimizer::snap_zeros(Optimum& optimum) {
   VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
-  const VectorXd snapped = (theta.array().abs() < kNegligible).select(0.0, theta);
+  VectorXd snapped = (theta.array().abs() < kNegligible).select(0.0, theta);
+  criterion_.impose(snapped.data(), reml_);
   if ((snapped.array() == theta.array()).all()) return;
   const double value = evaluate(snapped);
   if (!(value <= optimum.objective + options_.tolerance)) return;
@@ -185,8 +189,8 @@ Optimum Optimizer::newton(const VectorXd& start) {
     if (!(trial.value < state.value)) {
       // Rounding hides any further decrease.
       criterion_.objective(VectorXd(state.x.array().exp()).data(), Scale::internal, reml_);
-      converged = predicted < 1e3 * options_.tolerance;
-      message = "no further decrease found";
+      converged = predicted < threshold();
+      message = kStuck;
       break;
     }
     state = std::move(trial);
@@ -241,6 +245,30 @@ void Optimizer::gradient_and_hessian(State& state) {
       }
     }
 }
+
+// The Hessian in the free parameters by differences of the gradient, where it can be computed. The
+// criterion is at x again afterwards.
+void Optimizer::difference_hessian(State& state, const std::vector<Index>& free) {
+  const Index m = state.x.size();
+  MatrixXd H = MatrixXd::Zero(m, m);
+  VectorXd gradient(m);
+  bool finite = true;
+  for (const Index i : free) {
+    VectorXd moved = state.x;
+    const double h = 1e-4 * std::max(std::abs(moved(i)), 0.01);
+    moved(i) += h;
+    finite = finite && std::isfinite(evaluate(moved));
+    if (!finite) break;
+    criterion_.gradient(gradient.data());
+    ++gradients_;
+    H.col(i) = (gradient - state.gradient) / h;
+  }
+  if (finite) state.hessian = 0.5 * (H + H.transpose());
+  evaluate(state.x);
+}
+
+// What a step may leave to gain of a minimum, at the last evaluation.
+double Optimizer::threshold() { return std::max(options_.tolerance, criterion_.rounding_error()); }
 
 // N = dd/d(lambda lambda') of a term, from dd/dlambda = 2 N lambda at the last gradient.
 MatrixXd Optimizer::covariance_gradient(int term, const MatrixXd& lambda) const {
@@ -301,6 +329,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
   double predicted = std::numeric_limits<double>::infinity(), before = predicted;
   bool fresh = true;   // the Hessian is computed at x, not updated
   bool newton = true;  // compute it again after each step, as long as its steps are good
+  bool exact = false;  // it is the exact one
   int poor = 0, resets = 0;
   const std::vector<Index> free = criterion_.free_parameters(reml_);
   while (evaluations_ < options_.max_evaluations) {
@@ -316,14 +345,19 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     const double length = search_along(state, step, trial);
     if (!(trial.value < state.value)) {
       criterion_.objective(state.x.data(), Scale::internal, reml_);
-      if (resets++ == 2 || predicted < 1e2 * options_.tolerance)
-        return finish(state, predicted, predicted < 1e2 * options_.tolerance,
-                      "no further decrease found");
-      // First the computed Hessian instead of the updated one, then none at all.
-      if (!fresh)
+      const bool converged = predicted < threshold();
+      if (converged || exact) return finish(state, predicted, converged, kStuck);
+      // First the computed Hessian instead of the updated one, then none at all, and last the exact
+      // one: where its steps fail too, it says how much is left to gain.
+      ++resets;
+      if (!fresh) {
         gradient_and_hessian(state);
-      else
+      } else if (resets < 3) {
         state.hessian = MatrixXd::Identity(m, m) * state.gradient.cwiseAbs().maxCoeff();
+      } else {
+        difference_hessian(state, free);
+        exact = true;
+      }
       fresh = true;
       newton = false;
       continue;
@@ -345,6 +379,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
       update_bfgs(trial.hessian, trial.x - state.x, trial.gradient - state.gradient);
     }
     fresh = newton;
+    exact = false;
     resets = 0;
     state = std::move(trial);
   }

@@ -63,6 +63,7 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
       memory_limit_(available_memory(options.memory_limit)),
       pool_(thread_count(options.threads), &interrupt_) {
   design_.validate(&interrupt_);
+  weight_spread_ = WeightSpread(design_, interrupt_);
   blocks_ = make_blocks(design_);
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool_);
   if (coordinates_->rank() >= design_.n)
@@ -308,6 +309,18 @@ void Problem::residuals(Estimates& out) {
   out.pwrss = s * s * (sum + root * root * penalty);
 }
 
+Optimum Problem::find_optimum(Optimizer& optimizer, const std::vector<double>& from, bool reml,
+                              bool look_elsewhere) {
+  Optimum best = optimizer.minimize(from, reml);
+  if (!look_elsewhere) return best;
+  for (const std::vector<double>& other : criterion_->other_starts())
+    keep_better(best, optimizer.minimize(other, reml));
+  if (weight_spread_.wide())
+    WideSearch(*criterion_, blocks_, *A_, weight_spread_, optimizer, interrupt_)
+        .improve(best, reml);
+  return best;
+}
+
 Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOptions& options) {
   const OneThreadEach kernels(kernels_);
   const auto began = std::chrono::steady_clock::now();
@@ -319,10 +332,8 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
     from = criterion_->to_internal(start.data());
   }
   Optimizer optimizer(*criterion_, blocks_, options, interrupt_);
-  Optimum best = optimizer.minimize(from, reml);
-  if (start.empty() && structure_->work() < options.cheap)
-    for (const std::vector<double>& other : criterion_->other_starts())
-      keep_better(best, optimizer.minimize(other, reml));
+  const bool look_elsewhere = start.empty() && structure_->work() < options.cheap;
+  const Optimum best = find_optimum(optimizer, from, reml, look_elsewhere);
   if (!std::isfinite(best.objective))
     throw FitError("the criterion could not be computed at any trial theta");
   Fit fit;

@@ -88,11 +88,17 @@ void Worker::fit(const ResponseProducts& response, Index r, Refits& out) {
   const bool reml = shared_.options.reml;
   Optimum best = optimizer_.minimize(start(), reml);
   status = verdict(best);
-  // An optimum inside, reached from moments, is the one the other starts lead to as well.
-  if (status != RefitStatus::ok &&
+  // An optimum inside, reached from moments, is the one the other starts lead to as well, unless
+  // weights are far apart.
+  const bool wide = shared_.problem.weight_spread().wide();
+  if ((status != RefitStatus::ok || wide) &&
       shared_.problem.structure().work() < shared_.options.optimizer.cheap) {
     for (const std::vector<double>& other : criterion_.other_starts())
       keep_better(best, optimizer_.minimize(other, reml));
+    if (wide)
+      WideSearch(criterion_, shared_.problem.blocks(), A_, shared_.problem.weight_spread(),
+                 optimizer_, interrupt_)
+          .improve(best, reml);
     status = verdict(best);
   }
   out.evaluations[at(r)] = best.evaluations;

@@ -23,7 +23,8 @@ class Control:
         Threads to use; None for all cores. The results do not depend on it.
     tolerance : float
         The fit stops where the decrease of the criterion predicted for one more Newton step,
-        1/2 g'H^-1 g, is below this. It is free of the data's scale.
+        1/2 g'H^-1 g, is below this. It is free of the data's scale. Where the criterion cannot
+        be lowered further, a decrease below its rounding error will do, if that is larger.
     max_evaluations : int
         Evaluations of the criterion after which a search from one start gives up.
     memory_limit : int or None

@@ -32,10 +32,9 @@ class Convergence(ReadOnly):
     Attributes
     ----------
     converged : bool or None
-        The verdict: one more Newton step would lower the criterion by less than
-        `Control.tolerance`, or, where no lower point was found along it, by less than 100 times
-        that (1,000 times in models whose theta are scales only). None for a model at a theta of
-        your choice, where nothing was optimized.
+        The verdict: one more Newton step would lower the criterion by no more than
+        `Control.tolerance`, or by less than its rounding error where the search can lower it no
+        further. None for a model at a theta of your choice, where nothing was optimized.
     predicted_decrease : float
         What that step would bring, 1/2 g'H^-1 g.
     gradient : float

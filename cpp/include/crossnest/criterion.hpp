@@ -48,6 +48,9 @@ class Criterion {
 
   /// d(theta); +infinity where the factorization fails.
   double objective(const double* theta, Scale scale, bool reml);
+  /// How far off rounding may put the last objective(), which must have been finite: r2 is what is
+  /// left where larger numbers cancel, and d has nu log r2.
+  double rounding_error();
   /// The gradient at the theta of the last objective() call, which must have been finite. With
   /// `information` (m x m, column-major) also the average-information matrix, an approximation of
   /// the Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).

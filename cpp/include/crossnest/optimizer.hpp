@@ -11,7 +11,9 @@
 namespace crossnest {
 
 struct OptimizerOptions {
-  /// Stop when the predicted decrease 1/2 g'H^-1 g of the criterion is below this.
+  /// Stop when the predicted decrease 1/2 g'H^-1 g of the criterion is below this. A search that
+  /// cannot lower the criterion further has converged, too, when it is below the rounding error of
+  /// the criterion (Criterion::rounding_error()).
   double tolerance = 1e-9;
   /// Evaluations of the criterion after which a search from one start gives up.
   int max_evaluations = 10000;
@@ -71,6 +73,8 @@ class Optimizer {
   double search_along(const State& state, const Eigen::VectorXd& step, State& trial);
   void gradient_in_log(State& state);
   void gradient_and_hessian(State& state);
+  void difference_hessian(State& state, const std::vector<Eigen::Index>& free);
+  double threshold();
   Eigen::MatrixXd covariance_gradient(int term, const Eigen::MatrixXd& lambda) const;
   void last_step(State& state, const Eigen::VectorXd& x, bool logarithmic);
   bool escape(Optimum& optimum);

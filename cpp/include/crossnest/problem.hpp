@@ -10,6 +10,7 @@
 #include "crossnest/information.hpp"
 #include "crossnest/optimizer.hpp"
 #include "crossnest/profile.hpp"
+#include "crossnest/wide_search.hpp"
 
 namespace crossnest {
 
@@ -73,6 +74,7 @@ class Problem {
   const DenseKernels& kernels() const { return kernels_; }
   /// What of the random effects' covariance the data do not determine, and how it is held.
   const Identifiability& identifiability() const { return identifiability_; }
+  const WeightSpread& weight_spread() const { return weight_spread_; }
   int threads() const { return pool_.size(); }
   /// Bytes that cross-products, factor and workspace may take; 0 where that is not known.
   std::size_t memory_limit() const { return memory_limit_; }
@@ -122,6 +124,8 @@ class Problem {
   bool fits_exactly(std::vector<double> theta, const Estimates& found);
   void fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit);
   void check_memory(double cross_products, double factor) const;
+  Optimum find_optimum(Optimizer& optimizer, const std::vector<double>& from, bool reml,
+                       bool look_elsewhere);
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;
@@ -134,6 +138,7 @@ class Problem {
   InterruptCheck interrupt_;
   const DenseKernels& kernels_;
   std::size_t memory_limit_;
+  WeightSpread weight_spread_;
   ThreadPool pool_;
   std::vector<Block> blocks_;
   std::unique_ptr<Coordinates> coordinates_;
