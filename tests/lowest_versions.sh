@@ -46,15 +46,16 @@ PYTHON
 
 failed=()
 for python in "${pythons[@]}"; do
-  "$uv" venv --quiet --python "$python" "$work/$python"
-  "$uv" pip install --quiet --python "$work/$python" --resolution "$resolution" \
+  env=$work/env_${python//\//_}  # a version, or the path of an interpreter
+  "$uv" venv --quiet --python "$python" "$env"
+  "$uv" pip install --quiet --python "$env" --resolution "$resolution" \
     ".[$extras]" --requirement "$work/tools.txt"
-  printf '\n== %s, %s versions\n' "$("$work/$python/bin/python" --version)" "$resolution"
-  "$uv" pip freeze --python "$work/$python" --quiet |
+  printf '\n== %s, %s versions\n' "$("$env/bin/python" --version)" "$resolution"
+  "$uv" pip freeze --python "$env" --quiet |
     grep -E '^(numpy|scipy|pandas|formulaic|tqdm|narwhals|polars|pyarrow|matplotlib|statsmodels|scikit-learn)==' |
     tr '\n' ' '
   echo
-  "$work/$python/bin/python" -m pytest -q "$@" || failed+=("$python")
+  "$env/bin/python" -m pytest -q "$@" || failed+=("$python")
 done
 if ((${#failed[@]})); then
   echo "failed: ${failed[*]}" >&2
