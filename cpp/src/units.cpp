@@ -12,6 +12,8 @@ namespace {
 constexpr int kUsual = 200;
 // Units and their reciprocals are normal numbers.
 constexpr int kLargest = 1000;
+// Values one thread reads at a time.
+constexpr Index kTogether = 1 << 16;
 
 double power_of_two(int exponent) {
   return std::ldexp(1.0, std::clamp(exponent, -kLargest, kLargest));
@@ -32,7 +34,9 @@ double largest_size(const double* column, Index n) {
 }
 
 Units::Units(const Design& design, ThreadPool& pool) : fixed(static_cast<std::size_t>(design.p)) {
-  pool.for_pieces(design.p, 1, [&](Index begin, Index end, int) {
+  // Small designs start no threads.
+  const Index columns = std::max<Index>(1, kTogether / std::max<Index>(1, design.n));
+  pool.for_pieces(design.p, columns, [&](Index begin, Index end, int) {
     for (Index j = begin; j < end; ++j)
       fixed[static_cast<std::size_t>(j)] = unit_of(largest_size(design.X + j * design.n, design.n));
   });
