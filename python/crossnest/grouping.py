@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import pandas as pd
 
 from .columns import CodeArray, FactorColumn
 from .errors import DesignError
-from .read_only import ReadOnly
+from .read_only import ReadOnly, cached_property
 from .values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 
 __all__ = ["GroupingFactor", "GroupingFactors"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..formula import Term
 from ..model_matrix import margins_present, products_of
+from ..read_only import cached_property
 from .submodel import fixed_terms
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ..model import _sparse_z
+from ..read_only import cached_property
 from ..simulation import random_stream
 
 if TYPE_CHECKING:
