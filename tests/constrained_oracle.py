@@ -39,7 +39,10 @@ class ConstrainedOracle:
             Z = self.Z[:, start : start + J * k]
             V += Z @ np.kron(np.eye(J), root @ root.T) @ Z.T
             start += J * k
-        L = np.linalg.cholesky(V)
+        try:
+            L = np.linalg.cholesky(V)
+        except np.linalg.LinAlgError:  # at a theta so large that only rounding errors are left
+            return np.inf
         white = scipy.linalg.solve_triangular(
             L, np.column_stack([X, y]), lower=True, check_finite=False
         )

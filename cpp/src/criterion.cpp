@@ -13,7 +13,6 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kSingular = 1e-4;
-constexpr Index kPoll = 64;  // levels between two polls of the interrupt check
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -216,13 +215,13 @@ void Criterion::sum_bracket(int t, double weight, bool reml) {
   std::fill(sum.begin(), sum.end(), 0.0);
   const std::vector<double>& W = factor_.border_solution();
   for (Index l = 0; l < block.levels; ++l) {
-    if (l % kPoll == 0) factor_.poll();
+    factor_.poll(k * k);
     const double* inverse = factor_.inverse_diagonal(t, l);
     for (int i = 0; i < k * k; ++i) sum[at(i)] -= inverse[i];
   }
   for (int i = 0; i < k; ++i) sum[at(i * k + i)] += static_cast<double>(block.levels);
   const auto subtract = [&](const double* w, double scale) {
-    factor_.poll();
+    factor_.poll(static_cast<double>(block.levels) * k * k);
     for (Index l = 0; l < block.levels; ++l, w += k)
       for (int j = 0; j < k; ++j)
         for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
@@ -255,7 +254,7 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
     std::fill(sum.begin(), sum.end(), 0.0);
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-      factor_.poll();
+      factor_.poll(border_ * border_ * k + border_ * k * k);
       std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
@@ -301,7 +300,8 @@ void Criterion::add_cross_products() {
       const int ks = blocks_[at(s)].k, kt = blocks_[at(t)].k;
       row_.resize(at(ks * kt));
       for (Index l = 0; l < A_.levels(s); ++l) {
-        if (l % kPoll == 0) factor_.poll();
+        factor_.poll(static_cast<double>(cross.row_start[at(l + 1)] - cross.row_start[at(l)]) * ks *
+                     kt * (ks + kt));
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
           factor_.inverse_block(s, static_cast<Level>(l), t, cross.column[at(e)], row_.data());
           const double* A = cross.values.data() + e * ks * kt;
@@ -399,7 +399,7 @@ std::vector<double> Criterion::scores(int first) {
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-      factor_.poll();
+      factor_.poll(columns * border_ * k);
       const double* A = A_.z_border(t).data() + l * border_ * k;
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < k; ++i) {
@@ -426,7 +426,7 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
       const int k = structure.size(), offset = block.offsets[j],
                 first = first_parameter(block.terms[j]);
       for (int a = 0; a < structure.parameters(); ++a) {
-        factor_.poll();
+        factor_.poll(static_cast<double>(block.levels) * k * k);
         structure.derivative(theta_.data() + first, a, derivative.data());
         if (scale_ == Scale::user) {
           multiply(coordinates_.random(block.terms[j]).data(), derivative.data(), k, k, k,

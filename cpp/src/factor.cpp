@@ -78,7 +78,7 @@ bool Factor::factorize(const std::vector<std::vector<double>>& lambda) {
   const int count = static_cast<int>(heads_.size());
   for (int h = 0; h < count; ++h) load_head(h);
   for (int h = 0; h < count; ++h) {
-    interrupt_.poll();
+    interrupt_.poll(static_cast<double>(heads_[at(h)].R.size()));
     if (!eliminate_head(h)) return false;
     update_ancestors(h);
   }
@@ -116,40 +116,49 @@ void Factor::load_head(int h) {
                    });
 }
 
-// D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later]; `column` is work space of
-// k numbers.
+// D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later]; `work` is space for k
+// numbers.
 template <int K>
-void Factor::load_level(int h, Index level, double* column) {
+void Factor::load_level(int h, Index level, double* work) {
   const HeadBlock& head = structure_.heads()[at(h)];
   HeadNumbers& numbers = heads_[at(h)];
   const int k = K > 0 ? K : head.k;
   const double* own = lambda(head.block);
   const int* own_first = lambda_first_[at(head.block)].data();
   const int* own_last = lambda_last_[at(head.block)].data();
-  const auto sandwich = [&](const double* A, int block, double* target, bool transposed) {
+  double unrolled[K > 0 ? K : 1];
+  double* const column = K > 0 ? unrolled : work;  // A right_c
+  const auto sandwich = [&](auto size, const double* A, int block, double* target,
+                            bool transposed) {
     // target (k x columns) = own' A right, right of `block`; A is k x columns, or columns x k when
-    // transposed.
-    const int columns = this->k(block);
+    // transposed. Where sizes are known when this is compiled, zeros are not worth skipping.
+    constexpr int Columns = size();
+    const int columns = Columns > 0 ? Columns : this->k(block);
     const double* right = lambda(block);
     for (int c = 0; c < columns; ++c, right += columns) {
-      std::fill_n(column, k, 0.0);  // A right_c
-      for (int b = lambda_first_[at(block)][at(c)]; b < lambda_last_[at(block)][at(c)]; ++b)
+      const int first = Columns > 0 ? 0 : lambda_first_[at(block)][at(c)];
+      const int last = Columns > 0 ? Columns : lambda_last_[at(block)][at(c)];
+      std::fill_n(column, k, 0.0);
+      for (int b = first; b < last; ++b)
         for (int a = 0; a < k; ++a)
           column[a] += (transposed ? A[a * columns + b] : A[b * k + a]) * right[b];
       for (int i = 0; i < k; ++i) {
         double sum = 0.0;
-        for (int a = own_first[i]; a < own_last[i]; ++a) sum += own[i * k + a] * column[a];
+        for (int a = K > 0 ? 0 : own_first[i]; a < (K > 0 ? K : own_last[i]); ++a)
+          sum += own[i * k + a] * column[a];
         target[c * k + i] = sum;
       }
     }
   };
+  constexpr std::integral_constant<int, K> own_size{};
+  constexpr std::integral_constant<int, 0> any_size{};
   double* D = numbers.D.data() + level * k * k;
-  sandwich(A_.diagonal(head.block).data() + level * k * k, head.block, D, false);
+  sandwich(own_size, A_.diagonal(head.block).data() + level * k * k, head.block, D, false);
   for (int i = 0; i < k; ++i) D[i * k + i] += 1.0;
   double* R = numbers.R.data() + head.row(level);
   for (const HeadBlock::Ancestor& ancestor : head.ancestors) {
     const int block = structure_.heads()[at(ancestor.head)].block;
-    sandwich(A_.cross(head.block, block).values.data() + level * k * ancestor.k, block,
+    sandwich(any_size, A_.cross(head.block, block).values.data() + level * k * ancestor.k, block,
              R + ancestor.offset * k, false);
   }
   multiply_transposed(own, A_.z_border(head.block).data() + level * k * border_, k, k, border_,
@@ -165,7 +174,7 @@ void Factor::load_level(int h, Index level, double* column) {
     if (K == 1 && columns == 1)
       *target = own[0] * *A * lambda(source.block)[0];
     else
-      sandwich(A, source.block, target, !head_first);
+      sandwich(any_size, A, source.block, target, !head_first);
     target += k * columns;
   }
 }
@@ -466,7 +475,7 @@ bool Factor::factor_tail() {
 
 bool Factor::factor_border() {
   for (int j = 0; j < border_; ++j) {
-    interrupt_.poll();
+    interrupt_.poll(static_cast<double>(j) * j);
     for (int i = 0; i <= j; ++i) {
       double* column = F_.data() + j * border_;
       const double value = column[i] - dot<0>(F_.data() + i * border_, column, i);
@@ -741,6 +750,14 @@ void Factor::multiply(const double* V, int columns, double* product) {
 void Factor::add_gram(double alpha, const double* A, const double* B, int columns,
                       double* product) {
   constexpr Index kColumns = 64, kRows = 65536;  // of a tile: some 10 ms
+  constexpr int kFew = 8;                        // columns not worth packing for a dense kernel
+  if (columns <= kFew) {
+    interrupt_.poll(static_cast<double>(q()) * columns * columns);
+    const Eigen::Map<const Eigen::MatrixXd> left(A, q(), columns), right(B, q(), columns);
+    Eigen::Map<Eigen::MatrixXd>(product, columns, columns) +=
+        alpha * left.transpose().lazyProduct(right);
+    return;
+  }
   const Index tiles = (columns + kColumns - 1) / kColumns;
   for (Index begin = 0; begin < q(); begin += kRows)
     pool_.for_pieces(tiles * (tiles + 1) / 2, 1, [&](Index first, Index last, int) {
@@ -767,7 +784,7 @@ void Factor::multiply_border_transposed(const double* E, int columns, double* pr
   std::fill_n(product, border_ * columns, 0.0);
   const Tail& tail = structure_.tail();
   for (int c = 0; c < columns; ++c) {
-    interrupt_.poll();
+    interrupt_.poll(static_cast<double>(A_.numbers()));
     const double* e = E + c * q();
     double* out = product + c * border_;
     for (std::size_t h = 0; h < heads_.size(); ++h) {

@@ -28,23 +28,19 @@ constexpr double kExact = 1e-18;
 // No curvature of the criterion that matters is as small.
 constexpr double kFlat = 1e-9;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
+// A difference of the criterion that matters between two searches.
+constexpr double kLower = 1e-9;
+// Within this of a minimum, relative to theta, Newton's method leads there.
+constexpr double kNear = 1e-3;
 // The average information is no good Hessian when this many steps running gain little.
 constexpr int kSlowSteps = 10;
 constexpr int kHalvings = 40;
 constexpr const char* kNoStart = "the criterion cannot be computed at the start";
 constexpr const char* kConverged = "predicted decrease below tolerance";
 constexpr const char* kStuck = "no further decrease found";
+constexpr const char* kArrived = "arrived where another search has ended";
 
 }  // namespace
-
-void keep_better(Optimum& best, const Optimum& other) {
-  const int evaluations = best.evaluations + other.evaluations;
-  const int gradients = best.gradients + other.gradients;
-  const bool surer = other.converged && !best.converged && other.objective < best.objective + 1e-9;
-  if (other.objective < best.objective - 1e-9 || surer) best = other;
-  best.evaluations = evaluations;
-  best.gradients = gradients;
-}
 
 Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
                      const OptimizerOptions& options, InterruptCheck& interrupt)
@@ -66,6 +62,32 @@ Optimum Optimizer::finish(const State& state, double predicted, bool converged,
   return {std::move(theta), state.value, predicted, evaluations_, gradients_, converged, message};
 }
 
+void Optimizer::improve(Optimum& best, const std::vector<double>& start, bool reml) {
+  known_ = &best;
+  Optimum other = search(start, reml);
+  const double lower = best.objective - other.objective;
+  bool better = lower > kLower;
+  if (better) {  // what is lower far away may be rounding errors alone
+    evaluate(Eigen::Map<const VectorXd>(other.theta.data(), criterion_.parameters()));
+    better = lower > criterion_.rounding_error();
+  }
+  const bool surer = other.converged && !best.converged && lower > -kLower;
+  const int evaluations = best.evaluations + evaluations_;
+  const int gradients = best.gradients + gradients_;
+  if (better || surer) best = std::move(other);
+  best.evaluations = evaluations;
+  best.gradients = gradients;
+}
+
+// Whether a search is at the minimum that is known, and not below it.
+bool Optimizer::arrives(const VectorXd& theta, double value) {
+  if (known_ == nullptr || value < known_->objective - kLower) return false;
+  const Eigen::Map<const VectorXd> known(known_->theta.data(), theta.size());
+  arrived_ = known_->converged &&
+             ((theta - known).array().abs() <= kNear * known.array().abs().max(0.1)).all();
+  return arrived_;
+}
+
 // The step that need not be taken costs one evaluation, and leaves theta as close to the minimum as
 // its square.
 void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
@@ -76,11 +98,18 @@ void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
 }
 
 Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
+  known_ = nullptr;
+  return search(start, reml);
+}
+
+Optimum Optimizer::search(const std::vector<double>& start, bool reml) {
   reml_ = reml;
   evaluations_ = gradients_ = 0;
+  arrived_ = false;
   VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
   criterion_.impose(x.data(), reml);
   Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
+  if (arrived_) return best;
   if (!best.converged && evaluations_ < options_.max_evaluations) {
     const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
     evaluate(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
@@ -157,6 +186,8 @@ Optimum Optimizer::newton(const VectorXd& start) {
   const char* message = "too many evaluations";
   std::vector<Index> free;
   while (evaluations_ < options_.max_evaluations) {
+    if (arrives(state.x.array().exp(), state.value))
+      return finish(state, predicted, false, kArrived);
     gradient_in_log(state);
     free.clear();
     for (Index i = 0; i < state.x.size(); ++i)
@@ -235,7 +266,7 @@ void Optimizer::gradient_and_hessian(State& state) {
       const MatrixXd& positive = positive_[static_cast<std::size_t>(term)];
       if (positive.size() == 0) continue;
       for (int i = 0; i < structure.parameters(); ++i) {
-        interrupt_.poll();
+        interrupt_.poll(static_cast<double>(k) * k * (k + structure.parameters()));
         structure.derivative(state.x.data() + first, i, a.data());
         const MatrixXd Na = 2.0 * positive * a;
         for (int j = 0; j < structure.parameters(); ++j) {
@@ -343,6 +374,7 @@ Optimum Optimizer::quasi_newton(const VectorXd& start) {
     step *= std::min(1.0, cap / step.cwiseAbs().maxCoeff());
     State trial;
     const double length = search_along(state, step, trial);
+    if (arrives(trial.x, trial.value)) return finish(trial, predicted, false, kArrived);
     if (!(trial.value < state.value)) {
       criterion_.objective(state.x.data(), Scale::internal, reml_);
       const bool converged = predicted < threshold();

@@ -27,7 +27,9 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 int thread_count(int asked) {
   if (asked < 0) throw std::invalid_argument("threads must not be negative");
-  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  // Asked once: the system opens a file to answer, which takes longer than a small fit's moments.
+  static const int here = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return asked > 0 ? asked : here;
 }
 
 std::size_t available_memory(std::size_t asked) {
@@ -314,7 +316,7 @@ Optimum Problem::find_optimum(Optimizer& optimizer, const std::vector<double>& f
   Optimum best = optimizer.minimize(from, reml);
   if (!look_elsewhere) return best;
   for (const std::vector<double>& other : criterion_->other_starts())
-    keep_better(best, optimizer.minimize(other, reml));
+    optimizer.improve(best, other, reml);
   if (weight_spread_.wide())
     WideSearch(*criterion_, blocks_, *A_, weight_spread_, optimizer, interrupt_)
         .improve(best, reml);

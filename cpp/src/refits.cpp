@@ -94,7 +94,7 @@ void Worker::fit(const ResponseProducts& response, Index r, Refits& out) {
   if ((status != RefitStatus::ok || wide) &&
       shared_.problem.structure().work() < shared_.options.optimizer.cheap) {
     for (const std::vector<double>& other : criterion_.other_starts())
-      keep_better(best, optimizer_.minimize(other, reml));
+      optimizer_.improve(best, other, reml);
     if (wide)
       WideSearch(criterion_, shared_.problem.blocks(), A_, shared_.problem.weight_spread(),
                  optimizer_, interrupt_)

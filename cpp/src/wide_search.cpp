@@ -147,7 +147,7 @@ void WideSearch::search(std::vector<Start> starts, std::size_t most, Optimum& be
             [](const Start& a, const Start& b) { return a.value < b.value; });
   if (starts.size() > most) starts.resize(most);
   for (const Start& start : starts)
-    if (std::isfinite(start.value)) keep_better(best, optimizer_.minimize(start.theta, reml_));
+    if (std::isfinite(start.value)) optimizer_.improve(best, start.theta, reml_);
 }
 
 std::vector<WideSearch::Start> WideSearch::scattered() {

@@ -272,6 +272,8 @@ def significance_stars(p: Iterable[float]) -> list[str]:
 
 def display_width(text: str) -> int:
     """Count the columns `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) != 0 for c in text)
 

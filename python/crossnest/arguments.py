@@ -174,6 +174,8 @@ def choice(
     ValueError
         If it is none of the options, or the beginning of several.
     """
+    if is_word(value, options):
+        return options[options.index(value)]
     words = {word: option for word, option in (aliases or {}).items() if option in options}
     words |= {_letters(option): option for option in options}
     word = _letters(value) if isinstance(value, str) else ""

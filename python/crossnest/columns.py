@@ -15,7 +15,7 @@ import pandas as pd
 
 from .errors import DesignError
 from .frames import in_order_of, open_frame
-from .read_only import ReadOnly
+from .read_only import FrozenArrays, ReadOnly, hands_out_copies
 from .values import (
     CodeArray,
     FloatArray,
@@ -42,7 +42,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class NumericColumn(ReadOnly):
+class NumericColumn(FrozenArrays):
     """A numeric column.
 
     Attributes
@@ -68,8 +68,9 @@ class NumericColumn(ReadOnly):
         return NumericColumn(self.values[kept], self.integer)
 
 
+@hands_out_copies("levels")
 @dataclass(frozen=True, eq=False)
-class FactorColumn(ReadOnly):
+class FactorColumn(FrozenArrays):
     """A categorical column.
 
     Attributes

@@ -38,7 +38,7 @@ from .formula import DotError, Factor, ParsedFormula, RandomTerm, parse_formula
 from .functions import State
 from .grouping import GroupingFactor, GroupingFactors
 from .model_matrix import Coding, Matrix, coding_of
-from .read_only import ReadOnly, cached_property
+from .read_only import FrozenArrays, cached_property, frozen, hands_out_copies
 from .values import numbers
 
 __all__ = ["Design", "GroupingFactor", "RandomEffects", "build_design"]
@@ -47,7 +47,7 @@ NaAction = Literal["drop", "raise"]
 
 
 @dataclass(frozen=True, eq=False)
-class RandomEffects(ReadOnly):
+class RandomEffects(FrozenArrays):
     """The model matrix Z of one random-effects term, stored by columns.
 
     Attributes
@@ -68,8 +68,9 @@ class RandomEffects(ReadOnly):
     columns: tuple[FloatArray | None, ...]
 
 
+@hands_out_copies("row_labels", "variables")
 @dataclass(frozen=True, eq=False)
-class Design(ReadOnly):
+class Design(FrozenArrays):
     """Everything a fit needs to know of formula and data.
 
     Attributes
@@ -149,9 +150,9 @@ class Design(ReadOnly):
     @cached_property
     def triangle(self) -> FloatArray:
         """(min(n, p), p) R of X = QR, aliased columns included: X without its rows."""
-        return np.asarray(np.linalg.qr(self.X, mode="r"))
+        return frozen(np.asarray(np.linalg.qr(self.X, mode="r")))
 
-    @cached_property
+    @property
     def index(self) -> pd.Index:
         """(n,) labels of the rows used."""
         return self.row_labels if self.kept is None else self.row_labels[self.kept]

@@ -103,6 +103,16 @@ class Effects:
         """The distinct columns and expressions the terms are products of."""
         return tuple(dict.fromkeys(factor for term in self.terms for factor in term.factors))
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the factors."""
+        return frozenset(factor.name for factor in self.factors)
+
+    @cached_property
+    def products(self) -> tuple[tuple[Factor, ...], ...]:
+        """The terms as products in their order (terms compare without regard to it)."""
+        return tuple(term.factors for term in self.terms)
+
 
 @dataclass(frozen=True)
 class RandomTerm:

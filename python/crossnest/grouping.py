@@ -17,7 +17,7 @@ import pandas as pd
 
 from .columns import CodeArray, FactorColumn
 from .errors import DesignError
-from .read_only import ReadOnly, cached_property
+from .read_only import FrozenArrays, cached_property, hands_out_copies
 from .values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 
 __all__ = ["GroupingFactor", "GroupingFactors"]
@@ -25,8 +25,9 @@ __all__ = ["GroupingFactor", "GroupingFactors"]
 Positions = npt.NDArray[np.intp]
 
 
+@hands_out_copies("variables")
 @dataclass(frozen=True, eq=False)
-class GroupingFactor(ReadOnly):
+class GroupingFactor(FrozenArrays):
     """A grouping factor of the random effects; every level occurs.
 
     Attributes
@@ -49,13 +50,17 @@ class GroupingFactor(ReadOnly):
     variables: tuple[pd.Index, ...]
     positions: tuple[Positions | None, ...]
 
-    @cached_property
+    @property
     def levels(self) -> pd.Index:
         """(J,) the levels' labels in the user's order; ``"a:A"`` for interactions, as in lme4.
 
         Parts with a colon in them are quoted where two levels would be called the same:
         ``"'a:b':c"`` and ``"a:'b:c'"``.
         """
+        return self._levels.view()
+
+    @cached_property
+    def _levels(self) -> pd.Index:
         if len(self.variables) == 1:
             return _take(self.variables[0], self.positions[0]).rename(self.name)
         labels = self._joined(_text)
@@ -74,7 +79,7 @@ class GroupingFactor(ReadOnly):
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the labels made on demand."""
-        return {key: value for key, value in self.__dict__.items() if key != "levels"}
+        return {key: value for key, value in self.__dict__.items() if key != "_levels"}
 
 
 def _take(labels: pd.Index, positions: Positions | None) -> pd.Index:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -33,7 +33,6 @@ __all__ = [
     "code_by_margins",
     "coding_of",
     "margins_present",
-    "products_of",
 ]
 
 INTERCEPT_NAME = "(Intercept)"
@@ -46,11 +45,6 @@ MAX_COLUMNS = 100_000
 
 #: A term as the factors it is a product of, in their order (terms compare without regard to it).
 Product: TypeAlias = tuple[Factor, ...]
-
-
-def products_of(effects: Effects) -> tuple[Product, ...]:
-    """Return the terms as products in their order."""
-    return tuple(term.factors for term in effects.terms)
 
 
 @lru_cache(maxsize=1024)
@@ -114,8 +108,7 @@ def _code_first_factor_fully(
 # ---------------------------------------------------------------------------------- the columns
 
 
-@dataclass(frozen=True)
-class CodedTerm:
+class CodedTerm(NamedTuple):
     """A term and where its columns stand.
 
     Attributes
@@ -183,8 +176,7 @@ def coding_of(effects: Effects, encoders: Encoders) -> Coding:
     DesignError
         If they are too many to be meant.
     """
-    factors = encoders.factors.intersection(factor.name for factor in effects.factors)
-    flags = code_by_margins(products_of(effects), factors)
+    flags = code_by_margins(effects.products, encoders.factors & effects.names)
     terms: list[CodedTerm] = []
     names: list[str] = []
     for term, coded_by in zip(effects.terms, flags, strict=True):

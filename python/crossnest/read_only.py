@@ -6,21 +6,26 @@ Arrays are read-only, everything from pandas and every dict and list is a copy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MethodType
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["Immutable", "ReadOnly", "cached_property", "frozen", "guarded"]
+__all__ = [
+    "FrozenArrays",
+    "Immutable",
+    "ReadOnly",
+    "cached_property",
+    "frozen",
+    "guarded",
+    "hands_out_copies",
+]
 
 T = TypeVar("T")
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
+Class = TypeVar("Class")
 
-#: Types whose values can be written into.
-_GUARDED = (np.ndarray, pd.DataFrame, pd.Series, pd.Index, dict, list, tuple)
-#: Frequent types whose values cannot, told apart fast.
-_FREE = frozenset({str, int, float, bool, type(None), MethodType})
 _plain_attribute = object.__getattribute__
 
 
@@ -32,9 +37,61 @@ class ReadOnly:
         def __getattribute__(self, name: str) -> Any:
             """Guard the value of a public attribute."""
             value = _plain_attribute(self, name)
-            if type(value) in _FREE or name[0] == "_" or not isinstance(value, _GUARDED):
+            if name[0] == "_":
                 return value
-            return guarded(value)
+            guard = _guard_of(type(value))
+            return value if guard is None else guard(value)
+
+
+class FrozenArrays:
+    """Mixed into a dataclass of arrays that is read often: they are made read-only at once.
+
+    Fields that hold what cannot be made read-only are named to `hands_out_copies`.
+    """
+
+    def __post_init__(self) -> None:
+        """Freeze the arrays and tuples of arrays."""
+        for value in vars(self).values():
+            if type(value) is np.ndarray:
+                value.flags.writeable = False
+            elif type(value) is tuple:
+                _frozen_items(value)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Freeze the arrays of a copy."""
+        vars(self).update(state)
+        FrozenArrays.__post_init__(self)
+
+
+def hands_out_copies(*names: str) -> Callable[[type[Class]], type[Class]]:
+    """Decorate a dataclass: reading the fields named gives copies of what they hold."""
+
+    def decorate(owner: type[Class]) -> type[Class]:
+        for name in names:
+            setattr(owner, name, _GuardedField(name))
+        return owner
+
+    return decorate
+
+
+class _GuardedField:
+    """A field that can be read but gives nothing away."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return what may be handed out."""
+        if instance is None:
+            return self
+        try:
+            return guarded(instance.__dict__[self._name])
+        except KeyError:
+            raise AttributeError(self._name) from None
+
+    def __set__(self, instance: object, value: Any) -> None:
+        """Keep the value: only the constructor of a frozen dataclass gets here."""
+        instance.__dict__[self._name] = value
 
 
 class Immutable(ReadOnly):
@@ -51,21 +108,17 @@ class Immutable(ReadOnly):
 
 def guarded(value: Any) -> Any:
     """Return what may be handed out: an array made read-only, a copy of what cannot be."""
-    if isinstance(value, np.ndarray):
-        return frozen(value)
-    if isinstance(value, pd.DataFrame | pd.Series):
-        return value.copy()
-    if isinstance(value, pd.Index):
-        return value.view()  # its name can be set
-    if type(value) is dict:
-        return {key: guarded(item) for key, item in value.items()}
-    if type(value) is list:
-        return [guarded(item) for item in value]
-    if type(value) is tuple:
-        for item in value:
-            if isinstance(item, np.ndarray):
-                frozen(item)
-    return value
+    kind: type = type(value)
+    guard = _guard_of(kind)
+    return value if guard is None else guard(value)
+
+
+def _frozen_items(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Make the arrays of a tuple read-only."""
+    for item in values:
+        if isinstance(item, np.ndarray):
+            frozen(item)
+    return values
 
 
 def frozen(array: Array) -> Array:
@@ -73,6 +126,27 @@ def frozen(array: Array) -> Array:
     if array.flags.writeable:
         array.flags.writeable = False
     return array
+
+
+#: What is done to values before they are handed out, by type; all else is given as it is.
+_GUARDS: dict[type, Callable[[Any], Any]] = {
+    np.ndarray: frozen,
+    pd.DataFrame: lambda frame: frame.copy(),
+    pd.Series: lambda series: series.copy(),
+    pd.Index: lambda index: index.view(),  # its name can be set
+}
+_EXACT_GUARDS: dict[type, Callable[[Any], Any]] = {
+    dict: lambda items: {key: guarded(item) for key, item in items.items()},
+    list: lambda items: [guarded(item) for item in items],
+    tuple: _frozen_items,
+}
+
+
+@lru_cache(maxsize=256)
+def _guard_of(kind: type) -> Callable[[Any], Any] | None:
+    """Return what is done to values of a type, or None."""
+    inherited = (guard for base, guard in _GUARDS.items() if issubclass(kind, base))
+    return _EXACT_GUARDS.get(kind) or next(inherited, None)
 
 
 class cached_property(Generic[T]):

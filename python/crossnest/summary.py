@@ -328,22 +328,29 @@ def coefficient_table(
     """
     ddf = check_ddf(ddf, none=True)
     information = check_information(information, ddf)
-    columns = {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
-    table = pd.DataFrame(columns, index=model.fixef.index)
     if ddf == "none":
-        return table
+        return _untested(model)
     from .inference.ddf import coefficient_tests
 
     try:
-        if len(table):
-            table = coefficient_tests(model, ddf, information)
+        table = (
+            coefficient_tests(model, ddf, information) if model._coef_names else _untested(model)
+        )
     except (ValueError, NotImplementedError, MemoryError, FitError) as error:
         text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
         warnings.warn(text, InferenceWarning, stacklevel=4)
+        table = _untested(model)
     if ddf == "normal":
         table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})
         return table.reindex(columns=["Estimate", "Std. Error", "z value", "Pr(>|z|)"])
     return table.reindex(columns=["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"])
+
+
+def _untested(model: LinearMixedModel) -> pd.DataFrame:
+    """Return estimates, standard errors and their ratios."""
+    return pd.DataFrame(
+        {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
+    )
 
 
 def residual_quantiles(scaled: Sequence[float] | FloatArray) -> FloatArray:

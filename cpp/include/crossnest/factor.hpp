@@ -42,7 +42,7 @@ class Factor {
   const std::vector<double>& border() const { return F_; }
 
   /// Polls the interrupt check of the factor.
-  void poll() { interrupt_.poll(); }
+  void poll(double work) { interrupt_.poll(work); }
   /// q, all random effects.
   Index q() const { return block_start_.back(); }
   /// Where a block's random effects begin.

@@ -20,6 +20,7 @@ class InterruptCheck {
 
   /// Throws Interrupted if the caller wants to stop.
   void poll() {
+    work_ = 0.0;
     if (!ask_) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - last_ < std::chrono::milliseconds(20)) return;
@@ -27,8 +28,16 @@ class InterruptCheck {
     if (ask_()) throw Interrupted();
   }
 
+  /// The same before that many multiply-adds of work, where reading the clock would take longer
+  /// than the work: it is read once they are some 20 microseconds.
+  void poll(double work) {
+    work_ += work;
+    if (work_ > 2e4) poll();
+  }
+
  private:
   std::function<bool()> ask_;
+  double work_ = 0.0;  // since the clock was read
   std::chrono::steady_clock::time_point last_{};
 };
 

@@ -33,9 +33,6 @@ struct Optimum {
   std::string message;
 };
 
-/// Replaces an optimum by another that is better, or as good and sure; counts the work of both.
-void keep_better(Optimum& best, const Optimum& other);
-
 /// Minimizes the criterion from `start` (engine's coordinates).
 ///
 /// Scales only: Newton's method with the average-information matrix in log theta, each step capped
@@ -55,6 +52,10 @@ class Optimizer {
 
   Optimum minimize(const std::vector<double>& start, bool reml);
 
+  /// Searches from another start and replaces `best` by what is found where that is lower by more
+  /// than rounding errors. A search that arrives at `best` goes no further. Counts the work.
+  void improve(Optimum& best, const std::vector<double>& start, bool reml);
+
  private:
   struct State {
     Eigen::VectorXd x;  // theta or log theta
@@ -63,6 +64,7 @@ class Optimizer {
     Eigen::MatrixXd hessian;   // in x, positive semidefinite approximation
   };
 
+  Optimum search(const std::vector<double>& start, bool reml);
   double evaluate(const Eigen::VectorXd& theta);
   Optimum newton(const Eigen::VectorXd& start);
   Optimum quasi_newton(const Eigen::VectorXd& start);
@@ -75,6 +77,7 @@ class Optimizer {
   void gradient_and_hessian(State& state);
   void difference_hessian(State& state, const std::vector<Eigen::Index>& free);
   double threshold();
+  bool arrives(const Eigen::VectorXd& theta, double value);
   Eigen::MatrixXd covariance_gradient(int term, const Eigen::MatrixXd& lambda) const;
   void last_step(State& state, const Eigen::VectorXd& x, bool logarithmic);
   bool escape(Optimum& optimum);
@@ -89,6 +92,8 @@ class Optimizer {
   std::vector<Eigen::MatrixXd>
       positive_;  // by term: positive part of dd / d(lambda lambda'), last known
   bool reml_ = true;
+  const Optimum* known_ = nullptr;  // where the search need not go again
+  bool arrived_ = false;            // it did
   int evaluations_ = 0, gradients_ = 0;
 };
 

@@ -61,7 +61,7 @@ class Tester:
         """Test each row of L beta = rhs: Estimate, Std. Error, df, t value, Pr(>|t|)."""
         rows, sizes = unit_rows(L)
         estimate = rows @ self.beta
-        error = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.vcov, rows))
+        error = np.sqrt(np.sum((rows @ self.vcov) * rows, axis=1))
         df = self.df(rows)
         t = (estimate - rhs / sizes) / error
         columns = {
@@ -207,5 +207,7 @@ def coefficient_tests(
     model: LinearMixedModel, ddf: Ddf, information: Information = "expected"
 ) -> pd.DataFrame:
     """Test each fixed effect: the columns of `Tester.t_table`, one row a coefficient."""
-    table = tester(model, ddf, information).t_table(np.eye(len(model.fixef)))
-    return table.set_index(model.fixef.index)
+    fixef = model.fixef
+    table = tester(model, ddf, information).t_table(np.eye(len(fixef)))
+    table.index = fixef.index
+    return table

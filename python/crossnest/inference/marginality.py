@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formula import Term
-from ..model_matrix import margins_present, products_of
+from ..model_matrix import margins_present
 from ..read_only import cached_property
 from .submodel import fixed_terms
 
@@ -114,7 +114,7 @@ class FixedTerms:
     @classmethod
     def of(cls, design: Design) -> FixedTerms:
         """Take the terms of a design."""
-        present = margins_present(products_of(design.formula.fixed))
+        present = margins_present(design.formula.fixed.products)
         flags = dict(zip(design.formula.fixed.terms, present, strict=True))
         terms = []
         for name, term in fixed_terms(design).items():
