@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import crossnest
-from crossnest.arguments import as_list, check_count, check_flag, check_level, choice
-from crossnest.inference.tables import check_ddf
+from crossnest.base.arguments import as_list, check_count, check_flag, check_level, choice
+from crossnest.tables.test_tables import check_ddf
 
 
 def test_one_or_several():

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 import crossnest
 from conftest import fitted_model
-from crossnest.errors import DesignError
+from crossnest.base.errors import DesignError
 from crossnest.inference.bootstrap import Bootstrap
 from crossnest.inference.case_resampling import CaseScheme
 from crossnest.inference.resampling import (

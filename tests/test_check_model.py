@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
-from crossnest.diagnostics.check_model import binned_density  # noqa: E402
+from crossnest.plotting.check_model import binned_density  # noqa: E402
 from crossnest.plotting.residual_plots import (  # noqa: E402
     local_line,
     plot_influence,

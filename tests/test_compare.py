@@ -138,6 +138,6 @@ def test_wrong_arguments(models):
 
 
 def test_compare_is_the_function_however_it_is_imported():
-    import crossnest.side_by_side
+    import crossnest.report.side_by_side
 
-    assert crossnest.compare is crossnest.side_by_side.compare
+    assert crossnest.compare is crossnest.report.side_by_side.compare

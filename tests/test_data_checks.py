@@ -54,7 +54,7 @@ def test_dates_held_as_text_are_noticed():
 
 
 def test_a_factor_that_memory_does_not_hold_is_named(monkeypatch):
-    monkeypatch.setattr("crossnest.memory.machine_memory", lambda: 2**30)
+    monkeypatch.setattr("crossnest.base.memory.machine_memory", lambda: 2**30)
     n = 40_000
     data = {"y": RNG.normal(size=n), "f": (np.arange(n) // 2).astype(str), "g": np.arange(n) % 9}
     data["f"] = np.char.add("id", data["f"])

@@ -13,10 +13,10 @@ from formulaic.transforms.contrasts import SumContrasts, TreatmentContrasts
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crossnest.design import Design, build_design
-from crossnest.errors import ContrastsWarning, DesignError, FormulaError
-from crossnest.formula import parse_formula
-from crossnest.new_rows import new_rows
+from crossnest.base.errors import ContrastsWarning, DesignError, FormulaError
+from crossnest.design.design import Design, build_design
+from crossnest.design.new_rows import new_rows
+from crossnest.formula.formula import parse_formula
 from reference_cases import case_names, load_case
 
 

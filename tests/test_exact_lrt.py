@@ -10,9 +10,9 @@ import pytest
 import scipy.stats
 
 import crossnest
+from crossnest.fit.refit import refit_columns
 from crossnest.inference.lrt_distribution import LrtDistribution, _eigenvalues
-from crossnest.refit import refit_columns
-from crossnest.simulation import Simulator
+from crossnest.prediction.simulate import Simulator
 
 
 def quietly(formula, data, **arguments):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossnest.errors import FormulaError
-from crossnest.formula import parse_formula
+from crossnest.base.errors import FormulaError
+from crossnest.formula.formula import parse_formula
 
 
 def terms(text: str) -> list[str]:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossnest.columns import Columns, FactorColumn, NumericColumn, OtherColumn, as_factor
-from crossnest.design import build_design
-from crossnest.errors import DesignError
-from crossnest.grouping import GroupingFactors
+from crossnest.base.errors import DesignError
+from crossnest.data.columns import Columns, FactorColumn, NumericColumn, OtherColumn, as_factor
+from crossnest.design.design import build_design
+from crossnest.design.grouping import GroupingFactors
 
 
 def decode(column: FactorColumn) -> list[Any]:

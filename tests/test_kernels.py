@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from scipy.linalg import cython_blas, cython_lapack
 
 import oracle
-from crossnest import _core, kernels
+from crossnest import _core
+from crossnest.fit import kernels
 from strategies import DrawnDesign, designs_with_theta
 from test_engine import compare_estimates, objective_tolerance
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import crossnest
 from crossnest import datasets
-from crossnest.classical.least_squares import least_squares
+from crossnest.fit.least_squares import least_squares
 from shared_files import shared
 
 TESTS = Path(__file__).resolve().parent

@@ -224,7 +224,7 @@ def test_theta_with_other_labels_is_not_taken_by_position(sleepstudy):
         model.objective_at(other)
 
 
-@pytest.mark.filterwarnings("ignore::crossnest.errors.CrossnestWarning")
+@pytest.mark.filterwarnings("ignore::crossnest.base.errors.CrossnestWarning")
 @pytest.mark.parametrize(
     ("random", "names"),
     [

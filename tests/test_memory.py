@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import crossnest
-from crossnest import Control, memory
-from crossnest.memory import check_memory, machine_memory
+from crossnest import Control
+from crossnest.base import memory
+from crossnest.base.memory import check_memory, machine_memory
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 

@@ -15,9 +15,9 @@ from numpy.testing import assert_allclose
 
 import crossnest
 import oracle
-from crossnest.errors import DesignError
-from crossnest.new_rows import new_rows
-from crossnest.prediction import included_terms
+from crossnest.base.errors import DesignError
+from crossnest.design.new_rows import new_rows
+from crossnest.prediction.predict import included_terms
 from reference_cases import as_array, as_list, case_names, load_case
 
 GOLDEN = json.loads(

@@ -230,7 +230,7 @@ def test_a_loaded_model_is_pickled_and_copied(tmp_path):
     for made in (pickle.loads(pickle.dumps(loaded)), copy.deepcopy(loaded), copy.copy(loaded)):
         assert str(made.summary()) == str(model.summary())
         assert made.predict(SLEEP, se=True).equals(loaded.predict(SLEEP, se=True))
-        with pytest.raises(crossnest.errors.NoDataError):
+        with pytest.raises(crossnest.base.errors.NoDataError):
             made.refit(SLEEP["Reaction"])
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from crossnest import progress
+from crossnest.base import progress
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import crossnest
-from crossnest.read_only import cached_property
+from crossnest.base.read_only import cached_property
 
 SLEEP = crossnest.datasets.sleepstudy()
 ERGO = crossnest.datasets.ergostool()

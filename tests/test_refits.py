@@ -11,7 +11,7 @@ import pytest
 
 import crossnest
 from conftest import fitted_model
-from crossnest.errors import DesignError
+from crossnest.base.errors import DesignError
 
 CASES = [
     "sleepstudy",
@@ -143,7 +143,7 @@ def test_long_work_is_watched(monkeypatch):
         watched.append((label, enabled))
         return iter(items)
 
-    monkeypatch.setattr("crossnest.refit.track", track)
+    monkeypatch.setattr("crossnest.fit.refit.track", track)
     model = fitted_model("sleepstudy")
     model.refit_many(np.eye(180)[:, :2])
     model.refit_many(np.eye(180)[:, :2], progress=False)

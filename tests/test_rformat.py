@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import strategies  # noqa: F401  (loads the hypothesis profile)
-from crossnest import _rformat
+from crossnest.tables import r_format as _rformat
 
 CASES = json.loads((Path(__file__).parent / "rformat" / "cases.json").read_text(encoding="utf-8"))
 numbers = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)

@@ -14,7 +14,7 @@ import pytest
 
 import crossnest
 from conftest import fitted_model
-from crossnest.formula import parse_formula
+from crossnest.formula.formula import parse_formula
 from crossnest.inference.submodel import random_parts, subdesign, without
 from reference_cases import all_cases, as_array, as_list
 

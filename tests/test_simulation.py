@@ -8,7 +8,7 @@ import pytest
 
 import crossnest
 from conftest import fitted_model
-from crossnest.errors import DesignError
+from crossnest.base.errors import DesignError
 
 
 def weighted_model():

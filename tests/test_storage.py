@@ -21,8 +21,9 @@ from numpy.testing import assert_allclose
 
 import crossnest
 from conftest import MODELS, fitted_model
-from crossnest import FileFormatError, NoDataError, joint_covariance, load
-from crossnest.archive import FORMAT_VERSION, read_archive, write_archive
+from crossnest import FileFormatError, NoDataError, load
+from crossnest.fit import joint_covariance
+from crossnest.storage.archive import FORMAT_VERSION, read_archive, write_archive
 
 pytestmark = pytest.mark.filterwarnings("ignore::crossnest.CrossnestWarning")
 

@@ -19,9 +19,9 @@ import pytest
 import scipy.stats
 
 import crossnest
+from crossnest.fit.var_corr import CovarianceTerm, VarCorr
 from crossnest.inference import ddf as ddf_module
-from crossnest.summary import Summary, correlation_matrix, residual_quantiles
-from crossnest.var_corr import CovarianceTerm, VarCorr
+from crossnest.report.summary import Summary, correlation_matrix, residual_quantiles
 from reference_cases import TESTS, ReferenceCase, all_cases, as_array, as_list, load_case
 from shared_files import shared
 
@@ -320,7 +320,9 @@ def test_without_degrees_of_freedom_they_are_missing(fitted, monkeypatch):
         raise NotImplementedError("too large")
 
     monkeypatch.setattr(ddf_module, "tester", refuse)
-    with pytest.warns(crossnest.errors.InferenceWarning, match="no degrees of freedom.*too large"):
+    with pytest.warns(
+        crossnest.base.errors.InferenceWarning, match="no degrees of freedom.*too large"
+    ):
         summary = fitted("sleepstudy").summary()
     table = summary.coef_table
     assert table[["df", "Pr(>|t|)"]].isna().all(axis=None)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from crossnest import DesignError, build_design, ivw, lm, lmer
-from crossnest.values import codes_and_levels, numbers, plain
+from crossnest.base.values import codes_and_levels, numbers, plain
 
 N = 48
 RNG = np.random.default_rng(8)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossnest.var_corr import CovarianceTerm, VarCorr, unique_names
+from crossnest.fit.var_corr import CovarianceTerm, VarCorr, unique_names
 
 PRINTED = """\
  Groups   Name        Std.Dev. Corr 

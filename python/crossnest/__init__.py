@@ -10,11 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import kernels as _kernels
 from ._core import FitError, __version__
-from .control import Control
-from .design import build_design
-from .errors import (
+from .base.errors import (
     ContrastsWarning,
     ConvergenceWarning,
     CrossnestWarning,
@@ -30,11 +27,14 @@ from .errors import (
     SingularFitWarning,
     SmallGroupWarning,
 )
-from .formula import parse_formula
+from .design.design import build_design
+from .fit import kernels as _kernels
+from .fit.control import Control
+from .fit.model import LinearMixedModel
+from .fit.var_corr import VarCorr
+from .formula.formula import parse_formula
 from .lmer import lmer
-from .model import LinearMixedModel
-from .summary import Summary
-from .var_corr import VarCorr
+from .report.summary import Summary
 
 if TYPE_CHECKING:
     from . import datasets, plotting
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from .inference.pb_modcomp import pb_modcomp
     from .neighbours.polars import to_polars
     from .neighbours.sklearn import MixedModelRegressor as MixedModelRegressor
-    from .side_by_side import compare
-    from .storage import load
+    from .report.side_by_side import compare
+    from .storage.model_files import load
 
 _kernels.install()
 
@@ -98,7 +98,7 @@ __all__ = [
 _LAZY = {
     "MixedModelRegressor": ".neighbours.sklearn",
     "anova": ".inference.comparison",
-    "compare": ".side_by_side",
+    "compare": ".report.side_by_side",
     "compare_pooling": ".classical.pooling",
     "exact_lrt": ".inference.exact_lrt",
     "exact_rlrt": ".inference.exact_lrt",
@@ -106,7 +106,7 @@ _LAZY = {
     "kr_modcomp": ".inference.comparison",
     "lm": ".classical.lm",
     "lm_list": ".classical.lm_list",
-    "load": ".storage",
+    "load": ".storage.model_files",
     "pb_modcomp": ".inference.pb_modcomp",
     "sat_modcomp": ".inference.comparison",
     "to_polars": ".neighbours.polars",

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from .control import Control
-from .design import build_design
-from .foreign_arguments import explain_unknown_arguments
-from .model import Labels, LinearMixedModel, _fit_design, warn_about
+from .base.foreign_arguments import explain_unknown_arguments
+from .design.design import build_design
+from .fit.control import Control
+from .fit.model import Labels, LinearMixedModel, _fit_design, warn_about
 
 
 @explain_unknown_arguments

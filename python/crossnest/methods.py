@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from .foreign_arguments import explain_unknown_arguments
+from .base.foreign_arguments import explain_unknown_arguments
 
 if TYPE_CHECKING:
     import os
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from .diagnostics.influence import Influence
     from .diagnostics.quantile_residuals import QuantileResiduals
     from .diagnostics.rand_pca import RandomEffectsPCA
+    from .fit.model import LinearMixedModel
+    from .fit.refit import RefitMany
     from .inference.ddf import Ddf
-    from .model import LinearMixedModel
     from .neighbours.maketables import RegressionTable
     from .plotting import ModelPlots
-    from .prediction import Interval, NewLevels
-    from .refit import RefitMany
-    from .storage import Method as SavedDdf
-    from .tidying import Effects
+    from .prediction.predict import Interval, NewLevels
+    from .report.tidying import Effects
+    from .storage.model_files import Method as SavedDdf
 
 
 class ResultMethods:
@@ -55,7 +55,7 @@ class ResultMethods:
     ) -> pd.Series[float] | pd.DataFrame:
         """Predict the mean X beta + Z b + offset of rows.
 
-        Details: `crossnest.prediction.predict`.
+        Details: `crossnest.prediction.predict.predict`.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class ResultMethods:
         Series or DataFrame
             The means; with `se` or `interval` the columns ``fit``, ``se``, ``lower``, ``upper``.
         """
-        from .prediction import predict
+        from .prediction.predict import predict
 
         return predict(self._model, newdata, re, new_levels, se, interval, level, offset)
 
@@ -93,7 +93,7 @@ class ResultMethods:
     ) -> pd.DataFrame:
         """Give estimates, one a row, in the columns of R's broom.mixed.
 
-        Details: `crossnest.tidying.tidy`.
+        Details: `crossnest.report.tidying.tidy`.
 
         Parameters
         ----------
@@ -107,30 +107,30 @@ class ResultMethods:
         ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
             Degrees of freedom of the fixed effects.
         """
-        from .tidying import tidy
+        from .report.tidying import tidy
 
         return tidy(self._model, effects, conf_int, conf_level, ddf)
 
     def glance(self) -> pd.DataFrame:
         """Give the fit in one row: ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ...
 
-        Details: `crossnest.tidying.glance`.
+        Details: `crossnest.report.tidying.glance`.
         """
-        from .tidying import glance
+        from .report.tidying import glance
 
         return glance(self._model)
 
     def augment(self, newdata: Any = None) -> pd.DataFrame:
         """Give the data with fitted values, residuals, leverages and Cook's distances.
 
-        Details: `crossnest.tidying.augment`.
+        Details: `crossnest.report.tidying.augment`.
 
         Parameters
         ----------
         newdata : DataFrame, optional
             Rows to predict at; those fitted if not given.
         """
-        from .tidying import augment
+        from .report.tidying import augment
 
         return augment(self._model, newdata)
 
@@ -139,7 +139,7 @@ class ResultMethods:
     ) -> RefitMany:
         """Fit the same model to many responses.
 
-        Details: `crossnest.refit.refit_many`.
+        Details: `crossnest.fit.refit.refit_many`.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ class ResultMethods:
         RefitMany
             ``fixef``, ``bse``, ``sigma``, ``theta``, ``objective``, ``status`` of each response.
         """
-        from .refit import refit_many
+        from .fit.refit import refit_many
 
         return refit_many(self._model, Y, n_jobs, progress)
 
@@ -169,7 +169,7 @@ class ResultMethods:
     ) -> pd.DataFrame:
         """Draw responses from the model.
 
-        Details: `crossnest.simulation.simulate`.
+        Details: `crossnest.prediction.simulate.simulate`.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class ResultMethods:
         DataFrame
             (rows, n), columns ``sim_1``, ``sim_2``, ...
         """
-        from .simulation import simulate
+        from .prediction.simulate import simulate
 
         return simulate(self._model, n, seed, re, newdata)
 
@@ -199,7 +199,7 @@ class ResultMethods:
     ) -> None:
         """Write the model to a file, without the data; `crossnest.load` reads it.
 
-        Details: `crossnest.storage.save`.
+        Details: `crossnest.storage.model_files.save`.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class ResultMethods:
         covariances : bool
             Whether to keep what standard errors of predictions with random effects need.
         """
-        from .storage import save
+        from .storage.model_files import save
 
         save(self._model, path, ddf, covariances)
 
@@ -339,14 +339,14 @@ class ResultMethods:
     def check_model(self, seed: int = 1) -> Figure:
         """Draw six checks of the model's assumptions in one figure.
 
-        Details: `crossnest.diagnostics.check_model.check_model`.
+        Details: `crossnest.plotting.check_model.check_model`.
 
         Parameters
         ----------
         seed : int
             Seed of the simulated responses in the first panel.
         """
-        from .diagnostics.check_model import check_model
+        from .plotting.check_model import check_model
 
         return check_model(self._model, seed)
 

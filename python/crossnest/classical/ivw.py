@@ -10,11 +10,11 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_level
-from ..columns import in_order_of
-from ..errors import DesignError
-from ..read_only import ReadOnly
-from ..values import numbers
+from ..base.arguments import check_level
+from ..base.errors import DesignError
+from ..base.read_only import ReadOnly
+from ..base.values import numbers
+from ..data.columns import in_order_of
 
 FloatArray = NDArray[np.float64]
 

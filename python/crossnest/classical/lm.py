@@ -12,20 +12,20 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_level
-from ..design import Design, build_design
-from ..errors import RankDeficiencyWarning
-from ..foreign_arguments import explain_unknown_arguments
-from ..formula import INTERCEPT
+from ..base.arguments import check_level
+from ..base.errors import RankDeficiencyWarning
+from ..base.foreign_arguments import explain_unknown_arguments
+from ..base.read_only import ReadOnly, cached_property
+from ..design.design import Design, build_design
+from ..fit.least_squares import LeastSquares, least_squares
+from ..fit.model import Labels
+from ..formula.formula import INTERCEPT
 from ..lmer import _label, _name_of
-from ..model import Labels
-from ..read_only import ReadOnly, cached_property
-from ..summary import residual_quantiles
-from .least_squares import LeastSquares, least_squares
+from ..report.summary import residual_quantiles
 from .lm_summary import LinearSummary
 
 if TYPE_CHECKING:
-    from ..inference.tables import TestTable
+    from ..tables.test_tables import TestTable
 
 FloatArray = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.stats
 
-from ..formula import INTERCEPT
-from ..inference.tables import TestTable
+from ..formula.formula import INTERCEPT
+from ..tables.test_tables import TestTable
 
 if TYPE_CHECKING:
     from .lm import LinearModel

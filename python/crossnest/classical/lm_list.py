@@ -12,16 +12,16 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from .._rformat import format_numbers, matrix_lines
-from ..arguments import check_flag, check_level
-from ..design import Design, build_design
-from ..errors import SmallGroupWarning
-from ..foreign_arguments import explain_unknown_arguments
-from ..formula import split_groups
+from ..base.arguments import check_flag, check_level
+from ..base.errors import SmallGroupWarning
+from ..base.foreign_arguments import explain_unknown_arguments
+from ..base.read_only import ReadOnly, cached_property
+from ..design.design import Design, build_design
+from ..fit.least_squares import LeastSquares, least_squares
+from ..fit.model import Labels
+from ..formula.formula import split_groups
 from ..lmer import _label, _name_of
-from ..model import Labels
-from ..read_only import ReadOnly, cached_property
-from .least_squares import LeastSquares, least_squares
+from ..tables.r_format import format_numbers, matrix_lines
 from .lm import weighted_problem
 
 if TYPE_CHECKING:

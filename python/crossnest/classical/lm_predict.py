@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ..arguments import check_flag
-from ..new_rows import fitted_rows, new_rows
+from ..base.arguments import check_flag
+from ..design.new_rows import fitted_rows, new_rows
 
 if TYPE_CHECKING:
     from .lm import LinearModel

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._rformat import (
+from ..base.read_only import ReadOnly
+from ..fit.var_corr import html_table
+from ..tables.r_format import (
     STARS_LEGEND,
     deparse_formula,
     format_coefficients,
@@ -20,9 +22,7 @@ from .._rformat import (
     vector_lines,
     zapsmall,
 )
-from ..inference.tables import with_stars
-from ..read_only import ReadOnly
-from ..var_corr import html_table
+from ..tables.test_tables import with_stars
 
 FloatArray = NDArray[np.float64]
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._rformat import format_numbers, matrix_lines
-from ..columns import NumericColumn
-from ..formula import parse_formula
+from ..base.read_only import ReadOnly, cached_property
+from ..data.columns import NumericColumn
+from ..fit.least_squares import least_squares
+from ..fit.var_corr import html_table
+from ..formula.formula import parse_formula
 from ..lmer import lmer
-from ..read_only import ReadOnly, cached_property
-from ..var_corr import html_table
-from .least_squares import least_squares
+from ..tables.r_format import format_numbers, matrix_lines
 from .lm import LinearModel, weighted_problem
 from .lm_list import LinearModelList, lm_list
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

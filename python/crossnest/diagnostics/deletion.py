@@ -29,10 +29,10 @@ import scipy.sparse.csgraph
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from ..model import _sparse_z
+from ..fit.model import _sparse_z
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["Deletions", "delete_cases", "delete_groups"]
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..arguments import check_flag
-from ..formula import INTERCEPT
-from ..read_only import Immutable, ReadOnly
+from ..base.arguments import check_flag
+from ..base.read_only import Immutable, ReadOnly
+from ..formula.formula import INTERCEPT
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["Components", "Shares", "components", "icc", "r2", "vif"]
 

@@ -12,17 +12,17 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..arguments import check_flag, is_word
-from ..engine import Engine
-from ..errors import ConvergenceWarning, DesignError
+from ..base.arguments import check_flag, is_word
+from ..base.errors import ConvergenceWarning, DesignError
+from ..base.read_only import ReadOnly
+from ..base.threads import in_threads
+from ..fit.engine import Engine
+from ..fit.refit import thread_count
 from ..inference.case_resampling import without
-from ..read_only import ReadOnly
-from ..refit import thread_count
-from ..threads import in_threads
 from .deletion import delete_cases, delete_groups
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["Influence", "cooks_distance", "influence"]
 

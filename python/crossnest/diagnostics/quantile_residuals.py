@@ -10,12 +10,12 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..arguments import check_count, is_word
-from ..read_only import ReadOnly
-from ..simulation import check_draws, seed_or_new, simulator
+from ..base.arguments import check_count, is_word
+from ..base.read_only import ReadOnly
+from ..prediction.simulate import check_draws, seed_or_new, simulator
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["QuantileResiduals", "SimulationTest", "quantile_residuals"]
 

@@ -11,11 +11,11 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from .._rformat import format_numbers, matrix_lines
-from ..read_only import Immutable, ReadOnly
+from ..base.read_only import Immutable, ReadOnly
+from ..tables.r_format import format_numbers, matrix_lines
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["GroupComponents", "RandomEffectsPCA", "rand_pca"]
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from ..model import LinearMixedModel
+from ..fit.model import LinearMixedModel
+from ..tables.test_tables import TestTable, method_name
 from .contest import F_COLUMNS, f_row
 from .ddf import Ddf, Information, tester
 from .estimable_functions import hypothesis_matrices
-from .tables import TestTable, method_name
 
 _ROMAN = {1: "I", 2: "II", 3: "III"}
 

@@ -13,22 +13,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ..arguments import check_count, check_flag, check_level, choice
-from ..errors import DesignError
-from ..model import _fit_design
-from ..progress import track
-from ..read_only import ReadOnly, cached_property
-from ..refit import check_fits, chunks, model_at, refit_columns, thread_count
-from ..simulation import random_stream, seed_or_new, simulator
-from ..threads import in_threads
+from ..base.arguments import check_count, check_flag, check_level, choice
+from ..base.errors import DesignError
+from ..base.progress import track
+from ..base.read_only import ReadOnly, cached_property
+from ..base.threads import in_threads
+from ..fit.model import _fit_design
+from ..fit.refit import check_fits, chunks, model_at, refit_columns, thread_count
+from ..prediction.simulate import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
 from .parameters import parameters_of, parameters_of_refits, percent_names
 from .resampling import BlockScheme, ResidualScheme, ResponseScheme, WildScheme
 from .statistic import Statistic, in_order, named
 
 if TYPE_CHECKING:
-    from ..design import Design
-    from ..model import LinearMixedModel
+    from ..design.design import Design
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["Bootstrap", "bootstrap"]
 

@@ -26,11 +26,11 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..read_only import cached_property
+from ..base.read_only import cached_property
 from .estimable_functions import hypothesis_matrices
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["CanonicalRows", "Restriction", "unit_rows"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..arguments import as_list
-from ..design import Design, RandomEffects
-from ..errors import DesignError
-from ..grouping import GroupingFactor
+from ..base.arguments import as_list
+from ..base.errors import DesignError
+from ..design.design import Design, RandomEffects
+from ..design.grouping import GroupingFactor
 
 __all__ = ["ROWS", "CaseScheme", "highest_groups", "without"]
 

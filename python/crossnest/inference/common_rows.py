@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..classical.least_squares import least_squares
 from ..classical.lm import LinearModel, weighted_problem
-from ..design import Design
-from ..model import LinearMixedModel, _fit_design
+from ..design.design import Design
+from ..fit.least_squares import least_squares
+from ..fit.model import LinearMixedModel, _fit_design
 from .case_resampling import without
 
 __all__ = ["differing_rows", "on_common_rows"]

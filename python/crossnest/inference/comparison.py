@@ -13,18 +13,18 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_flag
+from ..base.arguments import check_flag
+from ..base.errors import InferenceWarning
 from ..classical.lm import LinearModel
-from ..design import Design
-from ..errors import InferenceWarning
-from ..formula import ParsedFormula, RandomTerm, parse_formula
-from ..model import LinearMixedModel
+from ..design.design import Design
+from ..fit.model import LinearMixedModel
+from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
+from ..tables.test_tables import TestTable, method_name
 from .common_rows import differing_rows, on_common_rows
 from .ddf import Information, tester
 from .kenward_roger import KenwardRogerTester
 from .restriction import is_within, restriction_matrix
 from .submodel import effects_text, random_parts, refitted, subdesign
-from .tables import TestTable, method_name
 
 __all__ = ["anova", "kr_modcomp", "sat_modcomp"]
 

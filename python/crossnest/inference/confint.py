@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from ..arguments import choice
+from ..base.arguments import choice
 from .parameters import choose, normal_quantile, parameter_names, percent_names
 from .profile import intervals
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
     from .bootstrap import IntervalKind
     from .ddf import Information
 

@@ -9,12 +9,12 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_flag
-from ..model import LinearMixedModel
+from ..base.arguments import check_flag
+from ..fit.model import LinearMixedModel
+from ..tables.test_tables import TestTable, method_name
 from .canonical_rows import unit_rows
 from .ddf import Ddf, Information, JointTester, tester
 from .hypotheses import Hypotheses
-from .tables import TestTable, method_name
 
 FloatArray = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import choice
+from ..base.arguments import choice
 
 FloatArray = NDArray[np.float64]
 Family = dict[str, FloatArray]

@@ -11,11 +11,11 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..tables.test_tables import check_ddf, check_information
 from .canonical_rows import Restriction, unit_rows
-from .tables import check_ddf, check_information
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

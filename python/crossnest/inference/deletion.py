@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..arguments import as_names, check_flag, choice
-from ..formula import Term
-from ..model import LinearMixedModel
+from ..base.arguments import as_names, check_flag, choice
+from ..fit.model import LinearMixedModel
+from ..formula.formula import Term
+from ..tables.test_tables import TestTable, method_name
 from .comparison import BOUNDARY, checked_ratios, upper_tail
 from .contest import F_COLUMNS, f_row
 from .ddf import Ddf, tester
@@ -25,7 +26,6 @@ from .submodel import (
     refitted,
     without,
 )
-from .tables import TestTable, method_name
 
 __all__ = ["Reduction", "check_terms", "drop1", "f_tests", "ranova", "ratio_tests", "reductions"]
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from .._rformat import format_numbers, matrix_lines, round_digits, zapsmall
+from ..tables.r_format import format_numbers, matrix_lines, round_digits, zapsmall
 from .families import families
 
 _RATIOS = ("t.ratio", "F.ratio")

@@ -22,9 +22,10 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import as_names, check_level
-from ..formula import factor_names
-from ..read_only import ReadOnly
+from ..base.arguments import as_names, check_level
+from ..base.read_only import ReadOnly
+from ..formula.formula import factor_names
+from ..tables.test_tables import check_ddf, check_information
 from .contrast_families import contrast_family, is_pairwise
 from .emm_table import EmmTable
 from .estimability import RowSpace
@@ -32,10 +33,9 @@ from .families import families
 from .linear_functions import LinearFunctions
 from .multiplicity import adjusted_pvalues, check_method
 from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
-from .tables import check_ddf, check_information
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
     from .ddf import Ddf, Information, JointTester
 
 FloatArray = NDArray[np.float64]

@@ -14,7 +14,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .marginality import FixedTerm, FixedTerms, ProductColumns
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

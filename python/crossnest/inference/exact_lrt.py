@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import check_count
+from ..base.arguments import check_count
+from ..base.read_only import ReadOnly
 from ..classical.lm import LinearModel
-from ..design import Design, RandomEffects
-from ..model import LinearMixedModel
-from ..read_only import ReadOnly
-from ..simulation import seed_or_new
+from ..design.design import Design, RandomEffects
+from ..fit.model import LinearMixedModel
+from ..prediction.simulate import seed_or_new
 from .comparison import check_same_data
 from .lrt_distribution import LrtDistribution
 from .restriction import is_within

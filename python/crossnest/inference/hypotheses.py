@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..model import LinearMixedModel
+from ..fit.model import LinearMixedModel
 from .estimability import RowSpace
 
 FloatArray = NDArray[np.float64]

@@ -26,7 +26,7 @@ from .canonical_rows import Restriction
 from .ddf import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..read_only import ReadOnly
+from ..base.read_only import ReadOnly
 from .estimability import RowSpace
 
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classical.least_squares import independent_columns
+from ..base.read_only import ReadOnly
 from ..classical.lm import weighted_problem
-from ..design import Design
-from ..read_only import ReadOnly
+from ..design.design import Design
+from ..fit.least_squares import independent_columns
 
 __all__ = ["MAX_LEVELS", "LrtDistribution"]
 

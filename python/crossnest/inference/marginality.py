@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formula import Term
-from ..model_matrix import margins_present
-from ..read_only import cached_property
+from ..base.read_only import cached_property
+from ..formula.formula import Term
+from ..formula.model_matrix import margins_present
 from .submodel import fixed_terms
 
 if TYPE_CHECKING:
-    from ..design import Design
-    from ..encoders import Encoder
+    from ..design.design import Design
+    from ..formula.encoders import Encoder
 
 FloatArray = NDArray[np.float64]
 

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
+    from ..tables.test_tables import TestTable
     from .bootstrap import Bootstrap
     from .ddf import Ddf, Information
     from .emmeans import MarginalMeans
     from .profile import Profile
     from .selection import Step
-    from .tables import TestTable
 
 
 class InferenceMethods:
@@ -261,7 +261,7 @@ class InferenceMethods:
         DataFrame
             (p, 2), columns named by percent. `confint` has other methods and parameters.
         """
-        from ..arguments import check_level
+        from ..base.arguments import check_level
         from .confint import confint
 
         level = 1 - check_level(alpha, "alpha")

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..arguments import choice
+from ..base.arguments import choice
 
 FloatArray = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formula import factor_names
+from ..formula.formula import factor_names
 
 if TYPE_CHECKING:
-    from ..formula import Effects
+    from ..formula.formula import Effects
 
 #: Factor to the factors it is nested in.
 Nesting = dict[str, tuple[str, ...]]

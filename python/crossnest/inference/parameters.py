@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from ..arguments import as_list, check_level, is_word
-from ..identifiability import undetermined_effects
-from ..var_corr import unique_names
+from ..base.arguments import as_list, check_level, is_word
+from ..fit.identifiability import undetermined_effects
+from ..fit.var_corr import unique_names
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
-    from ..refit import RefitMany
+    from ..fit.model import LinearMixedModel
+    from ..fit.refit import RefitMany
 
 FloatArray = NDArray[np.float64]
 

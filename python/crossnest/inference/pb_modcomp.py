@@ -6,16 +6,16 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from ..arguments import check_count, check_flag
+from ..base.arguments import check_count, check_flag
+from ..base.progress import track
+from ..base.read_only import frozen
 from ..classical.lm import LinearModel, weighted_problem
-from ..model import LinearMixedModel
-from ..progress import track
-from ..read_only import frozen
-from ..refit import check_fits, chunks, refit_columns
-from ..simulation import Simulator, seed_or_new, simulator
+from ..fit.model import LinearMixedModel
+from ..fit.refit import check_fits, chunks, refit_columns
+from ..prediction.simulate import Simulator, seed_or_new, simulator
+from ..tables.test_tables import TestTable
 from .common_rows import on_common_rows
 from .comparison import ROUNDING, by_ml, check_same_data
-from .tables import TestTable
 
 __all__ = ["BootstrapTest", "pb_modcomp"]
 

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import _core
-from ..arguments import check_flag
-from ..errors import ProfileWarning
-from ..progress import track
-from ..read_only import ReadOnly
+from ..base.arguments import check_flag
+from ..base.errors import ProfileWarning
+from ..base.progress import track
+from ..base.read_only import ReadOnly
 from .parameters import (
     choose,
     normal_quantile,
@@ -28,7 +28,7 @@ from .parameters import (
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 Result = TypeVar("Result")

@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..columns import Column, FactorColumn, NumericColumn
-from ..formula import factor_names
-from ..read_only import ReadOnly, cached_property
+from ..base.read_only import ReadOnly, cached_property
+from ..data.columns import Column, FactorColumn, NumericColumn
+from ..formula.formula import factor_names
 from .nesting import Nesting, find_nesting
 
 if TYPE_CHECKING:
-    from ..design import Design
-    from ..model import LinearMixedModel
+    from ..design.design import Design
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -15,12 +15,12 @@ import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..model import _sparse_z
-from ..read_only import cached_property
-from ..simulation import random_stream
+from ..base.read_only import cached_property
+from ..fit.model import _sparse_z
+from ..prediction.simulate import random_stream
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["BlockScheme", "ResidualScheme", "ResponseScheme", "WildScheme"]
 

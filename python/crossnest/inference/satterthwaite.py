@@ -14,7 +14,7 @@ from .canonical_rows import CanonicalRows, unit_rows
 from .ddf import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import as_names, check_flag, check_share
-from ..classical.least_squares import least_squares
+from ..base.arguments import as_names, check_flag, check_share
+from ..base.read_only import ReadOnly
 from ..classical.lm import LinearModel, weighted_problem
-from ..design import Design
-from ..model import Labels, LinearMixedModel
-from ..read_only import ReadOnly
+from ..design.design import Design
+from ..fit.least_squares import least_squares
+from ..fit.model import Labels, LinearMixedModel
+from ..tables.test_tables import TestTable, check_ddf
 from .ddf import Ddf
 from .deletion import check_terms, f_tests, ratio_tests, reductions
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
-from .tables import TestTable, check_ddf
 
 __all__ = ["Step", "step"]
 

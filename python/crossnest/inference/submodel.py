@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..columns import FloatArray
-from ..design import Design, RandomEffects, _lme4_order
-from ..encoders import Encoders
-from ..errors import ConvergenceWarning
-from ..expression import lex
-from ..formula import (
+from ..base.errors import ConvergenceWarning
+from ..data.columns import FloatArray
+from ..design.design import Design, RandomEffects, _lme4_order
+from ..fit.model import LinearMixedModel, _fit_design
+from ..formula.encoders import Encoders
+from ..formula.expression import lex
+from ..formula.formula import (
     INTERCEPT,
     Effects,
     Factor,
@@ -26,8 +27,7 @@ from ..formula import (
     Term,
     parse_formula,
 )
-from ..model import LinearMixedModel, _fit_design
-from ..model_matrix import INTERCEPT_NAME, CodedTerm, coding_of
+from ..formula.model_matrix import INTERCEPT_NAME, CodedTerm, coding_of
 
 __all__ = [
     "RandomPart",

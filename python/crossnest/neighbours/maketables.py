@@ -12,10 +12,10 @@ import pandas as pd
 import scipy.stats
 
 from ..inference.ddf import Ddf, coefficient_tests
-from ..inference.tables import check_ddf
+from ..tables.test_tables import check_ddf
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["RegressionTable"]
 

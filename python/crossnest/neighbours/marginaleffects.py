@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-from ..formula import factor_names
+from ..design.new_rows import new_rows
+from ..formula.formula import factor_names
 from ..inference.ddf import Ddf, tester
 from ..inference.estimability import RowSpace
-from ..inference.tables import check_ddf
-from ..new_rows import new_rows
-from ..tidying import model_frame
+from ..report.tidying import model_frame
+from ..tables.test_tables import check_ddf
 from .polars import to_polars
 
 try:
@@ -30,7 +30,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["MixedModelAdapter", "adapt"]
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ..control import Control
+from ..base.values import numbers
+from ..fit.control import Control
 from ..lmer import lmer
-from ..prediction import NewLevels
-from ..values import numbers
+from ..prediction.predict import NewLevels
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..fit.model import LinearMixedModel
     from ..inference.bootstrap import Bootstrap
     from ..inference.ddf import Ddf
     from ..inference.profile import Profile
-    from ..model import LinearMixedModel
 
     AxesLike = Axes | Sequence[Axes] | None
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from ..arguments import as_list
+from ..base.arguments import as_list
 from .style import BLUE, VERMILLION, facets, figure_of, percent, plain, tidy
 
 if TYPE_CHECKING:

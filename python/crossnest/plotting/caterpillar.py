@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import check_level
+from ..base.arguments import check_level
 from .style import (
     BLUE,
     MAX_NAMED,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 
 def plot_caterpillar(

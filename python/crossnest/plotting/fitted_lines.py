@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..arguments import check_count
+from ..base.arguments import check_count
 from .group_lines import Curve, GroupLines, group_lines
 from .style import GREY, VERMILLION, colours, facets, figure_of, plain, tidy
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 
 def plot_fitted(

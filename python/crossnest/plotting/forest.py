@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from ..arguments import check_flag, check_level
+from ..base.arguments import check_flag, check_level
 from .style import colours, figure_of, legend_above, one_axes, percent, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..fit.model import LinearMixedModel
     from ..inference.ddf import Ddf
-    from ..model import LinearMixedModel
 
 INTERCEPT = "(Intercept)"
 #: Points of different shape too, for those who do not see the colours.

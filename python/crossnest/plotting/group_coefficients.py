@@ -11,11 +11,11 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..classical.least_squares import least_squares
 from ..classical.lm import weighted_problem
+from ..fit.least_squares import least_squares
 
 if TYPE_CHECKING:
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Column, FactorColumn, NumericColumn
-from ..formula import Factor, factor_names
+from ..data.columns import Column, FactorColumn, NumericColumn
+from ..formula.formula import Factor, factor_names
 from ..inference.reference_grid import _coded_as_factors
 from .style import plain
 
 if TYPE_CHECKING:
-    from ..design import Design
-    from ..model import LinearMixedModel
+    from ..design.design import Design
+    from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..arguments import as_list, check_flag, check_level
-from ..columns import FactorColumn, NumericColumn
+from ..base.arguments import as_list, check_flag, check_level
+from ..data.columns import FactorColumn, NumericColumn
 from ..inference.reference_grid import _coded_as_factors
 from .style import colours, figure_of, legend_beside, one_axes, plain, tidy
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..fit.model import LinearMixedModel
     from ..inference.ddf import Ddf
-    from ..model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

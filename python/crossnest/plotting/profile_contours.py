@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from ..arguments import check_level
+from ..base.arguments import check_level
 
 if TYPE_CHECKING:
     from ..inference.profile import Profile

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._pyplot import pyplot
-from ..arguments import check_flag
+from ..base.arguments import check_flag
 from .profile_contours import contour, radius, smooth_trace
+from .pyplot import pyplot
 from .style import BLUE, GREY, VERMILLION, facets, figure_of, given_axes, plain, tidy
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..model import LinearMixedModel
+    from ..fit.model import LinearMixedModel
 
 __all__ = ["plot_influence", "plot_qq", "plot_ranef_qq", "plot_residuals", "plot_scale_location"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._pyplot import pyplot
+from .pyplot import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

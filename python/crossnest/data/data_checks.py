@@ -1,0 +1,170 @@
+"""Checks that columns are what they look like, before they cost all degrees of freedom."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ..base.errors import DataWarning, DesignError
+from ..base.memory import check_memory
+from .columns import Columns, FactorColumn
+
+if TYPE_CHECKING:
+    from ..design.design import Design
+
+__all__ = [
+    "check_effects",
+    "in_another_type",
+    "same_but_for_type",
+    "warn_user",
+    "widest_factor",
+]
+
+#: Labels of a text column that are numbers or dates are noticed from this many, and this share of
+#: them, on.
+FEWEST_NOTICED, SHARE_NOTICED = 12, 0.8
+
+#: Bytes of a factor's columns from which the machine's memory is asked for.
+MUCH = 2**30
+
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}|\d{4}/\d\d?/\d\d?")
+
+
+def check_effects(columns: Columns, names: Iterable[str], mixed: bool) -> None:
+    """Refuse factors with too many levels, and warn of numbers and dates that are held as text.
+
+    Parameters
+    ----------
+    columns
+        The data, rows that are not used left out.
+    names
+        The columns that are effects by themselves.
+    mixed
+        Whether there are random effects, and so must be residual degrees of freedom.
+    """
+    for name in names:
+        column = columns.column(name)
+        if not isinstance(column, FactorColumn):
+            continue
+        if len(column.levels) < min(FEWEST_NOTICED, columns.n_used):
+            continue
+        levels = column.without_unused().levels
+        if mixed and len(levels) >= columns.n_used > 1:
+            raise DesignError(_one_for_each_row(name, levels))
+        if not column.categorical:
+            _notice_text(name, levels)
+        needed = 8 * len(levels) * columns.n_used
+        if needed > MUCH:
+            check_memory(needed, f"the {len(levels):,} columns of the factor '{name}'")
+
+
+def _one_for_each_row(name: str, levels: pd.Index) -> str:
+    labels = [str(label) for label in levels[:20]]
+    if all(_DATE.match(label) for label in labels):
+        hint = (
+            f"its labels look like dates ('{labels[0]}'): make numbers of them, such as days by "
+            f"(pandas.to_datetime(data['{name}']) - start).dt.days"
+        )
+    elif _is_number(labels[0]):
+        hint = f"its labels look like numbers: convert it by pandas.to_numeric(data['{name}'])"
+    else:
+        hint = "leave it out, or make it coarser"
+    return (
+        f"the factor '{name}' has a level for each of the {len(levels)} rows used, which leaves no "
+        f"residual degrees of freedom; {hint}"
+    )
+
+
+def _notice_text(name: str, levels: pd.Index) -> None:
+    """Warn of a column of text most labels of which are numbers or dates."""
+    if len(levels) < FEWEST_NOTICED or not all(isinstance(label, str) for label in levels):
+        return
+    for held, test, advice in (
+        ("numbers", _is_number, f"pandas.to_numeric(data['{name}'], errors='coerce')"),
+        ("dates", _DATE.match, f"pandas.to_datetime(data['{name}']) and count days from a start"),
+    ):
+        if not any(map(test, levels[:: len(levels) // FEWEST_NOTICED])):  # a cheap look
+            continue
+        others = [label for label in levels if not test(label)]
+        found = len(levels) - len(others)
+        if found < SHARE_NOTICED * len(levels):
+            continue
+        but = f" but {', '.join(map(repr, others[:3]))}" + ", ..." * (len(others) > 3)
+        warn_user(
+            f"column '{name}' is text, so it is a factor with {len(levels)} levels, although "
+            f"{found} of them are {held}{but if others else ''}: for its values use {advice}, for "
+            "a factor make it a categorical",
+            DataWarning,
+        )
+        return
+
+
+def widest_factor(design: Design) -> str:
+    """Name the factor with most levels where there are as many columns as rows; else nothing."""
+    factors = {
+        name: len(column.without_unused().levels)
+        for name, column in design.variables.items()
+        if isinstance(column, FactorColumn)
+    }
+    if design.p < design.n or not factors:
+        return ""
+    name = max(factors, key=factors.__getitem__)
+    return f"; of the {design.p} columns, {factors[name] - 1} are of '{name}' alone"
+
+
+def _is_number(label: str) -> bool:
+    """Say whether a text is a number, with a decimal point or comma."""
+    try:
+        float(label.replace(",", ".", 1))
+    except ValueError:
+        return False
+    return True
+
+
+def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str | None:
+    """Say which labels are among the fitted ones but for their type, as 308 and "308"; or None.
+
+    Parameters
+    ----------
+    name
+        The grouping factor.
+    labels
+        Labels that were not found, as text.
+    fitted
+        The labels of the fit.
+    """
+    alike = same_but_for_type(labels, fitted)
+    if not alike:
+        return None
+    shown = ", ".join(alike[:5]) + ", ..." * (len(alike) > 5)
+    as_text = isinstance(fitted[0], str)
+    held, hint = ("text", "str") if as_text else (fitted.dtype, f"'{fitted.dtype}'")
+    return (
+        f"the grouping factor '{name}' has the levels {shown} in another type than the model was "
+        f"fitted to (as {held}), so their random effects are not found: convert them, as by "
+        f".astype({hint})"
+    )
+
+
+def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
+    """Return the labels, as text, that are among the fitted ones but for their type."""
+    known = {_bare(str(label)) for label in fitted}
+    return [label for label in labels if _bare(label) in known]
+
+
+def _bare(label: str) -> str:
+    return label.removesuffix(".0").strip()
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the line outside the package that led here."""
+    package = __name__.partition(".")[0]
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)

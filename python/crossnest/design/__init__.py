@@ -1,0 +1,1 @@
+"""From a formula and data to the response, model matrices and grouping factors."""

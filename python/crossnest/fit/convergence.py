@@ -1,0 +1,175 @@
+"""The verdict on convergence, with the numbers behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..base.read_only import ReadOnly
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._core import Fit, Problem
+    from ..design.design import Design
+    from .engine import Estimates
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Convergence(ReadOnly):
+    """Whether a fit is at a minimum; `LinearMixedModel.convergence` makes it.
+
+    The verdict is that of the optimizer. The other numbers are computed afterwards, at the
+    estimates, from the exact gradient g of the criterion in theta and its Hessian H, differences of
+    that gradient; a parameter is free unless it is at its bound of zero.
+
+    Attributes
+    ----------
+    converged : bool or None
+        The verdict: one more Newton step would lower the criterion by no more than
+        `Control.tolerance`, or by less than its rounding error where the search can lower it no
+        further. None for a model at a theta of your choice, where nothing was optimized.
+    predicted_decrease : float
+        What that step would bring, 1/2 g'H^-1 g.
+    gradient : float
+        The largest component of the gradient in a free parameter, in absolute value, each in the
+        unit in which its own second derivative is one. 0 where no parameter is free.
+    smallest_eigenvalue : float
+        Of the Hessian in the free parameters, in the same units: positive at a minimum, near zero
+        where a combination of parameters is hardly determined. NaN where no parameter is free.
+    multipliers : Series
+        Derivative of the criterion in the square of each parameter that is at its bound of zero,
+        by name: positive where zero is the minimum. Empty inside the bounds.
+    evaluations : int
+        How often the criterion was evaluated.
+    message : str
+        Why the optimizer stopped.
+    """
+
+    converged: bool | None
+    predicted_decrease: float
+    gradient: float
+    smallest_eigenvalue: float
+    multipliers: pd.Series[float]
+    evaluations: int
+    message: str
+
+    def __str__(self) -> str:
+        """Give one line with the verdict, one line each with its numbers."""
+        verdict = {True: "converged", False: "not converged", None: "nothing optimized"}
+        lines = [
+            f"{verdict[self.converged]} ({self.message}; evaluations: {self.evaluations})",
+            f"predicted decrease: {self.predicted_decrease:.3g}",
+            f"scaled gradient: {self.gradient:.3g}",
+            f"smallest eigenvalue of the scaled Hessian: {self.smallest_eigenvalue:.3g}",
+        ]
+        lines += [f"multiplier of {name}: {x:.3g}" for name, x in self.multipliers.items()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def check_convergence(
+    problem: Problem, fit: Fit | Estimates, design: Design, names: Sequence[str]
+) -> Convergence:
+    """Compute the numbers behind the verdict of a fit.
+
+    Parameters
+    ----------
+    problem : Problem
+        With the response that was fitted.
+    fit : Fit or Estimates
+        The fit.
+    design : Design
+        Of the problem.
+    names : sequence of str
+        Of theta.
+    """
+    theta = np.asarray(fit.theta, dtype=np.float64)
+    lower = np.asarray(problem.lower_bounds)
+    gradient, hessian = _derivatives(problem, fit.reml, theta, lower, _units(design))
+    bound = theta == lower
+    scaled, eigenvalue = _in_unit_scale(gradient[~bound], hessian[np.ix_(~bound, ~bound)])
+    return Convergence(
+        converged=None if fit.converged is None else bool(fit.converged),
+        predicted_decrease=float(fit.predicted_decrease),
+        gradient=scaled,
+        smallest_eigenvalue=eigenvalue,
+        multipliers=pd.Series(
+            0.5 * np.diag(hessian)[bound],
+            index=np.asarray(names, dtype=object)[bound],
+            dtype=np.float64,
+        ),
+        evaluations=int(fit.evaluations),
+        message=str(fit.message),
+    )
+
+
+def verdict_line(fit: Fit | Estimates) -> str | None:
+    """Say in one line what is not plain about a fit's convergence, or nothing."""
+    if fit.converged is None:
+        return "evaluated at a given theta: nothing was optimized"
+    if fit.converged:
+        return None
+    return (
+        f"not converged: one more step would lower the criterion by {fit.predicted_decrease:.3g} "
+        f"({fit.message})"
+    )
+
+
+def _units(design: Design) -> FloatArray:
+    """Return, for each theta, the relative standard deviation that is one of its effect's column.
+
+    That of the row of lambda it stands in: one over the root mean square of the column of Z.
+    """
+    weights = np.ones(len(design.y)) if design.weights is None else design.weights
+    units = []
+    for term in design.random:
+        squares = [1.0 if z is None else np.average(z * z, weights=weights) for z in term.columns]
+        rows = [1.0 / np.sqrt(x) if x > 0 else 1.0 for x in squares]
+        if term.term.structure == "diagonal":
+            units += rows
+        else:
+            units += [unit for j in range(len(rows)) for unit in rows[j:]]
+    return np.array(units, dtype=np.float64)
+
+
+def _derivatives(
+    problem: Problem, reml: bool, theta: FloatArray, lower: FloatArray, units: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the exact gradient in theta, and the Hessian by differences of it.
+
+    The differences are central; at a bound of zero, where the gradient in an empty column of lambda
+    is odd, those to one side are as good.
+    """
+    centre = problem.gradient(theta, reml)[1]
+    hessian = np.empty((theta.size, theta.size))
+    for a, unit in enumerate(units):
+        step = np.zeros(theta.size)
+        step[a] = 1e-4 * max(abs(theta[a]), 0.1 * unit)
+        above = problem.gradient(theta + step, reml)[1]
+        if theta[a] - step[a] < lower[a]:
+            hessian[a] = (above - centre) / step[a]
+        else:
+            hessian[a] = (above - problem.gradient(theta - step, reml)[1]) / (2.0 * step[a])
+    return centre, 0.5 * (hessian + hessian.T)
+
+
+def _in_unit_scale(gradient: FloatArray, hessian: FloatArray) -> tuple[float, float]:
+    """Return the largest component of a gradient and the smallest eigenvalue of a Hessian.
+
+    Both in units of the parameters in which the Hessian has diagonals of one (minus one where it
+    curves down).
+    """
+    if gradient.size == 0:
+        return 0.0, float("nan")
+    curvature = np.abs(np.diag(hessian))
+    unit = 1.0 / np.sqrt(np.where(curvature > 0.0, curvature, 1.0))
+    eigenvalues = np.linalg.eigvalsh(unit[:, None] * hessian * unit)
+    return float(np.abs(gradient * unit).max()), float(eigenvalues[0])

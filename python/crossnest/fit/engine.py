@@ -1,0 +1,275 @@
+"""The C++ engine as Python sees it: made from a design, its parameters named, its results kept."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from ..base.errors import DesignError
+from ..base.read_only import ReadOnly, frozen
+from ..base.values import numbers
+from ..data.data_checks import widest_factor
+from ..design.design import Design, RandomEffects
+from .control import Control
+from .var_corr import unique_names
+
+if TYPE_CHECKING:
+    from .._core import Fit, Problem, _Confounding
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates(ReadOnly):
+    """A copy of the engine's results that can be pickled; the fields of `_core.Fit`."""
+
+    theta: FloatArray
+    objective: float
+    sigma: float
+    pwrss: float
+    logdet_omega: float
+    logdet_C: float
+    reml: bool
+    nu: int
+    beta: FloatArray
+    RX: FloatArray
+    u: list[FloatArray]
+    b: list[FloatArray]
+    fitted: FloatArray
+    singular: list[bool]
+    converged: bool | None
+    predicted_decrease: float
+    evaluations: int
+    gradient_evaluations: int
+    message: str
+    start: FloatArray
+    seconds: float
+    confounded: list[_Confounding]
+
+    @classmethod
+    def of(cls, fit: Fit | Estimates) -> Estimates:
+        """Copy the results out of the engine."""
+        return cls(**{item.name: getattr(fit, item.name) for item in fields(cls)})
+
+    @classmethod
+    def without_verdict(cls, fit: Fit | Estimates) -> Estimates:
+        """Copy the results at a theta that no search found."""
+        # Those of a model loaded from a file do not have every field.
+        copied = copy.copy(fit) if isinstance(fit, Estimates) else cls.of(fit)
+        object.__setattr__(copied, "converged", None)
+        object.__setattr__(copied, "predicted_decrease", float("nan"))
+        return copied
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Prepared:
+    """A problem and the response it has."""
+
+    problem: Problem
+    y: FloatArray
+
+
+class Engine:
+    """The engine for one design: problems made when first used, shared by refits, one a thread.
+
+    A thread takes an idle problem, or makes one where there is none, and puts it back afterwards.
+    So threads work side by side, each with the memory of a factor of its own, and nobody holds a
+    lock: a process forked while other threads are at work inherits the idle problems and nothing
+    it would have to wait for. Pickling leaves the problems out; they are made again on demand.
+
+    Parameters
+    ----------
+    design : Design
+        Model matrices and grouping factors.
+    control : Control
+        Options.
+    """
+
+    def __init__(self, design: Design, control: Control) -> None:
+        self._design = design
+        self._control = control
+        self._idle: deque[_Prepared] = deque()  # its operations are atomic
+        self._here = threading.local()
+
+    @contextmanager
+    def using(self, y: FloatArray) -> Iterator[Problem]:
+        """Lend a problem with the response y, (n,); within this, the same one for the same y."""
+        lent = self._lent()
+        for prepared in lent:
+            if prepared.y is y:
+                yield prepared.problem
+                return
+        prepared = self._take(y)
+        lent.append(prepared)
+        try:
+            yield prepared.problem
+        finally:
+            lent.remove(prepared)
+            self._idle.append(prepared)
+
+    def _lent(self) -> list[_Prepared]:
+        """Return what this thread uses at the moment."""
+        try:
+            lent: list[_Prepared] = self._here.lent
+        except AttributeError:
+            lent = self._here.lent = []
+        return lent
+
+    def _take(self, y: FloatArray) -> _Prepared:
+        """Take the problem used last, or make one, and give it the response."""
+        try:
+            prepared = self._idle.pop()
+        except IndexError:
+            return _Prepared(self._make(self._without_offset(y)), y)
+        if prepared.y is y:
+            return prepared
+        try:
+            with self._blaming_the_design():
+                prepared.problem.set_response(self._without_offset(y))
+        except BaseException:  # the response before is still in use
+            self._idle.append(prepared)
+            raise
+        return _Prepared(prepared.problem, y)
+
+    def _without_offset(self, y: FloatArray) -> FloatArray:
+        """Return the response as the engine takes it; nobody may write into what it points at."""
+        offset = self._design.offset
+        return frozen(y if offset is None else y - offset)
+
+    def _make(self, response: FloatArray) -> Problem:
+        design, control = self._design, self._control
+        held = [column for term in design.random for column in term.columns]
+        for array in (design.X, design.weights, *(f.codes for f in design.factors), *held):
+            if array is not None:
+                frozen(array)
+        with self._blaming_the_design():
+            return _core.Problem(
+                design.X,
+                response,
+                design.weights,
+                [(factor.codes, factor.n_levels) for factor in design.factors],
+                [(term.factor, list(term.columns), term.term.structure) for term in design.random],
+                threads=control.threads or 0,
+                memory_limit=control.memory_limit or 0,
+            )
+
+    @contextmanager
+    def _blaming_the_design(self) -> Iterator[None]:
+        """Nothing was fitted yet: what fails is the design's fault."""
+        try:
+            yield
+        except _core.RangeError as error:
+            text = self._design.formula.text
+            column = self._name_of_column(error)
+            raise DesignError(f"cannot fit `{text}`: {column} {error.reason}") from error
+        except _core.FitError as error:
+            text, hint = self._design.formula.text, widest_factor(self._design)
+            raise DesignError(f"cannot fit `{text}`: {error}{hint}") from error
+
+    def _name_of_column(self, error: _core.RangeError) -> str:
+        """Name the column that an error of the engine knows by its place."""
+        design = self._design
+        if error.part == "fixed":
+            return f"the fixed-effects column {design.x_names[error.column]!r}"
+        if error.part == "random":
+            term = design.random[error.term]
+            group = design.factors[term.factor].name
+            return f"the random effect {term.names[error.column]!r} of {group!r}"
+        if error.part == "weights":
+            return "the column of weights"
+        return f"the response {design.response_name!r}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the problems."""
+        return {"_design": self._design, "_control": self._control}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Start without problems."""
+        self.__init__(state["_design"], state["_control"])  # type: ignore[misc]
+
+
+def theta_names(design: Design) -> list[str]:
+    """Name the covariance parameters as lme4 does: ``Subject.Days.(Intercept)``.
+
+    Each is an entry of a relative covariance factor, row before column; on the diagonal the name
+    of the effect alone. Where a further term on the same factor has the same effects its group is
+    called ``Subject.1``, as in `VarCorr`, so that no two parameters share a name.
+    """
+    groups = [design.factors[term.factor].name for term in design.random]
+    labels: list[str] = []
+    for term, group, own in zip(design.random, groups, unique_names(groups), strict=True):
+        effects = [(row,) if row == col else (row, col) for row, col in _theta_positions(term)]
+        plain = [".".join((group, *names)) for names in effects]
+        seen = set(labels)
+        labels += [
+            ".".join((own, *names)) if label in seen else label
+            for label, names in zip(plain, effects, strict=True)
+        ]
+    return unique_names(labels)
+
+
+def _theta_positions(term: RandomEffects) -> list[tuple[str, str]]:
+    """Return the (row, column) effects of a term's theta, in order."""
+    names = term.names
+    if term.term.structure == "diagonal":
+        return [(name, name) for name in names]
+    return [(row, col) for j, col in enumerate(names) for row in names[j:]]
+
+
+def check_theta(
+    values: ArrayLike, names: Sequence[str], lower: FloatArray, what: str = "theta"
+) -> FloatArray:
+    """Check covariance parameters given by the user.
+
+    Parameters
+    ----------
+    values : array_like or Series
+        (n_theta,) in the model's order. A Series goes by its labels, the parameters' names.
+    names : sequence of str
+        The parameters.
+    lower : (n_theta,) array
+        Their lower bounds.
+    what : str
+        What to call them in a message.
+
+    Raises
+    ------
+    ValueError
+        If there are too many or too few, one is not finite or below its bound, or the labels of a
+        Series are not the parameters' names.
+    """
+    if isinstance(values, pd.Series):
+        values = _by_label(values, names, what)
+    theta = numbers(values, what)
+    if theta.shape != (len(names),):
+        given = f"{theta.size} values" if theta.ndim == 1 else f"shape {theta.shape}"
+        expected = f"{len(names)} covariance parameters: {', '.join(names)}"
+        raise ValueError(f"{what} has {given}, the model has {expected}")
+    for name, value, bound in zip(names, theta, lower, strict=True):
+        if not np.isfinite(value):
+            raise ValueError(f"{what} of {name} is {value}, not a finite number")
+        if value < bound:
+            raise ValueError(f"{what} of {name} is {value:g}, below its bound {bound:g}")
+    return theta
+
+
+def _by_label(values: pd.Series[Any], names: Sequence[str], what: str) -> NDArray[Any]:
+    """Put a Series in the order of the parameters."""
+    labels = list(values.index)
+    if len(labels) != len(names) or set(labels) != set(names):
+        raise ValueError(
+            f"{what} is a Series with the labels {', '.join(map(repr, labels))}, the model's "
+            f"covariance parameters are {', '.join(map(repr, names))}: give it these, or pass "
+            ".to_numpy() to take the values in this order"
+        )
+    return values.loc[list(names)].to_numpy()

@@ -1,0 +1,1 @@
+"""Predictions and simulated responses of a fitted model."""

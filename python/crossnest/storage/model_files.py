@@ -1,0 +1,311 @@
+"""Save a fitted model to a file without its data, and load it again.
+
+What is written does not grow with the number of observations n. With p fixed effects, q random
+effects and m variance parameters: the estimates and what describes the formula, O(p^2 + q); what
+the degrees of freedom need, O(p^2 m^2); what standard errors of predictions with random effects
+need, O(p q).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from .._core import FitError
+from ..base.arguments import as_list, check_flag, check_path, choice
+from ..data.columns import Column
+from ..design.design import Design
+from ..design.grouping import GroupingFactor
+from ..diagnostics.goodness import Components
+from ..fit.control import Control
+from ..fit.engine import Engine, Estimates
+from ..fit.joint_covariance import Between, JointCovariance, measure
+from ..fit.model import Labels, LinearMixedModel
+from ..formula.formula import ParsedFormula, parse_formula
+from .archive import blaming_the_file, read_archive, write_archive
+from .encoder_state import decode_encoders, encode_encoders, encode_kind
+from .loaded import (
+    LoadedDesign,
+    LoadedEngine,
+    LoadedEstimates,
+    LoadedFactorColumn,
+    LoadedGroupingFactor,
+    LoadedModel,
+    LoadedNumericColumn,
+    LoadedOtherColumn,
+    LoadedProblem,
+    LoadedRandomEffects,
+)
+from .saved_model import check_model, check_text
+
+if TYPE_CHECKING:
+    from .._core import Problem
+
+__all__ = ["load", "save"]
+
+Method = Literal["satterthwaite", "kenward-roger"]
+METHODS: tuple[Method, ...] = ("satterthwaite", "kenward-roger")
+
+#: Fields of a design that are kept as they are.
+_DESIGN = (
+    "x_names", "response_name", "n_rows", "n_missing", "n_zero_weight", "offset_source",
+    "_term_order", "triangle",
+)  # fmt: skip
+#: Fields that are kept where they are None: a model without offset needs none.
+_OPTIONAL = ("offset", "weights")
+#: Fields of the estimates that have a value for each observation.
+_LONG = ("fitted",)
+
+
+def save(
+    model: LinearMixedModel,
+    path: str | os.PathLike[str],
+    ddf: Method | Sequence[Method] | None = None,
+    covariances: bool = True,
+) -> None:
+    """Write a fitted model to a file, without the data.
+
+    The file has arrays and text in it, and nothing that is executed when it is loaded. Saving a
+    model that was itself loaded from a file keeps what that file had.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    path : str or path
+        Where to. A file that is there is replaced.
+    ddf : {"satterthwaite", "kenward-roger"} or sequence of them, optional
+        Methods for the degrees of freedom the loaded model shall have; the others need nothing
+        extra. By default both, as far as they can be computed; those named here must be.
+    covariances : bool
+        Whether to keep the covariances between random effects and with the fixed effects, for
+        standard errors of predictions with random effects: p numbers a random effect. Of two
+        crossed grouping factors those of all pairs of levels, if these are up to 100,000.
+
+    Raises
+    ------
+    NotImplementedError
+        If the formula uses functions of the user's own.
+    ValueError
+        If `ddf` names something else, or a method the model does not have.
+    """
+    check_flag(covariances, "covariances")
+    check_path(path)
+    if ddf is not None:
+        ddf = [choice(method, "ddf", METHODS, {"kr": "kenward-roger"}) for method in as_list(ddf)]
+    encoders = encode_encoders(model.design.encoders)
+    with model._problem() as problem:
+        content = {
+            **_encode_problem(problem),
+            **_encode_ddf(model, problem, ddf),
+            "formula": _encode_formula(model.design.formula),
+            "encoders": encoders,
+            "design": _encode_design(model.design),
+            "fit": {
+                item.name: getattr(model._fit, item.name)
+                for item in dataclasses.fields(Estimates)
+                if item.name not in _LONG
+            },
+            "kept": model._kept,
+            "relative_factors": model._relative_factors,
+            "conditional": model._conditional_covariances,
+            "joint": _encode_joint(model) if covariances else None,
+            "quantiles": model._scaled_quantiles,
+            "components": dataclasses.asdict(model._components),
+            "control": dataclasses.asdict(model.control),
+            "labels": dataclasses.asdict(model.labels),
+        }
+    write_archive(path, content)
+
+
+def load(path: str | os.PathLike[str]) -> LinearMixedModel:
+    """Load a model from a file written by `LinearMixedModel.save`.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    LinearMixedModel
+        The model without its data: it summarizes, tests and predicts at new data as the saved one.
+        What needs the data (`refit`, `resid`, `fittedvalues`, `profile`, `bootstrap`, ...) raises a
+        `crossnest.base.errors.NoDataError`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is of another kind, damaged, or written by a version too new for this one.
+    OSError
+        If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> import crossnest, tempfile, os
+    >>> model = crossnest.lmer("Yield ~ 1 + (1 | Batch)", crossnest.datasets.dyestuff())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "dyestuff.crossnest")
+    ...     model.save(path)
+    ...     loaded = crossnest.load(path)
+    >>> str(loaded.summary()) == str(model.summary())
+    True
+    """
+    check_path(path)
+    content = read_archive(path)
+    with blaming_the_file(path):
+        return _decode_model(content)
+
+
+# ------------------------------------------------------------------------------- encoding
+
+
+def _encode_formula(parsed: ParsedFormula) -> dict[str, Any]:
+    return {"text": parsed.text, "columns": parsed.columns}
+
+
+def _encode_design(design: Design) -> dict[str, Any]:
+    """Describe a design without its rows."""
+    return {
+        **{name: getattr(design, name) for name in _DESIGN},
+        "n": design.n,
+        "absent": [name for name in _OPTIONAL if not _has(design, name)],
+        "variables": {name: encode_kind(column) for name, column in design.variables.items()},
+        "factors": [_encode_factor(factor) for factor in design.factors],
+        "random": [{"factor": term.factor, "names": term.names} for term in design.random],
+    }
+
+
+def _has(design: Design, name: str) -> bool:
+    """Whether the model has an offset, or weights, even where their values are not known."""
+    if isinstance(design, LoadedDesign):
+        return name not in vars(design)
+    return getattr(design, name) is not None
+
+
+def _encode_factor(factor: GroupingFactor) -> dict[str, Any]:
+    names = ("name", "n_levels", "variables", "positions")
+    return {name: getattr(factor, name) for name in names}
+
+
+def _encode_problem(problem: Problem) -> dict[str, Any]:
+    structure = [dict(block) for block in problem.structure]
+    return {"structure": structure, "lower_bounds": problem.lower_bounds}
+
+
+def _encode_ddf(
+    model: LinearMixedModel, problem: Problem, ddf: Sequence[Method] | None
+) -> dict[str, Any]:
+    """Compute what the degrees of freedom need; by default what is possible."""
+    out: dict[str, Any] = {}
+    for method in METHODS:
+        out[method] = None
+        if method not in (METHODS if ddf is None else ddf):
+            continue
+        try:
+            out[method] = dict(_ddf_pieces(model, problem, method))
+        except (MemoryError, FitError, ValueError):
+            if ddf is not None:
+                raise
+    return out
+
+
+def _ddf_pieces(model: LinearMixedModel, problem: Problem, method: Method) -> Mapping[str, Any]:
+    theta = model._fit.theta
+    if method == "satterthwaite":
+        return problem.curvature(theta, model.reml)
+    if not model.reml:
+        raise ValueError("Kenward and Roger's method is for fits by REML only")
+    return problem.information(theta, model.reml)
+
+
+def _encode_joint(model: LinearMixedModel) -> dict[str, Any] | None:
+    fit = model._fit
+    joint = fit.joint if isinstance(fit, LoadedEstimates) else measure(model)
+    if joint is None:
+        return None
+    between = [{f.name: getattr(b, f.name) for f in dataclasses.fields(b)} for b in joint.between]
+    return {"V": joint.V, "within": joint.within, "between": between}
+
+
+# ------------------------------------------------------------------------------- decoding
+
+
+def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
+    # A file from elsewhere may hold anything.
+    check_text(content)
+    parsed = parse_formula(content["formula"]["text"], content["formula"]["columns"])
+    check_model(content, parsed)
+    design = _decode_design(parsed, content)
+    joint = content["joint"]
+    fit = LoadedEstimates(
+        **content["fit"],
+        kept=content["kept"],
+        factor_of=[term.factor for term in design.random],
+        relative_factors=content["relative_factors"],
+        conditional=content["conditional"],
+        joint=None if joint is None else _decode_joint(joint),
+    )
+    problem = LoadedProblem(
+        fit=fit,
+        structure=content["structure"],
+        lower_bounds=content["lower_bounds"],
+        satterthwaite=content["satterthwaite"],
+        kenward_roger=content["kenward-roger"],
+    )
+    return LoadedModel(
+        design=design,
+        control=Control(**content["control"]),
+        labels=Labels(**content["labels"]),
+        _engine=cast(Engine, LoadedEngine(problem)),
+        _fit=fit,
+        _kept=content["kept"],
+        quantiles=content["quantiles"],
+        components=Components(**content["components"]),
+    )
+
+
+def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedDesign:
+    tree = content["design"]
+    order = tree["_term_order"]
+    random = [
+        LoadedRandomEffects(term=parsed.random[i], factor=one["factor"], names=one["names"])
+        for i, one in zip(order, tree["random"], strict=True)
+    ]
+    design = LoadedDesign(
+        **{name: tree[name] for name in _DESIGN},
+        **dict.fromkeys(tree["absent"]),
+        _n=tree["n"],
+        formula=parsed,
+        factors=tuple(LoadedGroupingFactor(**factor) for factor in tree["factors"]),
+        random=tuple(random),
+        variables={name: _decode_kind(kind) for name, kind in tree["variables"].items()},
+        encoders=decode_encoders(parsed, content["encoders"]),
+    )
+    _check_columns(design)
+    return design
+
+
+def _check_columns(design: LoadedDesign) -> None:
+    """Compare the columns the formula and the encoders make with those there are estimates of."""
+    made = [design.coding, *(design.coding_of(term.term) for term in design.random)]
+    kept = [design.x_names, *(term.names for term in design.random)]
+    for coding, names in zip(made, kept, strict=True):
+        if len(coding.names) != len(names):
+            raise ValueError(f"the formula makes {len(coding.names)} columns, not {len(names)}")
+
+
+def _decode_kind(tree: Mapping[str, Any]) -> Column:
+    """Make a variable without values."""
+    if tree["kind"] == "labels":
+        return LoadedFactorColumn(levels=tree["levels"], ordered=tree["ordered"])
+    if tree["kind"] == "numbers":
+        return LoadedNumericColumn(integer=tree["integer"])
+    return LoadedOtherColumn()
+
+
+def _decode_joint(tree: Mapping[str, Any]) -> JointCovariance:
+    between = tuple(Between(**one) for one in tree["between"])
+    return JointCovariance(tree["V"], tree["within"], between)

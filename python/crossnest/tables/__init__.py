@@ -1,0 +1,1 @@
+"""Tables and numbers printed as R prints them."""
