@@ -12,7 +12,7 @@ import pytest
 
 import crossnest
 from crossnest.base.arguments import as_list, check_count, check_flag, check_level, choice
-from crossnest.tables.test_tables import check_ddf
+from crossnest.base.ddf_methods import check_ddf
 
 
 def test_one_or_several():

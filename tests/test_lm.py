@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import crossnest
 from crossnest import datasets
 from crossnest.fit.least_squares import least_squares
+from crossnest.linear.linear_model import LinearModel
 from shared_files import shared
 
 TESTS = Path(__file__).resolve().parent
@@ -40,7 +41,7 @@ def data_of(case: dict) -> pd.DataFrame:
     return frame if case["n_rows"] is None else frame.iloc[: case["n_rows"]]
 
 
-def fit(case: dict) -> crossnest.classical.lm.LinearModel:
+def fit(case: dict) -> LinearModel:
     formula = case["formula"].replace("^", "**")
     arguments = {key: case[key] for key in ("weights", "offset")}
     if all(case["known"]):

@@ -19,9 +19,10 @@ import pytest
 import scipy.stats
 
 import crossnest
+from crossnest.fit.residuals import residual_quantiles
 from crossnest.fit.var_corr import CovarianceTerm, VarCorr
 from crossnest.inference import ddf as ddf_module
-from crossnest.report.summary import Summary, correlation_matrix, residual_quantiles
+from crossnest.report.summary import Summary, correlation_matrix
 from reference_cases import TESTS, ReferenceCase, all_cases, as_array, as_list, load_case
 from shared_files import shared
 

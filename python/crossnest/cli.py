@@ -20,12 +20,12 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from . import __version__
+from .base.ddf_methods import check_ddf
 from .base.files import write_file
 from .data.data_files import KINDS, read_data
 from .fit.model import LinearMixedModel
 from .lmer import lmer
 from .report.summary import Summary
-from .tables.test_tables import check_ddf
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from .base.foreign_arguments import explain_unknown_arguments
 from .design.design import build_design
 from .fit.control import Control
-from .fit.model import Labels, LinearMixedModel, _fit_design, warn_about
+from .fit.labels import Labels, label_of, name_of
+from .fit.model import LinearMixedModel, _fit_design, warn_about
 
 
 @explain_unknown_arguments
@@ -105,7 +106,7 @@ def lmer(
         na_action=na_action,
         context=context,
     )
-    labels = Labels(_name_of(data), _label(weights), _label(offset))
+    labels = Labels(name_of(data), label_of(weights), label_of(offset))
     model = _fit_design(design, reml, start, control or _DEFAULT, labels)
     warn_about(model, stacklevel=4)
     return model
@@ -113,17 +114,3 @@ def lmer(
 
 #: Options are values nobody can change, so one will do for every fit.
 _DEFAULT = Control()
-
-
-def _name_of(data: Any) -> str | None:
-    """Find the name a data frame was given: pandas keeps one in ``attrs``."""
-    name = getattr(data, "attrs", {}).get("name")
-    return name if isinstance(name, str) else None
-
-
-def _label(column: str | ArrayLike | None) -> str | None:
-    """Say how weights or an offset were given."""
-    if column is None or isinstance(column, str):
-        return column
-    name = getattr(column, "name", None)
-    return name if isinstance(name, str) else "(array)"

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+    from .base.ddf_methods import Ddf
     from .diagnostics.goodness import Components, Shares
     from .diagnostics.influence import Influence
     from .diagnostics.quantile_residuals import QuantileResiduals
     from .diagnostics.rand_pca import RandomEffectsPCA
     from .fit.model import LinearMixedModel
     from .fit.refit import RefitMany
-    from .inference.ddf import Ddf
     from .neighbours.maketables import RegressionTable
     from .plotting import ModelPlots
     from .prediction.predict import Interval, NewLevels

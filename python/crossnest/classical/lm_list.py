@@ -17,12 +17,10 @@ from ..base.errors import SmallGroupWarning
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.read_only import ReadOnly, cached_property
 from ..design.design import Design, build_design
-from ..fit.least_squares import LeastSquares, least_squares
-from ..fit.model import Labels
+from ..fit.labels import Labels, label_of, name_of
+from ..fit.least_squares import LeastSquares, least_squares, weighted_problem
 from ..formula.formula import split_groups
-from ..lmer import _label, _name_of
 from ..tables.r_format import format_numbers, matrix_lines
-from .lm import weighted_problem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -370,7 +368,7 @@ def lm_list(
     ends = np.cumsum(np.bincount(factor.codes, minlength=factor.n_levels))
     groups = np.split(order, ends[:-1])
     fits, ssr = zip(*(_fit_group(X[rows], y[rows]) for rows in groups), strict=True)
-    labels = Labels(_name_of(data), _label(weights), _label(offset))
+    labels = Labels(name_of(data), label_of(weights), label_of(offset))
     result = LinearModelList(formula, design, labels, pool, fits, np.array(ssr))
     if result.unfitted:
         _warn_of_small_groups(result)

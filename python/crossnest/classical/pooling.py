@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly, cached_property
 from ..data.columns import NumericColumn
-from ..fit.least_squares import least_squares
-from ..fit.var_corr import html_table
+from ..fit.least_squares import least_squares, weighted_problem
 from ..formula.formula import parse_formula
+from ..linear.linear_model import LinearModel
 from ..lmer import lmer
+from ..tables.html import html_table
 from ..tables.r_format import format_numbers, matrix_lines
-from .lm import LinearModel, weighted_problem
 from .lm_list import LinearModelList, lm_list
 
 if TYPE_CHECKING:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from ..base.errors import DataWarning, DesignError
 from ..base.memory import check_memory
-from .columns import Columns, FactorColumn
-
-if TYPE_CHECKING:
-    from ..design.design import Design
+from .columns import Column, Columns, FactorColumn
 
 __all__ = [
     "check_effects",
@@ -104,17 +100,17 @@ def _notice_text(name: str, levels: pd.Index) -> None:
         return
 
 
-def widest_factor(design: Design) -> str:
+def widest_factor(variables: Mapping[str, Column], n: int, p: int) -> str:
     """Name the factor with most levels where there are as many columns as rows; else nothing."""
     factors = {
         name: len(column.without_unused().levels)
-        for name, column in design.variables.items()
+        for name, column in variables.items()
         if isinstance(column, FactorColumn)
     }
-    if design.p < design.n or not factors:
+    if p < n or not factors:
         return ""
     name = max(factors, key=factors.__getitem__)
-    return f"; of the {design.p} columns, {factors[name] - 1} are of '{name}' alone"
+    return f"; of the {p} columns, {factors[name] - 1} are of '{name}' alone"
 
 
 def _is_number(label: str) -> bool:

@@ -173,7 +173,8 @@ class Engine:
             column = self._name_of_column(error)
             raise DesignError(f"cannot fit `{text}`: {column} {error.reason}") from error
         except _core.FitError as error:
-            text, hint = self._design.formula.text, widest_factor(self._design)
+            design = self._design
+            text, hint = design.formula.text, widest_factor(design.variables, design.n, design.p)
             raise DesignError(f"cannot fit `{text}`: {error}{hint}") from error
 
     def _name_of_column(self, error: _core.RangeError) -> str:

@@ -9,6 +9,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
+from ..design.design import Design
 
 FloatArray = NDArray[np.float64]
 
@@ -85,3 +86,12 @@ def least_squares(X: FloatArray, y: FloatArray) -> LeastSquares:
     beta = scipy.linalg.solve_triangular(R, effects)
     inverse = scipy.linalg.solve_triangular(R, np.eye(len(R)))
     return LeastSquares(kept, beta, effects, inverse)
+
+
+def weighted_problem(design: Design) -> tuple[FloatArray, FloatArray]:
+    """Give X (n, k) and y - offset (n,), rows multiplied by the square roots of the weights."""
+    y = design.y if design.offset is None else design.y - design.offset
+    if design.weights is None:
+        return design.X, y
+    roots = np.sqrt(design.weights)
+    return design.X * roots[:, None], y * roots

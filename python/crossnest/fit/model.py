@@ -15,6 +15,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag, is_word
+from ..base.ddf_methods import check_ddf, check_information
 from ..base.errors import (
     ConvergenceWarning,
     DesignError,
@@ -29,37 +30,23 @@ from ..data.columns import in_order_of
 from ..design.design import Design
 from ..inference.methods import InferenceMethods
 from ..methods import ResultMethods
-from ..report.summary import Summary, coefficient_table, correlation_matrix, residual_quantiles
-from ..tables.test_tables import check_ddf, check_information
+from ..report.summary import Summary, coefficient_table, correlation_matrix
 from .control import Control
 from .convergence import Convergence, check_convergence, verdict_line
 from .engine import Engine, Estimates, check_theta, theta_names
 from .identifiability import Confounded, confounded_terms, explained_singular
+from .labels import Labels
+from .residuals import residual_quantiles
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
     from .._core import Fit, Problem
-    from ..inference.ddf import Ddf, Information
+    from ..base.ddf_methods import Ddf, Information
 
 FloatArray = NDArray[np.float64]
 #: Below this 1 - h has no correct digit, h the leverage of a row.
 _UNDETERMINED = 1e-10
 ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What a summary says of arguments whose name the fit itself does not need.
-
-    Attributes
-    ----------
-    data, weights, offset : str or None
-        Name of the data, and how weights and offset were given; None says nothing.
-    """
-
-    data: str | None = None
-    weights: str | None = None
-    offset: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import Immutable, ReadOnly
+from ..tables.html import html_table
 from ..tables.r_format import format_numbers, matrix_lines, round_digits
 
 FloatArray = NDArray[np.float64]
@@ -191,16 +191,6 @@ def unique_names(names: Sequence[str]) -> list[str]:
         seen.add(new)
         result.append(new)
     return result
-
-
-def html_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> str:
-    """Write formatted cells as an HTML table."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell.strip())}</td>" for cell in row) + "</tr>"
-        for row in cells
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _term_rows(

@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from ..base.ddf_methods import Ddf, Information, method_name
 from ..fit.model import LinearMixedModel
-from ..tables.test_tables import TestTable, method_name
+from ..tables.test_tables import TestTable
 from .contest import F_COLUMNS, f_row
-from .ddf import Ddf, Information, tester
+from .ddf import tester
 from .estimable_functions import hypothesis_matrices
 
 _ROMAN = {1: "I", 2: "II", 3: "III"}

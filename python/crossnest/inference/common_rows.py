@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..classical.lm import LinearModel, weighted_problem
 from ..design.design import Design
-from ..fit.least_squares import least_squares
+from ..fit.least_squares import least_squares, weighted_problem
 from ..fit.model import LinearMixedModel, _fit_design
+from ..linear.linear_model import LinearModel
 from .case_resampling import without
 
 __all__ = ["differing_rows", "on_common_rows"]

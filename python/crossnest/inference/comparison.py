@@ -14,14 +14,15 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
+from ..base.ddf_methods import Information, method_name
 from ..base.errors import InferenceWarning
-from ..classical.lm import LinearModel
 from ..design.design import Design
 from ..fit.model import LinearMixedModel
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
-from ..tables.test_tables import TestTable, method_name
+from ..linear.linear_model import LinearModel
+from ..tables.test_tables import TestTable
 from .common_rows import differing_rows, on_common_rows
-from .ddf import Information, tester
+from .ddf import tester
 from .kenward_roger import KenwardRogerTester
 from .restriction import is_within, restriction_matrix
 from .submodel import effects_text, random_parts, refitted, subdesign

@@ -14,9 +14,9 @@ from .parameters import choose, normal_quantile, parameter_names, percent_names
 from .profile import intervals
 
 if TYPE_CHECKING:
+    from ..base.ddf_methods import Information
     from ..fit.model import LinearMixedModel
     from .bootstrap import IntervalKind
-    from .ddf import Information
 
 #: What each method can be told besides level and parameters.
 _OPTIONS = {

@@ -10,10 +10,11 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
+from ..base.ddf_methods import Ddf, Information, method_name
 from ..fit.model import LinearMixedModel
-from ..tables.test_tables import TestTable, method_name
+from ..tables.test_tables import TestTable
 from .canonical_rows import unit_rows
-from .ddf import Ddf, Information, JointTester, tester
+from .ddf import JointTester, tester
 from .hypotheses import Hypotheses
 
 FloatArray = NDArray[np.float64]

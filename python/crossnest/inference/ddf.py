@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..tables.test_tables import check_ddf, check_information
+from ..base.ddf_methods import Ddf, Information, check_ddf, check_information
 from .canonical_rows import Restriction, unit_rows
 
 if TYPE_CHECKING:
     from ..fit.model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
-
-Ddf = Literal["satterthwaite", "kenward-roger", "residual", "normal", "none"]
-Information = Literal["expected", "observed"]
 
 
 class FTest(NamedTuple):

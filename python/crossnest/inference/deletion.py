@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 
 from ..base.arguments import as_names, check_flag, choice
+from ..base.ddf_methods import Ddf, method_name
 from ..fit.model import LinearMixedModel
 from ..formula.formula import Term
-from ..tables.test_tables import TestTable, method_name
+from ..tables.test_tables import TestTable
 from .comparison import BOUNDARY, checked_ratios, upper_tail
 from .contest import F_COLUMNS, f_row
-from .ddf import Ddf, tester
+from .ddf import tester
 from .restriction import restriction_matrix
 from .submodel import (
     RandomPart,

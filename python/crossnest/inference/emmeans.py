@@ -23,9 +23,9 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import as_names, check_level
+from ..base.ddf_methods import check_ddf, check_information
 from ..base.read_only import ReadOnly
 from ..formula.formula import factor_names
-from ..tables.test_tables import check_ddf, check_information
 from .contrast_families import contrast_family, is_pairwise
 from .emm_table import EmmTable
 from .estimability import RowSpace
@@ -35,8 +35,9 @@ from .multiplicity import adjusted_pvalues, check_method
 from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 
 if TYPE_CHECKING:
+    from ..base.ddf_methods import Ddf, Information
     from ..fit.model import LinearMixedModel
-    from .ddf import Ddf, Information, JointTester
+    from .ddf import JointTester
 
 FloatArray = NDArray[np.float64]
 Contrasts = str | Mapping[str, ArrayLike]

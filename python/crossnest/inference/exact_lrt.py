@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_count
 from ..base.read_only import ReadOnly
-from ..classical.lm import LinearModel
 from ..design.design import Design, RandomEffects
 from ..fit.model import LinearMixedModel
+from ..linear.linear_model import LinearModel
 from ..prediction.simulate import seed_or_new
 from .comparison import check_same_data
 from .lrt_distribution import LrtDistribution

@@ -32,9 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
-from ..classical.lm import weighted_problem
 from ..design.design import Design
-from ..fit.least_squares import independent_columns
+from ..fit.least_squares import independent_columns, weighted_problem
 
 __all__ = ["MAX_LEVELS", "LrtDistribution"]
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..base.ddf_methods import Ddf, Information
     from ..fit.model import LinearMixedModel
     from ..tables.test_tables import TestTable
     from .bootstrap import Bootstrap
-    from .ddf import Ddf, Information
     from .emmeans import MarginalMeans
     from .profile import Profile
     from .selection import Step

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ..base.arguments import check_count, check_flag
 from ..base.progress import track
 from ..base.read_only import frozen
-from ..classical.lm import LinearModel, weighted_problem
+from ..fit.least_squares import weighted_problem
 from ..fit.model import LinearMixedModel
 from ..fit.refit import check_fits, chunks, refit_columns
+from ..linear.linear_model import LinearModel
 from ..prediction.simulate import Simulator, seed_or_new, simulator
 from ..tables.test_tables import TestTable
 from .common_rows import on_common_rows

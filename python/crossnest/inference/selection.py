@@ -11,13 +11,14 @@ import pandas as pd
 import scipy.stats
 
 from ..base.arguments import as_names, check_flag, check_share
+from ..base.ddf_methods import Ddf, check_ddf
 from ..base.read_only import ReadOnly
-from ..classical.lm import LinearModel, weighted_problem
 from ..design.design import Design
-from ..fit.least_squares import least_squares
-from ..fit.model import Labels, LinearMixedModel
-from ..tables.test_tables import TestTable, check_ddf
-from .ddf import Ddf
+from ..fit.labels import Labels
+from ..fit.least_squares import least_squares, weighted_problem
+from ..fit.model import LinearMixedModel
+from ..linear.linear_model import LinearModel
+from ..tables.test_tables import TestTable
 from .deletion import check_terms, f_tests, ratio_tests, reductions
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import scipy.stats
 
-from ..inference.ddf import Ddf, coefficient_tests
-from ..tables.test_tables import check_ddf
+from ..base.ddf_methods import Ddf, check_ddf
+from ..inference.ddf import coefficient_tests
 
 if TYPE_CHECKING:
     from ..fit.model import LinearMixedModel

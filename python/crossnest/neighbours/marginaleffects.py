@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
+from ..base.ddf_methods import Ddf, check_ddf
 from ..design.new_rows import new_rows
 from ..formula.formula import factor_names
-from ..inference.ddf import Ddf, tester
+from ..inference.ddf import tester
 from ..inference.estimability import RowSpace
 from ..report.tidying import model_frame
-from ..tables.test_tables import check_ddf
 from .polars import to_polars
 
 try:

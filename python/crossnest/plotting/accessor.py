@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..base.ddf_methods import Ddf
     from ..fit.model import LinearMixedModel
     from ..inference.bootstrap import Bootstrap
-    from ..inference.ddf import Ddf
     from ..inference.profile import Profile
 
     AxesLike = Axes | Sequence[Axes] | None

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..base.ddf_methods import Ddf
     from ..fit.model import LinearMixedModel
-    from ..inference.ddf import Ddf
 
 INTERCEPT = "(Intercept)"
 #: Points of different shape too, for those who do not see the colours.

@@ -11,8 +11,7 @@ import pandas as pd
 import scipy.linalg
 from numpy.typing import NDArray
 
-from ..classical.lm import weighted_problem
-from ..fit.least_squares import least_squares
+from ..fit.least_squares import least_squares, weighted_problem
 
 if TYPE_CHECKING:
     from ..fit.model import LinearMixedModel

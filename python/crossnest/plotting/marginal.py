@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..base.ddf_methods import Ddf
     from ..fit.model import LinearMixedModel
-    from ..inference.ddf import Ddf
 
 FloatArray = NDArray[np.float64]
 

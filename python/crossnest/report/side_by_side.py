@@ -13,13 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import as_list, check_flag
+from ..base.ddf_methods import check_ddf
 from ..base.read_only import ReadOnly
-from ..classical.lm import LinearModel
 from ..diagnostics.goodness import icc, r2
 from ..fit.model import LinearMixedModel
-from ..fit.var_corr import html_table
 from ..inference.common_rows import on_common_rows
 from ..inference.comparison import _names
+from ..linear.linear_model import LinearModel
+from ..tables.html import html_table
 from ..tables.r_format import (
     STARS_LEGEND,
     format_numbers,
@@ -27,10 +28,9 @@ from ..tables.r_format import (
     round_digits,
     significance_stars,
 )
-from ..tables.test_tables import check_ddf
 
 if TYPE_CHECKING:
-    from ..inference.ddf import Ddf
+    from ..base.ddf_methods import Ddf
 
 __all__ = ["SideBySide", "compare"]
 
@@ -235,7 +235,7 @@ def _notes(models: Sequence[Model], names: Sequence[str], ddf: Ddf | None) -> It
         which = "" if len(reml) == len(models) else f" of {', '.join(reml)}"
         yield f"logLik, AIC and BIC{which} are of the restricted likelihood (REML)."
     if ddf is not None and mixed:
-        from ..tables.test_tables import METHODS
+        from ..base.ddf_methods import METHODS
 
         yield f"p-values by {METHODS[ddf]}."
 

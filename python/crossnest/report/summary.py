@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from .._core import FitError
 from ..base.arguments import check_flag
+from ..base.ddf_methods import check_ddf, check_information, method_name
 from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
-from ..fit.var_corr import VarCorr, html_table
+from ..fit.var_corr import VarCorr
+from ..tables.html import html_table
 from ..tables.r_format import (
     LINE_WIDTH,
     STARS_LEGEND,
@@ -32,11 +34,11 @@ from ..tables.r_format import (
     vector_lines,
     zapsmall,
 )
-from ..tables.test_tables import check_ddf, check_information, method_name, with_stars
+from ..tables.test_tables import with_stars
 
 if TYPE_CHECKING:
+    from ..base.ddf_methods import Ddf, Information
     from ..fit.model import LinearMixedModel
-    from ..inference.ddf import Ddf, Information
 
 FloatArray = NDArray[np.float64]
 
@@ -351,8 +353,3 @@ def _untested(model: LinearMixedModel) -> pd.DataFrame:
     return pd.DataFrame(
         {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
     )
-
-
-def residual_quantiles(scaled: Sequence[float] | FloatArray) -> FloatArray:
-    """Give minimum, quartiles and maximum as R's ``quantile`` (type 7) does: (5,)."""
-    return np.asarray(np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0]), dtype=np.float64)

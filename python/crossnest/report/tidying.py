@@ -11,14 +11,14 @@ import pandas as pd
 import scipy.stats
 
 from ..base.arguments import as_list, check_flag, check_level, choice
+from ..base.ddf_methods import check_ddf
 from ..base.values import numbers
 from ..data.columns import Column, FactorColumn
 from ..design.design import Design
-from ..tables.test_tables import check_ddf
 
 if TYPE_CHECKING:
+    from ..base.ddf_methods import Ddf
     from ..fit.model import LinearMixedModel
-    from ..inference.ddf import Ddf
 
 __all__ = ["Effects", "augment", "glance", "tidy"]
 

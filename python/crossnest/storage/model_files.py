@@ -22,7 +22,8 @@ from ..diagnostics.goodness import Components
 from ..fit.control import Control
 from ..fit.engine import Engine, Estimates
 from ..fit.joint_covariance import Between, JointCovariance, measure
-from ..fit.model import Labels, LinearMixedModel
+from ..fit.labels import Labels
+from ..fit.model import LinearMixedModel
 from ..formula.formula import ParsedFormula, parse_formula
 from .archive import blaming_the_file, read_archive, write_archive
 from .encoder_state import decode_encoders, encode_encoders, encode_kind

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
-from ..fit.var_corr import html_table
+from ..tables.html import html_table
 from ..tables.r_format import (
     STARS_LEGEND,
     deparse_formula,

@@ -11,7 +11,7 @@ from ..formula.formula import INTERCEPT
 from ..tables.test_tables import TestTable
 
 if TYPE_CHECKING:
-    from .lm import LinearModel
+    from .linear_model import LinearModel
 
 
 def anova(model: LinearModel) -> TestTable:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 from numpy.typing import ArrayLike
 
-from ..base.arguments import check_flag
+from ..base.arguments import check_flag, check_level
 from ..design.new_rows import fitted_rows, new_rows
 
 if TYPE_CHECKING:
-    from .lm import LinearModel
+    from .linear_model import LinearModel
 
 
 def predict(
@@ -57,8 +58,6 @@ def predict(
         If an argument has another value than those above.
     """
     check_flag(se, "se")
-    from .lm import t_quantile
-
     if interval not in (None, "confidence", "prediction"):
         raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
     if newdata is None and offset is not None:
@@ -79,3 +78,8 @@ def predict(
         error = np.hypot(error, model.sigma / np.sqrt(1.0 if weights is None else weights))
     half = t_quantile(level, model.df_resid) * error
     return table.assign(lower=labelled - half, upper=labelled + half)
+
+
+def t_quantile(level: float, df: float) -> float:
+    """Give the half width of a t interval, in standard errors."""
+    return float(scipy.stats.t.ppf((1 + check_level(level)) / 2, df))

@@ -1,0 +1,1 @@
+"""The linear model: least squares with the answers of R's `lm`."""
