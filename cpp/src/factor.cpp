@@ -1,7 +1,6 @@
 #include "crossnest/factor.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "crossnest/small_dense.hpp"
@@ -11,17 +10,6 @@ namespace crossnest {
 namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-// From this number of effects a level on, its k x k blocks are worth a dense kernel.
-constexpr int kLargeLevel = 128;
-
-// Sums over the levels of a head block are cut in the same pieces whatever the number of threads.
-Index pieces(const HeadBlock& head) { return std::clamp<Index>(head.levels / 256, 1, 64); }
-
-double average_width(const HeadBlock& head) {
-  return head.fixed +
-         static_cast<double>(head.tail_column.size()) / static_cast<double>(head.levels);
-}
 
 }  // namespace
 
@@ -33,409 +21,36 @@ Factor::Factor(const std::vector<Block>& blocks, const CrossProducts& A, const S
       kernels_(kernels),
       pool_(pool),
       interrupt_(interrupt),
-      dense_tail_(structure.tail().sparse ? 0 : structure.tail().size, kernels, pool, interrupt),
       border_(A.border()),
       block_start_{0},
       reached_start_{0},
-      heads_(structure.heads().size()),
-      F_(at(A.border()) * at(A.border())) {
+      lambda_(blocks),
+      head_(blocks, A, structure, kernels, pool, interrupt),
+      schur_(blocks, A, structure, lambda_, head_, kernels, pool, interrupt),
+      tail_(make_tail(structure.tail(), kernels, pool, interrupt)),
+      F_(at(A.border()) * at(A.border())),
+      head_inverse_(structure.heads().size()) {
   Index widest = 1;
   for (const Block& block : blocks) {
     block_start_.push_back(block_start_.back() + block.size());
-    lambda_.emplace_back(at(block.k) * at(block.k));
-    lambda_first_.emplace_back(at(block.k));
-    lambda_last_.emplace_back(at(block.k));
     inverse_diagonal_.emplace_back();
     widest = std::max<Index>(widest, block.k);
   }
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    const HeadBlock& head = structure.heads()[h];
-    reached_start_.push_back(reached_start_.back() + static_cast<Index>(h + 1) * head.k);
-    heads_[h].D.resize(at(head.levels * head.k * head.k));
-    heads_[h].R.resize(at(head.numbers()));
-    heads_[h].partial.resize(at(pieces(head) * (1 + border_ * border_)));
-  }
-  const Index q2 = structure.tail().size;
-  tail_border_.resize(at(q2 * border_));
-  tail_solution_.resize(at(q2 * border_));
-  if (structure.tail().sparse)
-    sparse_ = std::make_unique<SparseTail>(structure.tail(), &interrupt);
-  else
-    dense_.reset(new double[at(q2 * q2)]);  // not touched yet: zeroing it takes seconds
-  // A column of a sparse tail, a border row, and a few k x k blocks.
-  scratch_size_ = at((sparse_ ? q2 : 0) + widest * border_ + 4 * widest * widest + border_);
-  scratch_.assign(scratch_size_ * at(pool.size()), 0.0);
+  for (int h = 0; h < head_.size(); ++h)
+    reached_start_.push_back(reached_start_.back() +
+                             static_cast<Index>(h + 1) * head_.pattern(h).k);
+  tail_solution_.resize(schur_.border().size());
+  scratch_size_ = at(widest * border_);
+  scratch_.resize(scratch_size_ * at(pool.size()));
 }
 
 bool Factor::factorize(const std::vector<std::vector<double>>& lambda) {
-  for (std::size_t t = 0; t < lambda.size(); ++t)
-    std::copy(lambda[t].begin(), lambda[t].end(), lambda_[t].begin());
-  find_ranges();
+  lambda_.set(lambda);
   solved_ = false;
   inverted_ = Inverted::no;
   log_det_ = 0.0;
   F_ = A_.border_border();
-  const int count = static_cast<int>(heads_.size());
-  for (int h = 0; h < count; ++h) load_head(h);
-  for (int h = 0; h < count; ++h) {
-    interrupt_.poll(static_cast<double>(heads_[at(h)].R.size()));
-    if (!eliminate_head(h)) return false;
-    update_ancestors(h);
-  }
-  if (structure_.tail().size > 0) {
-    fill_tail();
-    interrupt_.poll();
-    if (!factor_tail()) return false;
-  }
-  return factor_border();
-}
-
-// The rows of each column of lambda that are not zero lie within [first, last): those of one term.
-void Factor::find_ranges() {
-  for (std::size_t t = 0; t < lambda_.size(); ++t) {
-    const int size = blocks_[t].k;
-    for (int j = 0; j < size; ++j) {
-      const double* column = lambda_[t].data() + j * size;
-      int first = 0, last = size;
-      while (first < size && column[first] == 0.0) ++first;
-      while (last > first && column[last - 1] == 0.0) --last;
-      lambda_first_[t][at(j)] = first;
-      lambda_last_[t][at(j)] = last;
-    }
-  }
-}
-
-void Factor::load_head(int h) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  pool_.for_pieces(head.levels, grain(head.k * head.k * average_width(head)),
-                   [&](Index begin, Index end, int worker) {
-                     with_size(head.k, [&](auto K) {
-                       for (Index level = begin; level < end; ++level)
-                         load_level<K()>(h, level, free_scratch(worker));
-                     });
-                   });
-}
-
-// D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later]; `work` is space for k
-// numbers.
-template <int K>
-void Factor::load_level(int h, Index level, double* work) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  HeadNumbers& numbers = heads_[at(h)];
-  const int k = K > 0 ? K : head.k;
-  const double* own = lambda(head.block);
-  const int* own_first = lambda_first_[at(head.block)].data();
-  const int* own_last = lambda_last_[at(head.block)].data();
-  double unrolled[K > 0 ? K : 1];
-  double* const column = K > 0 ? unrolled : work;  // A right_c
-  const auto sandwich = [&](auto size, const double* A, int block, double* target,
-                            bool transposed) {
-    // target (k x columns) = own' A right, right of `block`; A is k x columns, or columns x k when
-    // transposed. Where sizes are known when this is compiled, zeros are not worth skipping.
-    constexpr int Columns = size();
-    const int columns = Columns > 0 ? Columns : this->k(block);
-    const double* right = lambda(block);
-    for (int c = 0; c < columns; ++c, right += columns) {
-      const int first = Columns > 0 ? 0 : lambda_first_[at(block)][at(c)];
-      const int last = Columns > 0 ? Columns : lambda_last_[at(block)][at(c)];
-      std::fill_n(column, k, 0.0);
-      for (int b = first; b < last; ++b)
-        for (int a = 0; a < k; ++a)
-          column[a] += (transposed ? A[a * columns + b] : A[b * k + a]) * right[b];
-      for (int i = 0; i < k; ++i) {
-        double sum = 0.0;
-        for (int a = K > 0 ? 0 : own_first[i]; a < (K > 0 ? K : own_last[i]); ++a)
-          sum += own[i * k + a] * column[a];
-        target[c * k + i] = sum;
-      }
-    }
-  };
-  constexpr std::integral_constant<int, K> own_size{};
-  constexpr std::integral_constant<int, 0> any_size{};
-  double* D = numbers.D.data() + level * k * k;
-  sandwich(own_size, A_.diagonal(head.block).data() + level * k * k, head.block, D, false);
-  for (int i = 0; i < k; ++i) D[i * k + i] += 1.0;
-  double* R = numbers.R.data() + head.row(level);
-  for (const HeadBlock::Ancestor& ancestor : head.ancestors) {
-    const int block = structure_.heads()[at(ancestor.head)].block;
-    sandwich(any_size, A_.cross(head.block, block).values.data() + level * k * ancestor.k, block,
-             R + ancestor.offset * k, false);
-  }
-  multiply_transposed(own, A_.z_border(head.block).data() + level * k * border_, k, k, border_,
-                      R + head.border_offset * k);
-  double* target = R + head.fixed * k;
-  for (Index i = head.source_start[at(level)]; i < head.source_start[at(level) + 1]; ++i) {
-    const HeadBlock::Source& source = head.source[at(i)];
-    const bool head_first = head.block < source.block;
-    const CrossBlocks& cross =
-        head_first ? A_.cross(head.block, source.block) : A_.cross(source.block, head.block);
-    const int columns = this->k(source.block);
-    const double* A = cross.values.data() + source.entry * k * columns;
-    if (K == 1 && columns == 1)
-      *target = own[0] * *A * lambda(source.block)[0];
-    else
-      sandwich(any_size, A, source.block, target, !head_first);
-    target += k * columns;
-  }
-}
-
-template <int K>
-bool Factor::eliminate_level(const HeadBlock& head, double* D, double* R, int width,
-                             double& log_det, double* border_sum) const {
-  const int k = K > 0 ? K : head.k;
-  if (k >= kLargeLevel) {
-    if (!eliminate_large_level(D, k, R, width, log_det)) return false;
-  } else {
-    if (!cholesky<K>(D, k, log_det)) return false;
-    crossnest::solve_lower<K>(D, k, R, width);
-  }
-  const double* border = R + head.border_offset * k;
-  for (int j = 0; j < border_; ++j)
-    for (int i = 0; i <= j; ++i)
-      border_sum[j * border_ + i] += dot<K>(border + i * k, border + j * k, k);
-  return true;
-}
-
-// The same by the kernels, which leave L' above the diagonal too.
-bool Factor::eliminate_large_level(double* D, int k, double* R, int width, double& log_det) const {
-  char left = 'L', upper = 'U', transposed = 'T', plain = 'N';
-  double one = 1.0;
-  int info = 0;
-  kernels_.dpotrf(&upper, &k, D, &k, &info);
-  if (info != 0) return false;
-  double sum = 0.0;
-  for (int j = 0; j < k; ++j) {
-    sum += std::log(D[j * k + j]);
-    for (int i = j + 1; i < k; ++i) D[j * k + i] = D[i * k + j];
-  }
-  log_det += 2.0 * sum;
-  kernels_.dtrsm(&left, &upper, &transposed, &plain, &k, &width, &one, D, &k, R, &k);
-  return std::isfinite(sum);
-}
-
-bool Factor::eliminate_head(int h) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  HeadNumbers& numbers = heads_[at(h)];
-  const Index count = pieces(head), size = 1 + border_ * border_;
-  const double work = head.k * (head.k + border_) * average_width(head) *
-                      static_cast<double>(head.levels) / static_cast<double>(count);
-  std::atomic<bool> definite{true};
-  pool_.for_pieces(count, grain(work), [&](Index first, Index last, int) {
-    for (Index piece = first; piece < last; ++piece) {
-      double* partial = numbers.partial.data() + piece * size;
-      std::fill_n(partial, size, 0.0);
-      const Index begin = head.levels * piece / count, end = head.levels * (piece + 1) / count;
-      with_size(head.k, [&](auto K) {
-        for (Index level = begin; level < end; ++level) {
-          const int width = static_cast<int>((head.row(level + 1) - head.row(level)) / head.k);
-          if (!eliminate_level<K()>(head, numbers.D.data() + level * head.k * head.k,
-                                    numbers.R.data() + head.row(level), width, *partial,
-                                    partial + 1))
-            definite = false;
-        }
-      });
-    }
-  });
-  for (Index piece = 0; piece < count; ++piece) {
-    const double* partial = numbers.partial.data() + piece * size;
-    log_det_ += partial[0];
-    for (Index i = 0; i + 1 < size; ++i) F_[at(i)] -= partial[i + 1];
-  }
-  return definite;
-}
-
-// Later head blocks less what the levels nested in them take away: disjoint, since a level lies in
-// one level of each.
-void Factor::update_ancestors(int h) {
-  for (const HeadBlock::Ancestor& ancestor : structure_.heads()[at(h)].ancestors) {
-    const HeadBlock& later = structure_.heads()[at(ancestor.head)];
-    const HeadBlock::Descendant& descendant = later.descendants[at(h)];
-    const double children =
-        static_cast<double>(descendant.child.size()) / static_cast<double>(later.levels);
-    pool_.for_pieces(later.levels, grain(children * later.k * average_width(later)),
-                     [&](Index begin, Index end, int) {
-                       for (Index level = begin; level < end; ++level)
-                         update_from_descendant(ancestor.head, descendant, level);
-                     });
-  }
-}
-
-void Factor::update_from_descendant(int a, const HeadBlock::Descendant& descendant, Index level) {
-  const HeadBlock& later = structure_.heads()[at(a)];
-  const HeadBlock& head = structure_.heads()[at(descendant.head)];
-  const HeadBlock::Ancestor& ancestor = head.ancestors[at(descendant.ancestor)];
-  const int k = head.k, ka = later.k;
-  double* D = heads_[at(a)].D.data() + level * ka * ka;
-  double* R = heads_[at(a)].R.data() + later.row(level);
-  const auto subtract = [&](const double* own, const double* column, double* target) {
-    for (int i = 0; i < ka; ++i) target[i] -= dot<0>(own + i * k, column, k);
-  };
-  for (Index i = descendant.start[at(level)]; i < descendant.start[at(level) + 1]; ++i) {
-    const Level child = descendant.child[at(i)];
-    const double* row = heads_[at(descendant.head)].R.data() + head.row(child);
-    const double* own = row + ancestor.offset * k;
-    for (int j = 0; j < ka; ++j) subtract(own, own + j * k, D + j * ka);
-    // The child's columns after this ancestor's are the ancestor's own fixed columns.
-    const double* rest = own + ka * k;
-    for (int c = 0; c < later.fixed; ++c) subtract(own, rest + c * k, R + c * ka);
-    for (Index e = head.tail_start[at(child)]; e < head.tail_start[at(child) + 1]; ++e)
-      subtract(own, heads_[at(descendant.head)].R.data() + head.tail_value(child, e),
-               heads_[at(a)].R.data() + later.tail_value(level, ancestor.tail_map[at(e)]));
-  }
-}
-
-// The column of the upper triangle of Lambda'Z'WZ Lambda + I for one effect of a tail level.
-void Factor::load_tail_column(const Tail::Node& node, int effect, double* s,
-                              double* scratch) const {
-  const Tail& tail = structure_.tail();
-  const int kc = k(node.block);
-  const double* right = lambda(node.block) + effect * kc;
-  const auto sandwich = [&](const double* A, int kr, bool transposed, const double* left, int rows,
-                            double* target) {
-    // target = (left' A right) for the first `rows` effects of the row's level.
-    for (int a = 0; a < kr; ++a) {
-      double sum = 0.0;
-      for (int b = 0; b < kc; ++b) sum += (transposed ? A[a * kc + b] : A[b * kr + a]) * right[b];
-      scratch[a] = sum;
-    }
-    for (int i = 0; i < rows; ++i) target[i] = dot<0>(left + i * kr, scratch, kr);
-  };
-  const Index column = tail.node_of[at(node.block)][at(node.level)];
-  for (Index i = tail.source_start[at(column)]; i < tail.source_start[at(column) + 1]; ++i) {
-    const Tail::Source& source = tail.source[at(i)];
-    const Tail::Node& row = tail.nodes[at(source.row)];
-    const int kr = k(row.block);
-    const CrossBlocks& cross =
-        source.transposed ? A_.cross(node.block, row.block) : A_.cross(row.block, node.block);
-    sandwich(cross.values.data() + source.entry * kr * kc, kr, source.transposed, lambda(row.block),
-             kr, s + row.start);
-  }
-  sandwich(A_.diagonal(node.block).data() + Index{node.level} * kc * kc, kc, false,
-           lambda(node.block), effect + 1, s + node.start);
-  s[node.start + effect] += 1.0;
-}
-
-// Column of S and row of the border, less R'R of a head block: a column stays in cache while the
-// rows that hold it pass by, and no two threads write the same one.
-template <int K>
-void Factor::subtract_head(const HeadBlock& head, const double* R, Index column, double* s,
-                           double* border) const {
-  const int k = K > 0 ? K : head.k;
-  for (Index i = head.column_start[at(column)]; i < head.column_start[at(column) + 1]; ++i) {
-    const Level level = head.column_level[at(i)];
-    const Index first = head.tail_start[at(level)];
-    const double* row = R + head.row(level);
-    const double* tail = row + head.fixed * k;
-    const Index count = head.column_entry[at(i)] - first + 1;
-    const double* own = tail + (count - 1) * k;
-    const Level* columns = head.tail_column.data() + first;
-    for (Index e = 0; e < count; ++e) s[columns[e]] -= dot<K>(own, tail + e * k, k);
-    row += head.border_offset * k;
-    for (int b = 0; b < border_; ++b) border[b] -= dot<K>(own, row + b * k, k);
-  }
-}
-
-void Factor::fill_tail() {
-  const Tail& tail = structure_.tail();
-  const Index q2 = tail.size;
-  double entries = 0.0;
-  for (const HeadBlock& head : structure_.heads())
-    entries += head.k * average_width(head) * static_cast<double>(head.tail_column.size());
-  pool_.for_pieces(static_cast<Index>(tail.nodes.size()), grain(entries / static_cast<double>(q2)),
-                   [&](Index begin, Index end, int worker) {
-                     double* work = scratch(worker);
-                     double* border = work + (sparse_ ? q2 : 0);
-                     double* small = border + border_;
-                     for (Index n = begin; n < end; ++n) {
-                       const Tail::Node& node = tail.nodes[at(n)];
-                       const int kc = k(node.block);
-                       for (int effect = 0; effect < kc; ++effect) {
-                         const Index column = node.start + effect;
-                         double* s = sparse_ ? work : dense_.get() + column * q2;
-                         if (!sparse_) std::fill_n(s, column + 1, 0.0);
-                         load_tail_column(node, effect, s, small);
-                         const double* z =
-                             A_.z_border(node.block).data() + Index{node.level} * kc * border_;
-                         for (int b = 0; b < border_; ++b)
-                           border[b] = dot<0>(lambda(node.block) + effect * kc, z + b * kc, kc);
-                         for (std::size_t h = 0; h < heads_.size(); ++h) {
-                           const HeadBlock& head = structure_.heads()[h];
-                           with_size(head.k, [&](auto K) {
-                             subtract_head<K()>(head, heads_[h].R.data(), column, s, border);
-                           });
-                         }
-                         for (int b = 0; b < border_; ++b)
-                           tail_border_[at(b * q2 + column)] = border[b];
-                         if (!sparse_) continue;
-                         double* values = sparse_->column_values(column);
-                         const int* rows = sparse_->column_rows(column);
-                         for (Index i = 0; i < sparse_->column_count(column); ++i) {
-                           values[i] = s[rows[i]];
-                           s[rows[i]] = 0.0;
-                         }
-                       }
-                     }
-                   });
-  for (std::size_t h = 0; h < heads_.size(); ++h)
-    subtract_full_rows(structure_.heads()[h], heads_[h]);
-}
-
-// Calls use(first, count, rows) with full_rows_ (rows x q2, column-major) holding the tail parts of
-// R_l of `count` full levels, one below the other.
-template <class Use>
-void Factor::for_full_panels(const HeadBlock& head, const HeadNumbers& numbers, Use&& use) {
-  constexpr Index kRows = 256;
-  const Index levels = static_cast<Index>(head.full_levels.size()), k = head.k;
-  const Index batch = std::max<Index>(1, kRows / k);
-  for (Index first = 0; first < levels; first += batch) {
-    interrupt_.poll();
-    const Index count = std::min(batch, levels - first), rows = count * k;
-    full_rows_.assign(at(rows * structure_.tail().size), 0.0);
-    for (Index i = 0; i < count; ++i) {
-      const Level level = head.full_levels[at(first + i)];
-      const Index begin = head.tail_start[at(level)], end = head.tail_start[at(level) + 1];
-      const double* value = numbers.R.data() + head.tail_value(level, begin);
-      for (Index e = begin; e < end; ++e, value += k)
-        std::copy_n(value, k, full_rows_.data() + head.tail_column[at(e)] * rows + i * k);
-    }
-    use(first, count, static_cast<int>(rows));
-  }
-}
-
-void Factor::subtract_full_rows(const HeadBlock& head, const HeadNumbers& numbers) {
-  int q2 = static_cast<int>(structure_.tail().size), border = border_;
-  for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
-    char transposed = 'T', plain = 'N';
-    double one = 1.0, minus_one = -1.0;
-    dense_tail_.subtract_square(dense_.get(), full_rows_.data(), rows);
-    full_product_.resize(at(Index{rows} * border_));
-    for (Index i = 0; i < count; ++i) {
-      const double* own = numbers.R.data() + head.row(head.full_levels[at(first + i)]) +
-                          head.border_offset * head.k;
-      for (int b = 0; b < border_; ++b)
-        std::copy_n(own + b * head.k, head.k, full_product_.data() + Index{b} * rows + i * head.k);
-    }
-    kernels_.dgemm(&transposed, &plain, &q2, &border, &rows, &minus_one, full_rows_.data(), &rows,
-                   full_product_.data(), &rows, &one, tail_border_.data(), &q2);
-  });
-}
-
-// What gather_column does, for full rows: T_l = R_l S^-1 (or half of it, see there).
-void Factor::gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool whole) {
-  const Index q2 = structure_.tail().size;
-  for_full_panels(head, numbers, [&](Index first, Index count, int rows) {
-    full_product_.resize(at(rows * q2));
-    dense_tail_.multiply(dense_.get(), q2, full_rows_.data(), rows, whole ? 1.0 : 0.5,
-                         full_product_.data(), rows);
-    for (Index i = 0; i < count; ++i) {
-      const Level level = head.full_levels[at(first + i)];
-      const Index begin = head.tail_start[at(level)], end = head.tail_start[at(level) + 1];
-      double* target = numbers.inverse.data() + head.tail_value(level, begin);
-      for (Index e = begin; e < end; ++e, target += head.k)
-        std::copy_n(full_product_.data() + head.tail_column[at(e)] * Index{rows} + i * head.k,
-                    head.k, target);
-    }
-  });
+  return head_.factorize(lambda_, log_det_, F_) && factor_tail() && factor_border();
 }
 
 // Calls body(first, count) for the columns of the border in panels.
@@ -447,24 +62,17 @@ void Factor::for_border_columns(Body&& body) {
 }
 
 bool Factor::factor_tail() {
-  const Index q2 = structure_.tail().size;
-  if (sparse_) {
-    if (!sparse_->factorize()) return false;
-    log_det_ += sparse_->log_det();
-    sparse_->solve_lower(tail_border_.data(), border_);
-  } else {
-    if (!dense_tail_.factor(dense_.get())) return false;
-    double sum = 0.0;
-    for (Index j = 0; j < q2; ++j) sum += std::log(dense_[at(j * q2 + j)]);
-    log_det_ += 2.0 * sum;
-    for_border_columns([&](int first, int count) {
-      dense_tail_.solve(dense_.get(), true, tail_border_.data() + first * q2, count);
-    });
-  }
+  if (!tail_) return true;
+  if (!tail_->factorize(schur_)) return false;
+  log_det_ += tail_->log_det();
+  const Index q2 = tail_->size();
+  std::vector<double>& tail_border = schur_.border();
+  for_border_columns(
+      [&](int first, int count) { tail_->solve_lower(tail_border.data() + first * q2, count); });
   for (int j = 0; j < border_; ++j) {
     interrupt_.poll();
     for (int i = 0; i <= j; ++i) {
-      const double *a = tail_border_.data() + i * q2, *b = tail_border_.data() + j * q2;
+      const double *a = tail_border.data() + i * q2, *b = tail_border.data() + j * q2;
       double sum = 0.0;
       for (Index m = 0; m < q2; ++m) sum += a[m] * b[m];
       F_[at(j * border_ + i)] -= sum;
@@ -506,19 +114,16 @@ void Factor::divide_by_F(double* columns, Index rows, Index ld) const {
 const std::vector<double>& Factor::border_solution() {
   if (solved_) return W_;
   W_.resize(at(q() * border_));
-  const Tail& tail = structure_.tail();
+  const TailPattern& tail = structure_.tail();
   if (tail.size > 0) {
-    tail_solution_ = tail_border_;
+    tail_solution_ = schur_.border();
     pool_.for_pieces(tail.size, 256, [&](Index begin, Index end, int) {
       divide_by_F(tail_solution_.data() + begin, end - begin, tail.size);
     });
-    if (sparse_)
-      sparse_->solve_lower_transposed(tail_solution_.data(), border_);
-    else
-      for_border_columns([&](int first, int count) {
-        dense_tail_.solve(dense_.get(), false, tail_solution_.data() + first * tail.size, count);
-      });
-    for (const Tail::Node& node : tail.nodes) {
+    for_border_columns([&](int first, int count) {
+      tail_->solve_lower_transposed(tail_solution_.data() + first * tail.size, count);
+    });
+    for (const TailPattern::Node& node : tail.nodes) {
       const int kc = k(node.block);
       for (int b = 0; b < border_; ++b)
         for (int i = 0; i < kc; ++i)
@@ -526,13 +131,14 @@ const std::vector<double>& Factor::border_solution() {
               tail_solution_[at(b * tail.size + node.start + i)];
     }
   }
-  for (int h = static_cast<int>(heads_.size()) - 1; h >= 0; --h) {
-    const HeadBlock& head = structure_.heads()[at(h)];
-    pool_.for_pieces(head.levels, grain(head.k * border_ * average_width(head)),
+  for (int h = head_.size() - 1; h >= 0; --h) {
+    const HeadBlock& head = head_.pattern(h);
+    pool_.for_pieces(head.levels, Head::grain(head.k * border_ * Head::average_width(head)),
                      [&](Index begin, Index end, int worker) {
                        with_size(head.k, [&](auto K) {
                          for (Index level = begin; level < end; ++level)
-                           solve_border_level<K()>(h, level, free_scratch(worker));
+                           solve_border_level<K()>(h, level,
+                                                   scratch_.data() + at(worker) * scratch_size_);
                        });
                      });
   }
@@ -543,13 +149,13 @@ const std::vector<double>& Factor::border_solution() {
 // W_l = L_l'^-1 (R_l,border F^-1 - sum over later columns of R_lj W_j).
 template <int K>
 void Factor::solve_border_level(int h, Index level, double* rhs) {
-  const HeadBlock& head = structure_.heads()[at(h)];
+  const HeadBlock& head = head_.pattern(h);
   const int k = K > 0 ? K : head.k;
-  const double* row = heads_[at(h)].R.data() + head.row(level);
+  const double* row = head_.values(h) + head.row(level);
   std::copy_n(row + head.border_offset * k, k * border_, rhs);
   divide_by_F(rhs, k, k);
   for (const HeadBlock::Ancestor& ancestor : head.ancestors) {
-    const Index start = block_start(structure_.heads()[at(ancestor.head)].block) +
+    const Index start = block_start(head_.pattern(ancestor.head).block) +
                         Index{(*ancestor.parent)[at(level)]} * ancestor.k;
     for (int b = 0; b < border_; ++b)
       for (int c = 0; c < ancestor.k; ++c) {
@@ -567,51 +173,53 @@ void Factor::solve_border_level(int h, Index level, double* rhs) {
       for (int i = 0; i < k; ++i) rhs[b * k + i] -= tail[(e - first) * k + i] * w;
     }
   }
-  solve_lower_transposed<K>(heads_[at(h)].D.data() + level * k * k, k, rhs, border_);
+  solve_lower_transposed<K>(head_.L(h, level), k, rhs, border_);
   for (int b = 0; b < border_; ++b)
     std::copy_n(rhs + b * k, k, W_.data() + b * q() + block_start(head.block) + level * k);
 }
 
 void Factor::solve_lower(double* B, int columns) {
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    const HeadBlock& head = structure_.heads()[h];
+  for (int h = 0; h < head_.size(); ++h) {
+    const HeadBlock& head = head_.pattern(h);
     const int k = head.k;
-    pool_.for_pieces(head.levels, grain(4.0 * k * k * columns), [&](Index begin, Index end, int) {
-      for (Index level = begin; level < end; ++level)
-        for (int c = 0; c < columns; ++c) {
-          double* own = B + c * q() + block_start(head.block) + level * k;
-          for (const HeadBlock::Descendant& descendant : head.descendants) {
-            const HeadBlock& earlier = structure_.heads()[at(descendant.head)];
-            const int offset = earlier.ancestors[at(descendant.ancestor)].offset;
-            for (Index i = descendant.start[at(level)]; i < descendant.start[at(level) + 1]; ++i) {
-              const Index child = descendant.child[at(i)];
-              const double* R =
-                  heads_[at(descendant.head)].R.data() + earlier.row(child) + offset * earlier.k;
-              const double* b = B + c * q() + block_start(earlier.block) + child * earlier.k;
-              for (int e = 0; e < k; ++e) own[e] -= dot<0>(R + e * earlier.k, b, earlier.k);
+    pool_.for_pieces(
+        head.levels, Head::grain(4.0 * k * k * columns), [&](Index begin, Index end, int) {
+          for (Index level = begin; level < end; ++level)
+            for (int c = 0; c < columns; ++c) {
+              double* own = B + c * q() + block_start(head.block) + level * k;
+              for (const HeadBlock::Descendant& descendant : head.descendants) {
+                const HeadBlock& earlier = head_.pattern(descendant.head);
+                const int offset = earlier.ancestors[at(descendant.ancestor)].offset;
+                for (Index i = descendant.start[at(level)]; i < descendant.start[at(level) + 1];
+                     ++i) {
+                  const Index child = descendant.child[at(i)];
+                  const double* R =
+                      head_.values(descendant.head) + earlier.row(child) + offset * earlier.k;
+                  const double* b = B + c * q() + block_start(earlier.block) + child * earlier.k;
+                  for (int e = 0; e < k; ++e) own[e] -= dot<0>(R + e * earlier.k, b, earlier.k);
+                }
+              }
+              crossnest::solve_lower<0>(head_.L(h, level), k, own, 1);
             }
-          }
-          crossnest::solve_lower<0>(heads_[h].D.data() + level * k * k, k, own, 1);
-        }
-    });
+        });
   }
-  const Tail& tail = structure_.tail();
+  const TailPattern& tail = structure_.tail();
   if (tail.size == 0) return;
   std::vector<double> rest(at(tail.size * columns));
   pool_.for_pieces(static_cast<Index>(tail.nodes.size()), 64, [&](Index begin, Index end, int) {
     for (Index n = begin; n < end; ++n) {
-      const Tail::Node& node = tail.nodes[at(n)];
+      const TailPattern::Node& node = tail.nodes[at(n)];
       const int kc = k(node.block);
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < kc; ++i) {
           const Index column = node.start + i;
           double sum = B[c * q() + block_start(node.block) + Index{node.level} * kc + i];
-          for (std::size_t h = 0; h < heads_.size(); ++h) {
-            const HeadBlock& head = structure_.heads()[h];
+          for (int h = 0; h < head_.size(); ++h) {
+            const HeadBlock& head = head_.pattern(h);
             for (Index e = head.column_start[at(column)]; e < head.column_start[at(column) + 1];
                  ++e) {
               const Index level = head.column_level[at(e)];
-              sum -= dot<0>(heads_[h].R.data() + head.tail_value(level, head.column_entry[at(e)]),
+              sum -= dot<0>(head_.values(h) + head.tail_value(level, head.column_entry[at(e)]),
                             B + c * q() + block_start(head.block) + level * head.k, head.k);
             }
           }
@@ -619,18 +227,18 @@ void Factor::solve_lower(double* B, int columns) {
         }
     }
   });
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    const HeadBlock& head = structure_.heads()[h];
+  for (int h = 0; h < head_.size(); ++h) {
+    const HeadBlock& head = head_.pattern(h);
     for (const Level level : head.full_levels)
       for (int c = 0; c < columns; ++c) {
         const double* b = B + c * q() + block_start(head.block) + Index{level} * head.k;
         for (Index e = head.tail_start[at(level)]; e < head.tail_start[at(level) + 1]; ++e)
           rest[at(c * tail.size + head.tail_column[at(e)])] -=
-              dot<0>(heads_[h].R.data() + head.tail_value(level, e), b, head.k);
+              dot<0>(head_.values(h) + head.tail_value(level, e), b, head.k);
       }
   }
   solve_tail(rest.data(), columns);
-  for (const Tail::Node& node : tail.nodes) {
+  for (const TailPattern::Node& node : tail.nodes) {
     const int kc = k(node.block);
     for (int c = 0; c < columns; ++c)
       std::copy_n(rest.data() + c * tail.size + node.start, kc,
@@ -645,36 +253,35 @@ void Factor::solve_head_at(const Level* level, const double* V, int columns, dou
   const Index rows = head_rows(), q2 = tail_rows();
   std::fill_n(head, rows * columns, 0.0);
   std::fill_n(tail, q2 * columns, 0.0);
-  std::vector<std::vector<Level>> reached(heads_.size());
+  std::vector<std::vector<Level>> reached(at(head_.size()));
   const auto place = [&](int h, Level l) {
     std::vector<Level>& levels = reached[at(h)];
     const auto found = std::find(levels.begin(), levels.end(), l);
     const Index slot = found - levels.begin();
     if (found == levels.end()) levels.push_back(l);
-    return head + reached_start_[at(h)] + slot * structure_.heads()[at(h)].k;
+    return head + reached_start_[at(h)] + slot * head_.pattern(h).k;
   };
   Index width = 0;
   for (const Block& block : blocks_) width += block.k;
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     if (level[t] < 0) continue;
     const int h = structure_.head_of(t);
-    const Tail& pattern = structure_.tail();
+    const TailPattern& pattern = structure_.tail();
     double* target = h >= 0 ? place(h, level[t])
                             : tail + pattern.nodes[at(pattern.node_of[at(t)][at(level[t])])].start;
     const Index stride = h >= 0 ? rows : q2;
     for (int c = 0; c < columns; ++c)
       std::copy_n(V + c * width + blocks_[at(t)].first_column, k(t), target + c * stride);
   }
-  for (int h = 0; h < static_cast<int>(heads_.size()); ++h)
+  for (int h = 0; h < head_.size(); ++h)
     for (std::size_t slot = 0; slot < reached[at(h)].size(); ++slot) {
-      const HeadBlock& block = structure_.heads()[at(h)];
-      const HeadNumbers& numbers = heads_[at(h)];
+      const HeadBlock& block = head_.pattern(h);
       const int k = block.k;
       const Index l = reached[at(h)][slot];
-      const double* R = numbers.R.data() + block.row(l);
+      const double* R = head_.values(h) + block.row(l);
       double* own = head + reached_start_[at(h)] + static_cast<Index>(slot) * k;
       for (int c = 0; c < columns; ++c)
-        crossnest::solve_lower<0>(numbers.D.data() + l * k * k, k, own + c * rows, 1);
+        crossnest::solve_lower<0>(head_.L(h, l), k, own + c * rows, 1);
       for (const HeadBlock::Ancestor& ancestor : block.ancestors) {
         double* target = place(ancestor.head, (*ancestor.parent)[at(l)]);
         for (int c = 0; c < columns; ++c)
@@ -684,7 +291,7 @@ void Factor::solve_head_at(const Level* level, const double* V, int columns, dou
       for (Index e = block.tail_start[at(l)]; e < block.tail_start[at(l) + 1]; ++e)
         for (int c = 0; c < columns; ++c)
           tail[c * q2 + block.tail_column[at(e)]] -=
-              dot<0>(numbers.R.data() + block.tail_value(l, e), own + c * rows, k);
+              dot<0>(head_.values(h) + block.tail_value(l, e), own + c * rows, k);
     }
 }
 
@@ -701,10 +308,7 @@ void Factor::solve_tail(double* tail, Index columns) const {
       for (Index piece = next + begin; piece < next + end; ++piece) {
         double* first = tail + piece * kColumns * q2;
         const int count = static_cast<int>(std::min(kColumns, columns - piece * kColumns));
-        if (sparse_)
-          sparse_->solve_lower(first, count);
-        else
-          dense_tail_.solve(dense_.get(), true, first, count);
+        tail_->solve_lower(first, count);
       }
     });
   }
@@ -712,7 +316,7 @@ void Factor::solve_tail(double* tail, Index columns) const {
 
 void Factor::multiply(const double* V, int columns, double* product) {
   pool_.for_pieces(
-      columns, grain(static_cast<double>(A_.numbers())), [&](Index first, Index last, int) {
+      columns, Head::grain(static_cast<double>(A_.numbers())), [&](Index first, Index last, int) {
         for (Index c = first; c < last; ++c) {
           const double* v = V + c * q();
           double* out = product + c * q();
@@ -782,75 +386,63 @@ void Factor::add_gram(double alpha, const double* A, const double* B, int column
 
 void Factor::multiply_border_transposed(const double* E, int columns, double* product) const {
   std::fill_n(product, border_ * columns, 0.0);
-  const Tail& tail = structure_.tail();
+  const TailPattern& tail = structure_.tail();
   for (int c = 0; c < columns; ++c) {
     interrupt_.poll(static_cast<double>(A_.numbers()));
     const double* e = E + c * q();
     double* out = product + c * border_;
-    for (std::size_t h = 0; h < heads_.size(); ++h) {
-      const HeadBlock& head = structure_.heads()[h];
+    for (int h = 0; h < head_.size(); ++h) {
+      const HeadBlock& head = head_.pattern(h);
       for (Index level = 0; level < head.levels; ++level) {
-        const double* R = heads_[h].R.data() + head.row(level) + head.border_offset * head.k;
+        const double* R = head_.values(h) + head.row(level) + head.border_offset * head.k;
         const double* own = e + block_start(head.block) + level * head.k;
         for (int b = 0; b < border_; ++b) out[b] += dot<0>(R + b * head.k, own, head.k);
       }
     }
-    for (const Tail::Node& node : tail.nodes) {
+    for (const TailPattern::Node& node : tail.nodes) {
       const double* own = e + block_start(node.block) + Index{node.level} * k(node.block);
       for (int b = 0; b < border_; ++b)
-        out[b] += dot<0>(tail_border_.data() + b * tail.size + node.start, own, k(node.block));
+        out[b] += dot<0>(schur_.border().data() + b * tail.size + node.start, own, k(node.block));
     }
   }
 }
 
 void Factor::invert(bool whole) {
   if (inverted_ == Inverted::whole || (inverted_ == Inverted::diagonal && !whole)) return;
-  const Tail& tail = structure_.tail();
-  if (tail.size > 0) {
-    if (inverted_ == Inverted::no) {
-      if (sparse_)
-        sparse_->invert();
-      else
-        dense_tail_.invert(dense_.get());
-    }
-    interrupt_.poll();
-    const bool all = whole || heads_.size() > 1;
-    if (all && !sparse_) dense_tail_.mirror(dense_.get());
+  const bool all = whole || head_.size() > 1;
+  for (int h = 0; h < head_.size(); ++h)
+    head_inverse_[at(h)].resize(at(head_.pattern(h).numbers()));
+  if (tail_) {
+    tail_->invert(all);
     gather_tail_inverse(all);
   }
   for (std::size_t t = 0; t < blocks_.size(); ++t)
     inverse_diagonal_[t].resize(at(blocks_[t].levels * blocks_[t].k * blocks_[t].k));
-  for (const Tail::Node& node : tail.nodes) {
+  for (const TailPattern::Node& node : structure_.tail().nodes) {
     const int kc = k(node.block);
     double* target = inverse_diagonal_[at(node.block)].data() + Index{node.level} * kc * kc;
-    for (int j = 0; j < kc; ++j)
-      for (int i = 0; i < kc; ++i)
-        target[j * kc + i] = tail_inverse(node.start + i, node.start + j);
+    tail_->inverse_block(node.start, kc, node.start, kc, target);
   }
-  for (int h = static_cast<int>(heads_.size()) - 1; h >= 0; --h) invert_head(h, whole);
+  for (int h = head_.size() - 1; h >= 0; --h) invert_head(h, all);
   inverted_ = whole ? Inverted::whole : Inverted::diagonal;
-}
-
-double Factor::tail_inverse(Index i, Index j) const {
-  if (sparse_) return sparse_->inverse_entry(i, j);
-  return dense_[at(std::max(i, j) * structure_.tail().size + std::min(i, j))];
 }
 
 // T_lc = sum over the tail columns j of R_l of R_lj (S^-1)_jc, for every entry c of every row: all
 // of it when `whole`, else half: the columns on one side of c and half of c itself, so that the sum
 // over c of T_lc R_lc' + R_lc T_lc' is R_l S^-1 R_l'.
 template <int K>
-void Factor::gather_column(const HeadBlock& head, HeadNumbers& numbers, Index column,
-                           const double* inverse, bool whole) {
+void Factor::gather_column(int h, Index column, const Tail::InverseColumn& own) {
+  const HeadBlock& head = head_.pattern(h);
   const int k = K > 0 ? K : head.k;
-  const bool before = sparse_ == nullptr;  // the side of the diagonal that `inverse` holds
+  const double* inverse = own.value;
+  const bool whole = own.above && own.below;
   for (Index i = head.column_start[at(column)]; i < head.column_start[at(column) + 1]; ++i) {
     const Level level = head.column_level[at(i)];
     const Index first = head.tail_start[at(level)], entry = head.column_entry[at(i)];
-    const Index begin = whole || before ? first : entry + 1;
-    const Index end = whole || !before ? head.tail_start[at(level) + 1] : entry;
-    const double* tail = numbers.R.data() + head.tail_value(level, 0);
-    double* sum = numbers.inverse.data() + head.tail_value(level, entry);
+    const Index begin = own.above ? first : entry + 1;
+    const Index end = own.below ? head.tail_start[at(level) + 1] : entry;
+    const double* tail = head_.values(h) + head.tail_value(level, 0);
+    double* sum = head_inverse_[at(h)].data() + head.tail_value(level, entry);
     if (K == 1) {
       double total = whole ? 0.0 : 0.5 * tail[entry] * inverse[column];
       for (Index e = begin; e < end; ++e) total += tail[e] * inverse[head.tail_column[at(e)]];
@@ -866,62 +458,68 @@ void Factor::gather_column(const HeadBlock& head, HeadNumbers& numbers, Index co
 }
 
 void Factor::gather_tail_inverse(bool whole) {
-  const Index q2 = structure_.tail().size;
+  const Index q2 = tail_->size();
   double entries = 0.0;
-  for (std::size_t h = 0; h < heads_.size(); ++h) {
-    const HeadBlock& head = structure_.heads()[h];
-    heads_[h].inverse.resize(heads_[h].R.size());
-    entries += head.k * average_width(head) * static_cast<double>(head.tail_column.size());
-  }
+  for (const HeadBlock& head : structure_.heads())
+    entries += head.k * Head::average_width(head) * static_cast<double>(head.tail_column.size());
   pool_.for_pieces(
-      q2, grain(entries / static_cast<double>(q2)), [&](Index begin, Index end, int worker) {
+      q2, Head::grain(entries / static_cast<double>(q2)), [&](Index begin, Index end, int worker) {
         for (Index column = begin; column < end; ++column) {
-          if (sparse_) sparse_->load_column(column, whole, scratch(worker));
-          const double* inverse = sparse_ ? scratch(worker) : dense_.get() + column * q2;
-          for (std::size_t h = 0; h < heads_.size(); ++h) {
-            const HeadBlock& head = structure_.heads()[h];
-            with_size(head.k,
-                      [&](auto K) { gather_column<K()>(head, heads_[h], column, inverse, whole); });
-          }
-          if (sparse_) sparse_->clear_column(column, whole, scratch(worker));
+          const Tail::InverseColumn own = tail_->inverse_column(column, worker);
+          for (int h = 0; h < head_.size(); ++h)
+            with_size(head_.pattern(h).k, [&](auto K) { gather_column<K()>(h, column, own); });
         }
       });
-  for (std::size_t h = 0; h < heads_.size(); ++h)
-    gather_full_rows(structure_.heads()[h], heads_[h], whole);
+  for (int h = 0; h < head_.size(); ++h) gather_full_rows(h, whole);
 }
 
 void Factor::invert_head(int h, bool whole) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  HeadNumbers& numbers = heads_[at(h)];
-  numbers.inverse.resize(numbers.R.size());
-  const bool all = whole || heads_.size() > 1;
-  pool_.for_pieces(head.levels, grain(head.k * head.k * average_width(head)),
+  const HeadBlock& head = head_.pattern(h);
+  pool_.for_pieces(head.levels, Head::grain(head.k * head.k * Head::average_width(head)),
                    [&](Index begin, Index end, int) {
                      for (Index level = begin; level < end; ++level) {
                        if (!head.ancestors.empty()) add_ancestors(h, level);
-                       with_size(head.k, [&](auto K) { finish_inverse_level<K()>(h, level, all); });
+                       with_size(head.k,
+                                 [&](auto K) { finish_inverse_level<K()>(h, level, whole); });
                      }
                    });
+}
+
+// What gather_column does, for full rows: T_l = R_l S^-1 (or half of it, see there).
+void Factor::gather_full_rows(int h, bool whole) {
+  const HeadBlock& head = head_.pattern(h);
+  const auto gather = [&](Index first, Index count, int rows, double* P) {
+    full_product_.resize(at(rows * tail_->size()));
+    tail_->multiply_inverse(P, rows, whole ? 1.0 : 0.5, full_product_.data());
+    for (Index i = 0; i < count; ++i) {
+      const Level level = head.full_levels[at(first + i)];
+      const Index begin = head.tail_start[at(level)], end = head.tail_start[at(level) + 1];
+      double* target = head_inverse_[at(h)].data() + head.tail_value(level, begin);
+      for (Index e = begin; e < end; ++e, target += head.k)
+        std::copy_n(full_product_.data() + head.tail_column[at(e)] * Index{rows} + i * head.k,
+                    head.k, target);
+    }
+  };
+  schur_.for_full_panels(head, head_.values(h), gather);
 }
 
 // Omega^-1 between ancestors i and j (i <= j) of a level, k_i x k_j.
 const double* Factor::ancestor_inverse(const HeadBlock& head, Index level, std::size_t i,
                                        std::size_t j) const {
   const HeadBlock::Ancestor& a = head.ancestors[i];
-  const HeadBlock& earlier = structure_.heads()[at(a.head)];
+  const HeadBlock& earlier = head_.pattern(a.head);
   const Index parent = (*a.parent)[at(level)];
   if (i == j) return inverse_diagonal_[at(earlier.block)].data() + parent * a.k * a.k;
   const int offset = earlier.ancestors[j - i - 1].offset;
-  return heads_[at(a.head)].inverse.data() + earlier.row(parent) + offset * a.k;
+  return head_inverse_[at(a.head)].data() + earlier.row(parent) + offset * a.k;
 }
 
 // T_l over the ancestors' columns, and what the ancestors add to T_l over the tail's.
 void Factor::add_ancestors(int h, Index level) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  HeadNumbers& numbers = heads_[at(h)];
+  const HeadBlock& head = head_.pattern(h);
   const int k = head.k;
-  const double* R = numbers.R.data() + head.row(level);
-  double* T = numbers.inverse.data() + head.row(level);
+  const double* R = head_.values(h) + head.row(level);
+  double* T = head_inverse_[at(h)].data() + head.row(level);
   const auto add = [&](double* target, const double* column, double value) {
     for (int r = 0; r < k; ++r) target[r] += column[r] * value;
   };
@@ -937,14 +535,15 @@ void Factor::add_ancestors(int h, Index level) {
           if (i != j) add(T + (a.offset + r) * k, R + (b.offset + c) * k, inverse[c * a.k + r]);
         }
     }
-    const HeadBlock& later = structure_.heads()[at(a.head)];
+    const HeadBlock& later = head_.pattern(a.head);
     const Index parent = (*a.parent)[at(level)];
     for (Index e = head.tail_start[at(level)]; e < head.tail_start[at(level) + 1]; ++e) {
       const double* inverse =
-          heads_[at(a.head)].inverse.data() + later.tail_value(parent, a.tail_map[at(e)]);
+          head_inverse_[at(a.head)].data() + later.tail_value(parent, a.tail_map[at(e)]);
       for (int r = 0; r < a.k; ++r) {
-        add(T + (a.offset + r) * k, numbers.R.data() + head.tail_value(level, e), inverse[r]);
-        add(numbers.inverse.data() + head.tail_value(level, e), R + (a.offset + r) * k, inverse[r]);
+        add(T + (a.offset + r) * k, head_.values(h) + head.tail_value(level, e), inverse[r]);
+        add(head_inverse_[at(h)].data() + head.tail_value(level, e), R + (a.offset + r) * k,
+            inverse[r]);
       }
     }
   }
@@ -953,12 +552,11 @@ void Factor::add_ancestors(int h, Index level) {
 // (Omega^-1)_ll = L_l'^-1 (I + T_l R_l') L_l^-1 and, when whole, (Omega^-1)_l,later = -L_l'^-1 T_l.
 template <int K>
 void Factor::finish_inverse_level(int h, Index level, bool whole) {
-  const HeadBlock& head = structure_.heads()[at(h)];
-  HeadNumbers& numbers = heads_[at(h)];
+  const HeadBlock& head = head_.pattern(h);
   const int k = K > 0 ? K : head.k;
-  const double* L = numbers.D.data() + level * k * k;
-  const double* R = numbers.R.data() + head.row(level);
-  double* T = numbers.inverse.data() + head.row(level);
+  const double* L = head_.L(h, level);
+  const double* R = head_.values(h) + head.row(level);
+  double* T = head_inverse_[at(h)].data() + head.row(level);
   double* inverse = inverse_diagonal_[at(head.block)].data() + level * k * k;
   const int tail = static_cast<int>(head.tail_start[at(level) + 1] - head.tail_start[at(level)]);
   std::fill_n(inverse, k * k, 0.0);
@@ -974,7 +572,7 @@ void Factor::finish_inverse_level(int h, Index level, bool whole) {
   add_columns(0, head.border_offset);
   add_columns(head.fixed, tail);
   const auto solve_transposed = [&](double* B, int columns) {
-    if (k < kLargeLevel) {
+    if (k < Head::kLargeLevel) {
       solve_lower_transposed<K>(L, k, B, columns);
       return;
     }
@@ -1018,25 +616,27 @@ void Factor::inverse_block(int s, Level level_s, int t, Level level_t, double* o
   };
   const int rows = k(s), columns = k(t);
   if (hs < 0) {
-    const Tail& tail = structure_.tail();
+    const TailPattern& tail = structure_.tail();
     const Index i0 = tail.nodes[at(tail.node_of[at(s)][at(level_s)])].start;
     const Index j0 = tail.nodes[at(tail.node_of[at(t)][at(level_t)])].start;
-    for (int j = 0; j < columns; ++j)
-      for (int i = 0; i < rows; ++i) put(i, j, tail_inverse(i0 + i, j0 + j));
+    if (exchanged)
+      tail_->inverse_block(j0, columns, i0, rows, out);
+    else
+      tail_->inverse_block(i0, rows, j0, columns, out);
     return;
   }
-  const HeadBlock& head = structure_.heads()[at(hs)];
+  const HeadBlock& head = head_.pattern(hs);
   const double* inverse;
   if (ht >= 0) {
-    inverse = heads_[at(hs)].inverse.data() + head.row(level_s) +
+    inverse = head_inverse_[at(hs)].data() + head.row(level_s) +
               head.ancestors[at(ht - hs - 1)].offset * rows;
   } else {
-    const Tail& tail = structure_.tail();
+    const TailPattern& tail = structure_.tail();
     const Level column = tail.nodes[at(tail.node_of[at(t)][at(level_t)])].start;
     const auto begin = head.tail_column.begin() + head.tail_start[at(level_s)];
     const auto end = head.tail_column.begin() + head.tail_start[at(level_s) + 1];
     const Index entry = std::lower_bound(begin, end, column) - head.tail_column.begin();
-    inverse = heads_[at(hs)].inverse.data() + head.tail_value(level_s, entry);
+    inverse = head_inverse_[at(hs)].data() + head.tail_value(level_s, entry);
   }
   for (int j = 0; j < columns; ++j)
     for (int i = 0; i < rows; ++i) put(i, j, inverse[j * rows + i]);

@@ -189,7 +189,7 @@ void Structure::link_heads(const CrossProducts& A) {
 }
 
 void Structure::place_tail(const std::vector<Block>& blocks, const std::vector<Level>& order) {
-  std::vector<Tail::Node> natural;
+  std::vector<TailPattern::Node> natural;
   for (const int block : tail_blocks_)
     for (Index level = 0; level < blocks[at(block)].levels; ++level)
       natural.push_back({block, static_cast<Level>(level), 0});
@@ -199,7 +199,7 @@ void Structure::place_tail(const std::vector<Block>& blocks, const std::vector<L
     tail_.node_of[at(block)].resize(at(blocks[at(block)].levels));
   Index start = 0;
   for (const Level from : order) {
-    Tail::Node node = natural[at(from)];
+    TailPattern::Node node = natural[at(from)];
     node.start = static_cast<Level>(start);
     start += blocks[at(node.block)].k;
     tail_.node_of[at(node.block)][at(node.level)] = static_cast<Level>(tail_.nodes.size());
@@ -250,7 +250,7 @@ void Structure::tail_rows(HeadBlock& head, const std::vector<Block>& blocks,
     const auto first = entries.begin() + start[at(l)], last = entries.begin() + start[at(l) + 1];
     std::sort(first, last, [](const Entry& a, const Entry& b) { return a.node < b.node; });
     for (auto e = first; e != last; ++e) {
-      const Tail::Node& node = tail_.nodes[at(e->node)];
+      const TailPattern::Node& node = tail_.nodes[at(e->node)];
       head.source.push_back({e->entry, node.block});
       for (int i = 0; i < blocks[at(node.block)].k; ++i)
         head.tail_column.push_back(node.start + static_cast<Level>(i));

@@ -219,12 +219,12 @@ class VarianceTraces::Workspace {
   void scatter_products(const std::function<void(Index, double*)>& left, std::vector<double>& C);
   void fill_panel(Index first, Index last, const std::function<const double*(Index)>& source,
                   std::vector<double>& panel) const;
-  bool solve_tail(DenseTail& dense);
+  bool solve_tail(TiledCholesky& dense);
   void scale_rows(const std::vector<MatrixXd>& factor, bool transposed, std::vector<double>& B);
   void add_tail(double* sums);
-  void add_head_and_tail(DenseTail& dense, double* sums);
+  void add_head_and_tail(TiledCholesky& dense, double* sums);
   double trace_between(const std::vector<double>& Y, const VarianceParameter& s) const;
-  void find_overlap(DenseTail& dense);
+  void find_overlap(TiledCholesky& dense);
   void add_head(double* sums);
   double cross_trace(const VarianceParameter& r, const VarianceParameter& s) const;
   double& pair(double* sums, std::size_t r, std::size_t s) const {
@@ -413,7 +413,7 @@ void VarianceTraces::Workspace::scale_rows(const std::vector<MatrixXd>& factor, 
 }
 
 // From M_tt in T_: T_tt in T_ (full), G' in G_.
-bool VarianceTraces::Workspace::solve_tail(DenseTail& dense) {
+bool VarianceTraces::Workspace::solve_tail(TiledCholesky& dense) {
   const Index n = component_->size;
   const auto transpose = [n](const std::vector<double>& from, std::vector<double>& to) {
     Map<MatrixXd>(to.data(), n, n) = Map<const MatrixXd>(from.data(), n, n).transpose();
@@ -486,7 +486,7 @@ void VarianceTraces::Workspace::add_tail(double* sums) {
 }
 
 // tr(G'B_r G E_s) for the parameters r of h and s of t; leaves K in G_ and K B_r in Y_[r].
-void VarianceTraces::Workspace::add_head_and_tail(DenseTail& dense, double* sums) {
+void VarianceTraces::Workspace::add_head_and_tail(TiledCholesky& dense, double* sums) {
   const auto& parameters = owner_.parameters_;
   const Index n = component_->size;
   Y_.resize(of_heads_.size());
@@ -521,7 +521,7 @@ double VarianceTraces::Workspace::trace_between(const std::vector<double>& Y,
 }
 
 // X_l = F_l K F_l' of each level of h.
-void VarianceTraces::Workspace::find_overlap(DenseTail& dense) {
+void VarianceTraces::Workspace::find_overlap(TiledCholesky& dense) {
   const Index n = component_->size;
   if (!full()) {
     pool_.for_pieces(levels(), 64, [&](Index begin, Index end, int) {
@@ -580,7 +580,7 @@ bool VarianceTraces::Workspace::add(const Component& component, double* sums) {
   component_ = &component;
   eliminate();
   if (component.size > 0) {
-    DenseTail dense(component.size, kernels_, pool_, interrupt_);
+    TiledCholesky dense(component.size, kernels_, pool_, interrupt_);
     load_tail();
     add_products(
         [&](Index i, double* out) {

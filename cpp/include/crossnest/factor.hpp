@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "crossnest/cross_products.hpp"
-#include "crossnest/dense_tail.hpp"
+#include "crossnest/head.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/sparse_tail.hpp"
+#include "crossnest/lambda.hpp"
+#include "crossnest/schur_complement.hpp"
 #include "crossnest/structure.hpp"
+#include "crossnest/tail.hpp"
 #include "crossnest/thread_pool.hpp"
 
 namespace crossnest {
@@ -88,34 +90,6 @@ class Factor {
   void inverse_block(int s, Level level_s, int t, Level level_t, double* out) const;
 
  private:
-  struct HeadNumbers {
-    std::vector<double> D;  // levels x (k x k): chol of the diagonal block, lower triangle
-    std::vector<double> R;  // see HeadBlock
-    std::vector<double>
-        inverse;  // like R: Omega^-1 between the level and later columns, after invert
-    std::vector<double> partial;  // by piece: log-determinant and border'border
-  };
-
-  void find_ranges();
-  void load_head(int h);
-  template <int K>
-  void load_level(int h, Index level, double* column);
-  bool eliminate_head(int h);
-  template <int K>
-  bool eliminate_level(const HeadBlock& head, double* D, double* R, int width, double& log_det,
-                       double* border_sum) const;
-  bool eliminate_large_level(double* D, int k, double* R, int width, double& log_det) const;
-  void update_ancestors(int h);
-  void update_from_descendant(int a, const HeadBlock::Descendant& descendant, Index level);
-  void fill_tail();
-  void load_tail_column(const Tail::Node& node, int effect, double* s, double* scratch) const;
-  template <int K>
-  void subtract_head(const HeadBlock& head, const double* R, Index column, double* s,
-                     double* border) const;
-  template <class Use>
-  void for_full_panels(const HeadBlock& head, const HeadNumbers& numbers, Use&& use);
-  void subtract_full_rows(const HeadBlock& head, const HeadNumbers& numbers);
-  void gather_full_rows(const HeadBlock& head, HeadNumbers& numbers, bool whole);
   template <class Body>
   void for_border_columns(Body&& body);
   bool factor_tail();
@@ -125,24 +99,14 @@ class Factor {
   void solve_border_level(int h, Index level, double* rhs);
   void gather_tail_inverse(bool whole);
   template <int K>
-  void gather_column(const HeadBlock& head, HeadNumbers& numbers, Index column,
-                     const double* inverse, bool whole);
+  void gather_column(int h, Index column, const Tail::InverseColumn& own);
+  void gather_full_rows(int h, bool whole);
   void invert_head(int h, bool whole);
   void add_ancestors(int h, Index level);
   const double* ancestor_inverse(const HeadBlock& head, Index level, std::size_t i,
                                  std::size_t j) const;
   template <int K>
   void finish_inverse_level(int h, Index level, bool whole);
-  double* scratch(int worker) {
-    return scratch_.data() + static_cast<std::size_t>(worker) * scratch_size_;
-  }
-  // What of it need not stay zero, as a column of a sparse tail must.
-  double* free_scratch(int worker) {
-    return scratch(worker) + (sparse_ ? structure_.tail().size : 0);
-  }
-  static Index grain(double work) { return static_cast<Index>(40000.0 / (work + 1.0)) + 1; }
-  double tail_inverse(Index i, Index j) const;
-  const double* lambda(int block) const { return lambda_[static_cast<std::size_t>(block)].data(); }
   int k(int block) const { return blocks_[static_cast<std::size_t>(block)].k; }
 
   const std::vector<Block>& blocks_;
@@ -151,24 +115,22 @@ class Factor {
   const DenseKernels& kernels_;
   ThreadPool& pool_;
   InterruptCheck& interrupt_;
-  DenseTail dense_tail_;
 
   int border_;
-  std::vector<Index> block_start_;           // blocks + 1
-  std::vector<Index> reached_start_;         // heads + 1: rows of solve_head_at()'s result
-  std::vector<std::vector<double>> lambda_;  // by block
-  std::vector<std::vector<int>> lambda_first_, lambda_last_;  // by block: k, see find_ranges()
-  std::vector<HeadNumbers> heads_;
-  std::unique_ptr<double[]> dense_;  // q2 x q2: S, then U with S = U'U, then S^-1
-  std::unique_ptr<SparseTail> sparse_;
-  std::vector<double> tail_border_;  // q2 x border
-  std::vector<double> F_;            // border x border
+  std::vector<Index> block_start_;    // blocks + 1
+  std::vector<Index> reached_start_;  // heads + 1: rows of solve_head_at()'s result
+  Lambda lambda_;
+  Head head_;
+  SchurComplement schur_;
+  std::unique_ptr<Tail> tail_;  // nullptr where the head is all
+  std::vector<double> F_;       // border x border
   double log_det_ = 0.0;
-  std::vector<double> W_;              // q x border
-  std::vector<double> tail_solution_;  // q2 x border, the tail's part of W in tail order
+  std::vector<double> W_;                          // q x border
+  std::vector<double> tail_solution_;              // q2 x border, the tail's part of W in its order
+  std::vector<std::vector<double>> head_inverse_;  // by head block, like R: Omega^-1 between the
+                                                   // level and later columns
   std::vector<std::vector<double>> inverse_diagonal_;  // by block
-  std::vector<double> full_rows_;                      // rows x q2: the R_l of some full levels
-  std::vector<double> full_product_;                   // like full_rows_
+  std::vector<double> full_product_;                   // rows x q2
   std::vector<double> scratch_;                        // one piece for each thread
   std::size_t scratch_size_;
   bool solved_ = false;

@@ -69,7 +69,7 @@ struct HeadBlock {
 };
 
 /// What is left after the head: a symmetric matrix, its upper triangle stored.
-struct Tail {
+struct TailPattern {
   /// One level of a tail block.
   struct Node {
     int block;  ///< index into the blocks of the model
@@ -117,7 +117,7 @@ class Structure {
             std::size_t memory_limit, InterruptCheck* interrupt = nullptr);
 
   const std::vector<HeadBlock>& heads() const { return heads_; }
-  const Tail& tail() const { return tail_; }
+  const TailPattern& tail() const { return tail_; }
   /// For each block of the model, its index into heads(), or -1 if it is in the tail.
   int head_of(int block) const { return head_of_[static_cast<std::size_t>(block)]; }
   /// Multiply-adds of one evaluation, about.
@@ -152,7 +152,7 @@ class Structure {
   std::vector<HeadBlock> heads_;
   std::vector<int> head_of_;
   std::vector<int> tail_blocks_;
-  Tail tail_;
+  TailPattern tail_;
   int border_;
   double work_ = 0.0;
   double sparse_work_ = 0.0;  // sum of squares of the column counts of a sparse factor

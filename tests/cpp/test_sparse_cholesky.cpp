@@ -1,5 +1,5 @@
 // The sparse tail against dense algebra on the same numbers.
-#include <crossnest/sparse_tail.hpp>
+#include <crossnest/sparse_cholesky.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
@@ -7,14 +7,14 @@
 namespace {
 
 using crossnest::Index;
-using crossnest::SparseTail;
+using crossnest::SparseCholesky;
 using dense::difference;
 using dense::MatrixXd;
 
 // A tail with a pattern from a real design and a definite matrix on it.
 struct Filled {
   dense::Engine engine;
-  SparseTail tail;
+  SparseCholesky tail;
   MatrixXd S;
 
   explicit Filled(int k, std::uint64_t seed = 71)

@@ -16,9 +16,9 @@ namespace crossnest {
 /// Work is cut into tiles that the pool's threads take in turn, so the kernels need no threads of
 /// their own; the cuts depend on n alone, so the numbers do not depend on the number of threads.
 /// The caller can interrupt between panels.
-class DenseTail {
+class TiledCholesky {
  public:
-  DenseTail(Index n, const DenseKernels& kernels, ThreadPool& pool, InterruptCheck& interrupt);
+  TiledCholesky(Index n, const DenseKernels& kernels, ThreadPool& pool, InterruptCheck& interrupt);
 
   /// S = U'U in place, right-looking by panels. False, with S spoilt, when S is not positive
   /// definite.

@@ -14,11 +14,11 @@ namespace crossnest {
 /// S = LL' row by row, on a pattern that Eigen's simplicial Cholesky has analysed once; S comes in
 /// the order of elimination, so no permutation is applied. Factorization and inverse poll the
 /// interrupt check, if there is one.
-class SparseTail {
+class SparseCholesky {
  public:
   using Matrix = Eigen::SparseMatrix<double, Eigen::ColMajor, int>;
 
-  explicit SparseTail(const Tail& tail, InterruptCheck* interrupt = nullptr);
+  explicit SparseCholesky(const TailPattern& tail, InterruptCheck* interrupt = nullptr);
 
   /// The upper triangle of S, to be filled before factorize(); by columns, rows increasing.
   double* column_values(Index column) { return S_.valuePtr() + S_.outerIndexPtr()[column]; }

@@ -1,13 +1,13 @@
 // Dense algebra by tiles against Eigen's on the whole.
 #include <Eigen/Cholesky>
-#include <crossnest/dense_tail.hpp>
+#include <crossnest/tiled_cholesky.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
 
 namespace {
 
-using crossnest::DenseTail;
+using crossnest::TiledCholesky;
 using crossnest::Index;
 using dense::difference;
 using dense::MatrixXd;
@@ -36,7 +36,7 @@ MatrixXd upper(const MatrixXd& A) { return A.triangularView<Eigen::Upper>(); }
 struct Tail {
   crossnest::InterruptCheck interrupt;
   crossnest::ThreadPool pool;
-  DenseTail algebra;
+  TiledCholesky algebra;
   explicit Tail(Index n, int threads = 2)
       : pool(threads), algebra(n, crossnest::eigen_kernels(), pool, interrupt) {}
 };
@@ -123,7 +123,7 @@ TEST(same_numbers_for_any_number_of_threads) {
 TEST(can_be_interrupted) {
   crossnest::InterruptCheck stop([] { return true; });
   crossnest::ThreadPool pool(1);
-  DenseTail algebra(200, crossnest::eigen_kernels(), pool, stop);
+  TiledCholesky algebra(200, crossnest::eigen_kernels(), pool, stop);
   MatrixXd S = definite(200);
   CHECK_THROWS(algebra.factor(S.data()), crossnest::Interrupted);
 }
