@@ -148,7 +148,7 @@ def test_bootstrap_hands_its_options_on(monkeypatch):
         asked.update(options)
         return Replicates()
 
-    monkeypatch.setattr("crossnest.inference.bootstrap.bootstrap", bootstrap)
+    monkeypatch.setattr("crossnest.inference.confint.bootstrap", bootstrap)
     intervals = model.confint("bootstrap", 0.9, "beta_", n=20, seed=1, interval="basic")
     assert asked == {"interval": "basic", "level": 0.9, "n": 20, "seed": 1}
     assert list(intervals.index) == ["(Intercept)", "Days"]

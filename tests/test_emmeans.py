@@ -437,7 +437,7 @@ def test_refused_memory_names_the_other_method(monkeypatch):
     def refuse(*_: Any) -> None:
         raise MemoryError("too large")
 
-    monkeypatch.setattr("crossnest.inference.ddf.tester", refuse)
+    monkeypatch.setattr("crossnest.inference.emmeans.tester", refuse)
     with pytest.raises(MemoryError, match="too large; ddf='satterthwaite' needs far less"):
         model("cake").emmeans("recipe")
 

@@ -12,7 +12,7 @@ import scipy.stats
 from numpy.testing import assert_allclose
 
 import crossnest
-from crossnest.inference import ddf
+from crossnest.inference import ddf, tester
 
 CASES = json.loads(
     (Path(__file__).parent / "golden/tidying/broom_mixed.json").read_text(encoding="utf-8")
@@ -74,12 +74,12 @@ def test_fixed_with_degrees_of_freedom(case, monkeypatch):
     model, expected = case
     df = np.array(expected["fixed_satterthwaite"]["df"])
 
-    class GivenDf(ddf.Tester):
+    class GivenDf(tester.Tester):
         def df(self, L):
             return L @ df
 
-    tester = GivenDf(model.fixef.to_numpy(), model.vcov.to_numpy())
-    monkeypatch.setattr(ddf, "tester", lambda *_: tester)
+    given = GivenDf(model.fixef.to_numpy(), model.vcov.to_numpy())
+    monkeypatch.setattr(ddf, "tester", lambda *_: given)
     table = model.tidy("fixed", conf_int=True)
     assert_table_equal(table, expected["fixed_satterthwaite"])
     assert list(table.columns) == list(expected["fixed_satterthwaite"])

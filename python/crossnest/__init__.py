@@ -30,10 +30,10 @@ from .base.errors import (
 from .design.design import build_design
 from .fit import kernels as _kernels
 from .fit.control import Control
-from .fit.model import LinearMixedModel
 from .fit.var_corr import VarCorr
 from .formula.formula import parse_formula
 from .lmer import lmer
+from .model import LinearMixedModel
 from .report.summary import Summary
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from .inference.comparison import anova, kr_modcomp, sat_modcomp
     from .inference.exact_lrt import exact_lrt, exact_rlrt
     from .inference.pb_modcomp import pb_modcomp
+    from .loading import load
     from .neighbours.polars import to_polars
     from .neighbours.sklearn import MixedModelRegressor as MixedModelRegressor
     from .report.side_by_side import compare
-    from .storage.model_files import load
 
 _kernels.install()
 
@@ -106,7 +106,7 @@ _LAZY = {
     "kr_modcomp": ".inference.comparison",
     "lm": ".classical.lm",
     "lm_list": ".classical.lm_list",
-    "load": ".storage.model_files",
+    "load": ".loading",
     "pb_modcomp": ".inference.pb_modcomp",
     "sat_modcomp": ".inference.comparison",
     "to_polars": ".neighbours.polars",

@@ -23,8 +23,8 @@ from . import __version__
 from .base.ddf_methods import check_ddf
 from .base.files import write_file
 from .data.data_files import KINDS, read_data
-from .fit.model import LinearMixedModel
 from .lmer import lmer
+from .model import LinearMixedModel
 from .report.summary import Summary
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -213,7 +213,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _datasets(_: argparse.Namespace) -> int:
-    from . import datasets
+    from . import datasets  # seldom needed
 
     names = datasets.names()
     width = max(map(len, names))

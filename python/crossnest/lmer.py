@@ -11,7 +11,8 @@ from .base.foreign_arguments import explain_unknown_arguments
 from .design.design import build_design
 from .fit.control import Control
 from .fit.labels import Labels, label_of, name_of
-from .fit.model import LinearMixedModel, _fit_design, warn_about
+from .fit.model import fit_design, warn_about
+from .model import LinearMixedModel
 
 
 @explain_unknown_arguments
@@ -107,7 +108,7 @@ def lmer(
         context=context,
     )
     labels = Labels(name_of(data), label_of(weights), label_of(offset))
-    model = _fit_design(design, reml, start, control or _DEFAULT, labels)
+    model = fit_design(LinearMixedModel, design, reml, start, control or _DEFAULT, labels)
     warn_about(model, stacklevel=4)
     return model
 

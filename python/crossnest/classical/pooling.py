@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..model import LinearMixedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -90,7 +90,7 @@ def _separator(given: str | None, kind: str) -> str:
 
 
 def _bundled(name: str) -> pd.DataFrame:
-    from .. import datasets
+    from .. import datasets  # seldom needed
 
     try:
         return datasets.load(name)

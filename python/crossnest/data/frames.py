@@ -216,7 +216,7 @@ def _no_frame(data: Any, what: str) -> str:
 
 def _path_or_name(source: Any) -> str:
     """Say how to read a file, or get a bundled data set."""
-    from .. import datasets
+    from .. import datasets  # seldom needed
 
     if "~" in str(source):
         return "a formula: give the formula first, then the data"

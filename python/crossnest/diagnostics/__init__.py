@@ -1,4 +1,4 @@
 """Diagnostics of a fitted model: influence, goodness of fit, simulated residuals.
 
-Each module holds one of them; the methods of a model in `crossnest.methods` call them.
+Each module holds one of them; the methods of `crossnest.LinearMixedModel` call them.
 """

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from ..fit.model import _sparse_z
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Deletions", "delete_cases", "delete_groups"]
 
@@ -100,7 +100,7 @@ class _Blocks:
     v: FloatArray
 
     @classmethod
-    def of(cls, model: LinearMixedModel) -> _Blocks:
+    def of(cls, model: FittedModel) -> _Blocks:
         """Solve for V^-1 X with a sparse factor of Omega."""
         weights = model.design.weights
         w = np.ones(model.nobs) if weights is None else weights
@@ -115,7 +115,7 @@ class _Blocks:
         return cls(Z, omega, w, Q, w * model._residuals("response"))
 
 
-def _relative_z(model: LinearMixedModel) -> SparseArray:
+def _relative_z(model: FittedModel) -> SparseArray:
     """Give Z Lambda, sparse (n, q)."""
     terms = zip(model.design.random, model._relative_factors, strict=True)
     levels = [model.design.factors[term.factor].n_levels for term in model.design.random]
@@ -130,7 +130,7 @@ def _relative_z(model: LinearMixedModel) -> SparseArray:
     return product
 
 
-def delete_cases(model: LinearMixedModel) -> Iterator[Deletions]:
+def delete_cases(model: FittedModel) -> Iterator[Deletions]:
     """Delete each row, in runs of as many rows as fit in memory."""
     blocks, leverages = _Blocks.of(model), model.leverages().to_numpy()
     left = blocks.weights * np.maximum(1 - leverages, 0)  # P_ii
@@ -144,9 +144,7 @@ def delete_cases(model: LinearMixedModel) -> Iterator[Deletions]:
         yield Deletions(scaled[:, :, None] * Q[:, None, :], scaled * blocks.v[rows, None])
 
 
-def delete_groups(
-    model: LinearMixedModel, codes: NDArray[np.int32], n_units: int
-) -> Deletions | None:
+def delete_groups(model: FittedModel, codes: NDArray[np.int32], n_units: int) -> Deletions | None:
     """Delete the rows of each group.
 
     Parameters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import check_flag
-from ..base.read_only import Immutable, ReadOnly
+from ..base.read_only import Immutable
+from ..fit.row_summaries import Components
 from ..formula.formula import INTERCEPT
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
-__all__ = ["Components", "Shares", "components", "icc", "r2", "vif"]
+__all__ = ["Shares", "components", "icc", "r2", "vif"]
 
 FloatArray = NDArray[np.float64]
 
@@ -66,33 +66,10 @@ class Shares(Immutable, Mapping[str, float]):
         return "\n".join([f"# {self.title}", "", *lines])
 
 
-@dataclass(frozen=True)
-class Components(ReadOnly):
-    """The variance of an observation, split by where it comes from.
-
-    Attributes
-    ----------
-    fixed : float
-        Variance of X beta over the observations (divisor n - 1).
-    random : dict of str to float
-        For each grouping factor the mean over the observations of the variance of its random
-        effects' part, z'Var(b) z: Johnson (2014), equation 11.
-    residual : float
-        sigma^2, the variance of an observation of weight 1.
-    """
-
-    fixed: float
-    random: dict[str, float]
-    residual: float
-
-    @property
-    def explained_by_groups(self) -> float:
-        """Variance of all random effects."""
-        return sum(self.random.values())
-
-
-def components(model: LinearMixedModel) -> Components:
+def components(model: FittedModel) -> Components:
     """Split the variance of an observation into fixed, random and residual parts."""
+    if model._row_summaries is not None:
+        return model._row_summaries.components
     design = model.design
     mean = design.X[:, model._kept] @ model._fit.beta
     random = dict.fromkeys((factor.name for factor in design.factors), 0.0)
@@ -104,7 +81,7 @@ def components(model: LinearMixedModel) -> Components:
     return Components(float(np.var(mean, ddof=1)), random, model.sigma**2)
 
 
-def icc(model: LinearMixedModel, by_group: bool = False) -> Shares:
+def icc(model: FittedModel, by_group: bool = False) -> Shares:
     """Give the intraclass correlation: the share of variance that lies between groups.
 
     Parameters
@@ -136,7 +113,7 @@ def icc(model: LinearMixedModel, by_group: bool = False) -> Shares:
     Schielzeth's R2_GLMM to random slopes models. Methods in Ecology and Evolution 5, 944-946.
     """
     check_flag(by_group, "by_group")
-    split = model._components
+    split = components(model)
     between = split.explained_by_groups
     total = between + split.residual
     if by_group:
@@ -153,7 +130,7 @@ def icc(model: LinearMixedModel, by_group: bool = False) -> Shares:
     )
 
 
-def r2(model: LinearMixedModel) -> Shares:
+def r2(model: FittedModel) -> Shares:
     """Give Nakagawa's coefficients of determination.
 
     Returns
@@ -166,7 +143,7 @@ def r2(model: LinearMixedModel) -> Shares:
     -----
     Variances are those of `icc`, whose references hold here too.
     """
-    split = model._components
+    split = components(model)
     between = split.explained_by_groups
     total = split.fixed + between + split.residual
     return Shares(
@@ -176,7 +153,7 @@ def r2(model: LinearMixedModel) -> Shares:
     )
 
 
-def vif(model: LinearMixedModel) -> pd.DataFrame:
+def vif(model: FittedModel) -> pd.DataFrame:
     """Give the generalized variance inflation factors of the terms of the fixed effects.
 
     Parameters
@@ -224,7 +201,7 @@ def vif(model: LinearMixedModel) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype({"Df": int})
 
 
-def _columns_by_term(model: LinearMixedModel) -> dict[str, list[int]]:
+def _columns_by_term(model: FittedModel) -> dict[str, list[int]]:
     """Give the coefficients of each term but the intercept; terms all aliased are left out."""
     place = {int(column): position for position, column in enumerate(model._kept)}
     columns = {}

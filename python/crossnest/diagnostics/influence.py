@@ -22,7 +22,7 @@ from ..inference.case_resampling import without
 from .deletion import delete_cases, delete_groups
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Influence", "cooks_distance", "influence"]
 
@@ -85,7 +85,7 @@ class Influence(ReadOnly):
 
 
 def influence(
-    model: LinearMixedModel,
+    model: FittedModel,
     group: str | None = None,
     exact: bool = False,
     n_jobs: int | None = None,
@@ -160,7 +160,7 @@ def influence(
     return _collect(model, group, labels, _measures(model, *changes))
 
 
-def cooks_distance(model: LinearMixedModel) -> pd.Series[float]:
+def cooks_distance(model: FittedModel) -> pd.Series[float]:
     """Give Cook's distances as lme4's ``cooks.distance`` defines them.
 
     (e_i / (1 - h_i))^2 h_i / (p sigma^2), e the Pearson residuals and h the leverages of fixed and
@@ -180,7 +180,7 @@ def cooks_distance(model: LinearMixedModel) -> pd.Series[float]:
     return ((scaled / left) ** 2 * leverages / len(model.fixef)).rename("cooks_distance")
 
 
-def _units(model: LinearMixedModel, group: str | None) -> tuple[NDArray[np.int32], pd.Index]:
+def _units(model: FittedModel, group: str | None) -> tuple[NDArray[np.int32], pd.Index]:
     """Give each row's unit and the labels of the units."""
     design = model.design
     if group is None:
@@ -196,7 +196,7 @@ def _units(model: LinearMixedModel, group: str | None) -> tuple[NDArray[np.int32
 
 
 def _measures(
-    model: LinearMixedModel, change: FloatArray, covariance: FloatArray
+    model: FittedModel, change: FloatArray, covariance: FloatArray
 ) -> dict[str, FloatArray]:
     """Measure m deletions.
 
@@ -227,7 +227,7 @@ def _measures(
 
 
 def _collect(
-    model: LinearMixedModel,
+    model: FittedModel,
     group: str | None,
     labels: pd.Index,
     measures: dict[str, FloatArray],
@@ -286,7 +286,7 @@ class _DeletedFit:
 
 
 def _deleted_fits(
-    model: LinearMixedModel,
+    model: FittedModel,
     codes: NDArray[np.int32],
     labels: pd.Index,
     threads: int,
@@ -303,7 +303,7 @@ def _deleted_fits(
     return list(in_threads(fit, len(labels), threads))
 
 
-def _deleted_fit(model: LinearMixedModel, dropped: NDArray[np.bool_], refit: bool) -> _DeletedFit:
+def _deleted_fit(model: FittedModel, dropped: NDArray[np.bool_], refit: bool) -> _DeletedFit:
     design, control = without(model.design, dropped), replace(model.control, threads=1)
     with Engine(design, control).using(design.y) as problem:
         theta = model._fit.theta

@@ -15,7 +15,7 @@ from ..base.read_only import ReadOnly
 from ..prediction.simulate import check_draws, seed_or_new, simulator
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["QuantileResiduals", "SimulationTest", "quantile_residuals"]
 
@@ -148,7 +148,7 @@ class QuantileResiduals(ReadOnly):
 
 
 def quantile_residuals(
-    model: LinearMixedModel,
+    model: FittedModel,
     n: int = 250,
     seed: int | None = None,
     re: Literal["new", "conditional"] = "new",

@@ -15,7 +15,7 @@ from ..base.read_only import Immutable, ReadOnly
 from ..tables.r_format import format_numbers, matrix_lines
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["GroupComponents", "RandomEffectsPCA", "rand_pca"]
 
@@ -97,7 +97,7 @@ class RandomEffectsPCA(Immutable, Mapping[str, GroupComponents]):
         return "\n\n".join(f"${name}\n{group!r}" for name, group in self._groups.items())
 
 
-def rand_pca(model: LinearMixedModel) -> RandomEffectsPCA:
+def rand_pca(model: FittedModel) -> RandomEffectsPCA:
     """Analyse the covariance of the random effects into principal components.
 
     Terms on the same grouping factor are taken together, as lme4's ``rePCA`` does; the scale is

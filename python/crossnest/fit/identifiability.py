@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .._core import _Confounding
     from ..design.design import Design, RandomEffects
-    from .model import LinearMixedModel
+    from .model import FittedModel
 
 Kind = Literal["fixed", "dependent", "repeated", "shared", "exact"]
 
@@ -45,7 +45,7 @@ class Confounded:
         return self.message
 
 
-def confounded_terms(model: LinearMixedModel) -> tuple[Confounded, ...]:
+def confounded_terms(model: FittedModel) -> tuple[Confounded, ...]:
     """Name what the engine found that the data cannot tell."""
     found: Sequence[_Confounding] = model._fit.confounded
     exact = [one["term"] for one in found if one["kind"] == "exact"]
@@ -55,7 +55,7 @@ def confounded_terms(model: LinearMixedModel) -> tuple[Confounded, ...]:
     return tuple(results)
 
 
-def explained_singular(model: LinearMixedModel) -> set[int]:
+def explained_singular(model: FittedModel) -> set[int]:
     """Return the terms whose singular covariance is only what was found."""
     random = model.design.random
     return {
@@ -66,7 +66,7 @@ def explained_singular(model: LinearMixedModel) -> set[int]:
     }
 
 
-def undetermined_effects(model: LinearMixedModel) -> set[tuple[int, int]]:
+def undetermined_effects(model: FittedModel) -> set[tuple[int, int]]:
     """Return (term, effect) of the standard deviations the data say nothing about.
 
     Of terms that share an effect neither counts: only the sum of their variances is determined.
@@ -82,7 +82,7 @@ def undetermined_effects(model: LinearMixedModel) -> set[tuple[int, int]]:
     return pairs
 
 
-def _named(model: LinearMixedModel, one: _Confounding) -> Confounded:
+def _named(model: FittedModel, one: _Confounding) -> Confounded:
     design = model.design
     term = design.random[one["term"]]
     effects = tuple(term.names[j] for j in one["effects"])
@@ -106,9 +106,7 @@ def _subject(design: Design, one: _Confounding) -> str:
     return f"{'the effect' if len(names) == 1 else 'the effects'} {_list(names)} of {text}"
 
 
-def _fixed(
-    model: LinearMixedModel, term: RandomEffects, what: str, other: RandomEffects | None
-) -> str:
+def _fixed(model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None) -> str:
     correlated = len(term.names) > 1 and term.term.structure != "diagonal"
     if model.reml:
         set_to = "it is held, not estimated"
@@ -123,7 +121,7 @@ def _fixed(
 
 
 def _dependent(
-    model: LinearMixedModel, term: RandomEffects, what: str, other: RandomEffects | None
+    model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None
 ) -> str:
     return (
         f"{what} is linearly dependent within the groups, so the data do not determine the "
@@ -132,7 +130,7 @@ def _dependent(
 
 
 def _repeated(
-    model: LinearMixedModel, term: RandomEffects, what: str, other: RandomEffects | None
+    model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None
 ) -> str:
     assert other is not None
     copy = _copies(model.design, term, other)
@@ -142,9 +140,7 @@ def _repeated(
     )
 
 
-def _shared(
-    model: LinearMixedModel, term: RandomEffects, what: str, other: RandomEffects | None
-) -> str:
+def _shared(model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None) -> str:
     assert other is not None
     copy = _copies(model.design, term, other)
     return (

@@ -30,7 +30,7 @@ from .engine import Engine
 if TYPE_CHECKING:
     from .._core import Fit
     from ..design.grouping import GroupingFactor
-    from .model import LinearMixedModel
+    from .model import FittedModel
 
 __all__ = ["Between", "JointCovariance", "measure"]
 
@@ -146,7 +146,7 @@ def _is_met(z: FloatArray, codes: CodeArray) -> NDArray[np.bool_]:
 # --------------------------------------------------------------------------------- measuring
 
 
-def measure(model: LinearMixedModel) -> JointCovariance:
+def measure(model: FittedModel) -> JointCovariance:
     """Take the covariances out of a fitted model's factor.
 
     V has the conditional modes of a model without fixed effects to the columns of X R^-1 as
@@ -185,7 +185,7 @@ class _Blocks:
         Estimates of the model without fixed effects, at the same theta.
     """
 
-    def __init__(self, model: LinearMixedModel, fit: Fit) -> None:
+    def __init__(self, model: FittedModel, fit: Fit) -> None:
         self._fit = fit
         self._design = model.design
         self._terms_of = model._terms_of

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag, is_word
-from ..base.ddf_methods import check_ddf, check_information
 from ..base.errors import (
     ConvergenceWarning,
     DesignError,
@@ -28,20 +27,17 @@ from ..base.read_only import ReadOnly, cached_property, frozen
 from ..base.values import numbers
 from ..data.columns import in_order_of
 from ..design.design import Design
-from ..inference.methods import InferenceMethods
-from ..methods import ResultMethods
-from ..report.summary import Summary, coefficient_table, correlation_matrix
 from .control import Control
-from .convergence import Convergence, check_convergence, verdict_line
+from .convergence import Convergence, check_convergence
 from .engine import Engine, Estimates, check_theta, theta_names
 from .identifiability import Confounded, confounded_terms, explained_singular
 from .labels import Labels
 from .residuals import residual_quantiles
+from .row_summaries import RowSummaries
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
     from .._core import Fit, Problem
-    from ..base.ddf_methods import Ddf, Information
 
 FloatArray = NDArray[np.float64]
 #: Below this 1 - h has no correct digit, h the leverage of a row.
@@ -80,8 +76,10 @@ class Optimization(ReadOnly):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
-    """A fitted linear mixed model; `crossnest.lmer` makes it.
+class FittedModel(ReadOnly):
+    """What is known of a fitted linear mixed model: the record that every verb takes.
+
+    `crossnest.LinearMixedModel` is this with the verbs as methods.
 
     y = X beta + Z b + offset + e with b ~ N(0, sigma^2 Lambda Lambda') and
     e ~ N(0, sigma^2 W^-1), Lambda = Lambda(theta). What is asked for is computed when it is first
@@ -108,6 +106,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
     _engine: Engine
     _fit: Fit | Estimates
     _kept: NDArray[np.intp]  # columns of X that are not aliased
+    _row_summaries: RowSummaries | None = None  # of a model loaded from a file, without its rows
 
     @classmethod
     def from_design(
@@ -117,12 +116,12 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         start: ArrayLike | None = None,
         control: Control | None = None,
         labels: Labels | None = None,
-    ) -> LinearMixedModel:
+    ) -> Self:
         """Fit a model to a design made by `crossnest.design.design.build_design`.
 
         Parameters and warnings are those of `crossnest.lmer`.
         """
-        model = _fit_design(design, reml, start, control or Control(), labels or Labels())
+        model = fit_design(cls, design, reml, start, control or Control(), labels or Labels())
         warn_about(model, stacklevel=3)
         return model
 
@@ -194,7 +193,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
             _, gradient = problem.gradient(self._checked(theta, problem), self._criterion(reml))
         return pd.Series(gradient, index=self._theta_names)
 
-    def evaluate(self, theta: ArrayLike) -> LinearMixedModel:
+    def evaluate(self, theta: ArrayLike) -> Self:
         """Give the model at covariance parameters of your choice, nothing optimized."""
         with self._problem() as problem:
             fit = problem.estimates(self._checked(theta, problem), self.reml)
@@ -442,7 +441,7 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         return pd.DataFrame(rows)
 
     @explain_unknown_arguments
-    def refit(self, y: ArrayLike) -> LinearMixedModel:
+    def refit(self, y: ArrayLike) -> Self:
         """Fit the same model to another response.
 
         Parameters
@@ -458,50 +457,15 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
         """
         design = replace(self.design, y=_new_response(self.design, y))
         reml, control = self.reml, self.control
-        model = _fit_design(design, reml, None, control, self.labels, self._engine)
+        model = fit_design(type(self), design, reml, None, control, self.labels, self._engine)
         warn_about(model, stacklevel=4)
         return model
-
-    def summary(
-        self,
-        ddf: Ddf = "satterthwaite",
-        correlation: bool | None = None,
-        information: Information = "expected",
-    ) -> Summary:
-        """Summarize the fit; printing the result gives the layout of lme4 and lmerTest.
-
-        Parameters
-        ----------
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
-            Degrees of freedom of the tests of the fixed effects: by the method named, observations
-            minus fixed effects, infinite (z-tests), or no tests (lme4's summary).
-        correlation : bool, optional
-            Whether to print the correlations of the fixed effects; up to 12 effects if not given.
-        information : {"expected", "observed"}
-            For Kenward and Roger's method, which information on the variance parameters:
-            pbkrtest's, the expected one, or that of SAS and JMP.
-
-        Warns
-        -----
-        InferenceWarning
-            If the degrees of freedom cannot be had, and are NaN.
-        """
-        check_flag(correlation, "correlation", optional=True)
-        ddf = check_ddf(ddf, none=True)
-        information = check_information(information, ddf)
-        return self._summary(self._scaled_quantiles, correlation, ddf, information)
-
-    def __repr__(self) -> str:
-        """Show what lme4 prints for a fit."""
-        return self._summary(None).short_text
-
-    def _repr_html_(self) -> str:
-        return self._summary(None)._repr_html_()
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy the results out of the engine; leave out what can be computed again."""
         state = {item.name: getattr(self, item.name) for item in fields(self)}
-        return state | {"_fit": Estimates.of(self._fit)}
+        fit = self._fit
+        return state | {"_fit": fit if isinstance(fit, Estimates) else Estimates.of(fit)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the fields."""
@@ -511,7 +475,8 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
 
     def _problem(self) -> AbstractContextManager[Problem]:
         """Borrow the engine's problem with this model's response."""
-        return self._engine.using(self.design.y)
+        # That of a model without rows has the one response it was fitted to.
+        return self._engine.using(self.design.y if self._row_summaries is None else np.empty(0))
 
     def _checked(self, theta: ArrayLike, problem: Problem) -> FloatArray:
         return check_theta(theta, self._theta_names, problem.lower_bounds)
@@ -571,6 +536,8 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
 
     @cached_property
     def _scaled_quantiles(self) -> FloatArray:
+        if self._row_summaries is not None:
+            return self._row_summaries.quantiles
         return residual_quantiles(self._residuals("scaled"))
 
     @contextmanager
@@ -619,64 +586,19 @@ class LinearMixedModel(ReadOnly, InferenceMethods, ResultMethods):
             frames.append(pd.DataFrame(columns))
         return frames
 
-    def _summary(
-        self,
-        quantiles: FloatArray | None,
-        correlation: bool | None = None,
-        ddf: Ddf = "none",
-        information: Information = "expected",
-    ) -> Summary:
-        design, labels = self.design, self.labels
-        coefficients = coefficient_table(self, ddf, information)
-        return Summary(
-            formula=self.formula,
-            data_name=labels.data,
-            weights=labels.weights,
-            offset=labels.offset,
-            reml=self.reml,
-            objective=self.objective,
-            llf=self.llf,
-            aic=self.aic,
-            bic=self.bic,
-            df_resid=self.df_resid,
-            residual_quantiles=quantiles,
-            var_corr=self.var_corr,
-            nobs=self.nobs,
-            n_missing=design.n_missing,
-            n_zero_weight=design.n_zero_weight,
-            n_levels=self.n_levels,
-            coef_names=self._coef_names,
-            coef_columns=tuple(coefficients.columns),
-            coefficients=coefficients.to_numpy(),
-            correlation=correlation_matrix(self._covariance),
-            dropped=self.dropped,
-            messages=self._messages(),
-            show_correlation=correlation,
-            ddf=ddf,
-            information=information,
-        )
 
-    def _messages(self) -> tuple[str, ...]:
-        """Say what is to be known of the optimization, nothing if all is well."""
-        lines = [f"not identifiable: {one}" for one in self.confounded]
-        verdict = None if _explains_divergence(self) else verdict_line(self._fit)
-        if verdict is not None:
-            lines.append(verdict)
-        if _singular_terms(self):
-            lines.append("boundary (singular) fit: see `is_singular`")
-        if lines and verdict is None and self.converged:
-            lines.insert(0, "optimizer convergence code: 0 (OK)")
-        return tuple(lines)
+Model = TypeVar("Model", bound=FittedModel)
 
 
-def _fit_design(
+def fit_design(
+    cls: type[Model],
     design: Design,
     reml: bool,
     start: ArrayLike | None,
     control: Control,
     labels: Labels,
     engine: Engine | None = None,
-) -> LinearMixedModel:
+) -> Model:
     """Fit a design without a word of warning; `engine` may be that of the same design."""
     check_flag(reml, "reml")
     engine = engine or Engine(design, control)
@@ -686,10 +608,10 @@ def _fit_design(
         # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
         reml = bool(reml) and problem.rank > 0
         fit = problem.fit(reml, start, control.optimizer_options())
-        return LinearMixedModel(design, control, labels, engine, fit, problem.pivot)
+        return cls(design, control, labels, engine, fit, problem.pivot)
 
 
-def _singular_terms(model: LinearMixedModel) -> list[str]:
+def singular_terms(model: FittedModel) -> list[str]:
     """Name the terms with a singular covariance, but for what `confounded` says already."""
     if not any(model._fit.singular):
         return []
@@ -699,12 +621,12 @@ def _singular_terms(model: LinearMixedModel) -> list[str]:
     return list(dict.fromkeys(terms))
 
 
-def _explains_divergence(model: LinearMixedModel) -> bool:
+def explains_divergence(model: FittedModel) -> bool:
     """Whether there is no minimum, or a flat one, for a reason that `confounded` gives."""
     return any(one.kind in ("exact", "shared") for one in model.confounded)
 
 
-def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
+def warn_about(model: FittedModel, stacklevel: int) -> None:
     """Warn of what the data cannot tell, a singular fit and an optimum not reached, once each."""
     if dropped := model.dropped:
         text = f"dropped aliased columns of the fixed effects: {', '.join(dropped)}"
@@ -712,13 +634,13 @@ def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
     if model.confounded:
         text = "\n".join(map(str, model.confounded))
         warnings.warn(text, IdentifiabilityWarning, stacklevel=stacklevel)
-    if terms := _singular_terms(model):
+    if terms := singular_terms(model):
         text = (
             f"the fit is singular in {', '.join(terms)}: a variance is zero or a correlation 1 or "
             "-1; the data may not support so many random effects"
         )
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    if model.converged is False and not _explains_divergence(model):
+    if model.converged is False and not explains_divergence(model):
         opt = model.opt
         text = (
             f"not converged after {opt.evaluations} evaluations: one more step would lower the "
@@ -728,7 +650,7 @@ def warn_about(model: LinearMixedModel, stacklevel: int) -> None:
 
 
 def _new_response(design: Design, y: ArrayLike) -> FloatArray:
-    """Check a response given to `LinearMixedModel.refit`: (n,) float64, a new array."""
+    """Check a response given to `refit`: (n,) float64, a new array."""
     every_row = isinstance(y, pd.Series | pd.DataFrame) and len(y) == len(design.row_labels)
     y = in_order_of(y, design.row_labels if every_row else design.index, "the new response")
     values = numbers(y, "the new response")

@@ -20,7 +20,7 @@ from ..base.values import numbers
 from ..data.columns import in_order_of
 
 if TYPE_CHECKING:
-    from .model import LinearMixedModel
+    from .model import FittedModel
 
 __all__ = ["RefitMany", "check_fits", "chunks", "model_at", "refit_columns", "refit_many"]
 
@@ -109,7 +109,7 @@ class RefitMany(ReadOnly):
 
 
 def refit_many(
-    model: LinearMixedModel,
+    model: FittedModel,
     Y: ArrayLike | pd.DataFrame,
     n_jobs: int | None = None,
     progress: bool = True,
@@ -152,7 +152,7 @@ def refit_many(
     return replace(fits, columns=Y.columns) if isinstance(Y, pd.DataFrame) else fits
 
 
-def check_fits(model: LinearMixedModel, count: int, held: int = 1) -> None:
+def check_fits(model: FittedModel, count: int, held: int = 1) -> None:
     """Refuse more fits than memory holds the results of.
 
     Parameters
@@ -175,7 +175,7 @@ def check_fits(model: LinearMixedModel, count: int, held: int = 1) -> None:
 
 
 def refit_columns(
-    model: LinearMixedModel,
+    model: FittedModel,
     Y: FloatArray,
     n_jobs: int | None = None,
     start: FloatArray | None = None,
@@ -218,21 +218,21 @@ def chunks(rows: int, count: int) -> list[slice]:
     return [slice(first, min(first + width, count)) for first in range(0, count, width)]
 
 
-def model_at(model: LinearMixedModel, y: FloatArray, theta: FloatArray) -> LinearMixedModel:
+def model_at(model: FittedModel, y: FloatArray, theta: FloatArray) -> FittedModel:
     """Give the model of a response y, (n,), at the theta found for it."""
     design = replace(model.design, y=y)
     with model._engine.using(y) as problem:
         return replace(model, design=design, _fit=problem.estimates(theta, model.reml))
 
 
-def thread_count(model: LinearMixedModel, n_jobs: int | None) -> int:
+def thread_count(model: FittedModel, n_jobs: int | None) -> int:
     """Check `n_jobs`; 0 stands for all cores."""
     if n_jobs is None:
         return model.control.threads or 0
     return check_count(n_jobs, "n_jobs", MOST_THREADS)
 
 
-def _responses(model: LinearMixedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:
+def _responses(model: FittedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:
     """Check responses given by the user: (n, R) float64 in the rows used."""
     design = model.design
     every_row = isinstance(Y, pd.Series | pd.DataFrame) and len(Y) == len(design.row_labels)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..base.ddf_methods import Ddf, Information, method_name
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..tables.test_tables import TestTable
 from .contest import F_COLUMNS, f_row
 from .ddf import tester
@@ -18,7 +18,7 @@ _ROMAN = {1: "I", 2: "II", 3: "III"}
 
 
 def anova(
-    model: LinearMixedModel,
+    model: FittedModel,
     type: Literal[1, 2, 3, "I", "II", "III"] = 3,
     ddf: Ddf = "satterthwaite",
     information: Information = "expected",

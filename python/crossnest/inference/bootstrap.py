@@ -18,7 +18,7 @@ from ..base.errors import DesignError
 from ..base.progress import track
 from ..base.read_only import ReadOnly, cached_property
 from ..base.threads import in_threads
-from ..fit.model import _fit_design
+from ..fit.model import fit_design
 from ..fit.refit import check_fits, chunks, model_at, refit_columns, thread_count
 from ..prediction.simulate import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
@@ -28,14 +28,14 @@ from .statistic import Statistic, in_order, named
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Bootstrap", "bootstrap"]
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "case", "wild", "reb"]
 IntervalKind = Literal["percentile", "basic", "normal", "bca"]
-Numbers = Callable[["LinearMixedModel"], list[float]]
+Numbers = Callable[[Any], list[float]]  # of a fitted model
 
 _KINDS: tuple[Kind, ...] = ("parametric", "residual", "case", "wild", "reb")
 INTERVALS: tuple[IntervalKind, ...] = ("percentile", "basic", "normal", "bca")
@@ -74,7 +74,7 @@ class Bootstrap(ReadOnly):
     replicates: pd.DataFrame
     failures: pd.DataFrame
     n_singular: int
-    model: LinearMixedModel = field(repr=False)
+    model: FittedModel = field(repr=False)
     _statistic: Statistic | None = field(repr=False)  # None if it could not be pickled
 
     @property
@@ -192,7 +192,7 @@ def _interval(result: Bootstrap, name: str, kind: IntervalKind, ends: FloatArray
     return np.asarray(np.quantile(values, ends))
 
 
-def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mapping[str, float]]:
+def _jackknife(model: FittedModel, statistic: Statistic) -> Iterator[Mapping[str, float]]:
     """Give the statistic without each group of the highest level, or each row if crossed."""
     try:
         units = highest_groups(model.design)
@@ -208,7 +208,7 @@ def _jackknife(model: LinearMixedModel, statistic: Statistic) -> Iterator[Mappin
 
 
 def bootstrap(
-    model: LinearMixedModel,
+    model: FittedModel,
     n: int = 1000,
     kind: Kind = "parametric",
     resample: Sequence[str] | str | None = None,
@@ -275,7 +275,7 @@ def bootstrap(
     observed = pd.Series(named(observe(model)), dtype=np.float64)
     names = list(observed.index)
 
-    def in_same_order(fit: LinearMixedModel) -> list[float]:
+    def in_same_order(fit: FittedModel) -> list[float]:
         return in_order(named(observe(fit)), names)
 
     if kind == "case":
@@ -317,7 +317,7 @@ class _Replicates:
 
 
 def _response_scheme(
-    model: LinearMixedModel, kind: Kind, resample: Sequence[str] | str | None
+    model: FittedModel, kind: Kind, resample: Sequence[str] | str | None
 ) -> tuple[ResponseScheme, str]:
     """Give what draws the responses of a kind, and the choice made for it."""
     if kind in ("parametric", "residual"):
@@ -339,7 +339,7 @@ def _response_scheme(
 
 
 def _response_replicates(
-    model: LinearMixedModel,
+    model: FittedModel,
     scheme: ResponseScheme,
     n: int,
     seed: int,
@@ -369,7 +369,7 @@ def _response_replicates(
 
 
 def _case_replicates(
-    model: LinearMixedModel,
+    model: FittedModel,
     cases: CaseScheme,
     n: int,
     seed: int,
@@ -402,13 +402,13 @@ def _case_replicates(
     return done
 
 
-def _fit_resampled(model: LinearMixedModel, design: Design) -> LinearMixedModel:
+def _fit_resampled(model: FittedModel, design: Design) -> FittedModel:
     """Fit a design of the same model, from the model's theta."""
     control = replace(model.control, threads=1)
     theta = np.asarray(model._fit.theta)
-    fit = _fit_design(design, model.reml, theta, control, model.labels)
+    fit = fit_design(type(model), design, model.reml, theta, control, model.labels)
     if fit.converged and not fit.is_singular:
         return fit
-    again = _fit_design(design, model.reml, None, control, model.labels, fit._engine)
+    again = fit_design(type(model), design, model.reml, None, control, model.labels, fit._engine)
     better = again.objective < fit.objective - 1e-9 or (again.converged and not fit.converged)
     return again if better else fit

@@ -30,7 +30,7 @@ from ..base.read_only import cached_property
 from .estimable_functions import hypothesis_matrices
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["CanonicalRows", "Restriction", "unit_rows"]
 
@@ -104,7 +104,7 @@ class CanonicalRows:
         The fitted model.
     """
 
-    model: LinearMixedModel
+    model: FittedModel
 
     def of(self, restriction: Restriction) -> FloatArray:
         """Return L (q, p) on the coefficients that are not aliased."""

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..fit.least_squares import least_squares, weighted_problem
-from ..fit.model import LinearMixedModel, _fit_design
+from ..fit.model import FittedModel, fit_design
 from ..linear.linear_model import LinearModel
 from .case_resampling import without
 
 __all__ = ["differing_rows", "on_common_rows"]
 
-Model = TypeVar("Model", bound=LinearMixedModel | LinearModel)
+Model = TypeVar("Model", bound=FittedModel | LinearModel)
 
 
 def on_common_rows(models: Sequence[Model]) -> list[Model]:
@@ -68,7 +68,7 @@ def _refitted(model: Model, dropped: NDArray[np.bool_]) -> Model:
     if not dropped.any():
         return model
     design = without(model.design, dropped)
-    if isinstance(model, LinearMixedModel):
-        fit = _fit_design(design, model.reml, None, model.control, model.labels)
+    if isinstance(model, FittedModel):
+        fit = fit_design(type(model), design, model.reml, None, model.control, model.labels)
         return cast(Model, fit)
     return replace(model, design=design, _fit=least_squares(*weighted_problem(design)))

@@ -17,10 +17,11 @@ from ..base.arguments import check_flag
 from ..base.ddf_methods import Information, method_name
 from ..base.errors import InferenceWarning
 from ..design.design import Design
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
 from ..linear.linear_model import LinearModel
 from ..tables.test_tables import TestTable
+from .anova import anova as anova_of_terms
 from .common_rows import differing_rows, on_common_rows
 from .ddf import tester
 from .kenward_roger import KenwardRogerTester
@@ -46,7 +47,7 @@ _SMALL = "the small model must be a model, a formula or a matrix of restrictions
 
 
 def anova(
-    *models: LinearMixedModel | LinearModel, refit: bool = True, common_rows: bool = False
+    *models: FittedModel | LinearModel, refit: bool = True, common_rows: bool = False
 ) -> TestTable:
     """Compare models fitted to the same data by likelihood-ratio tests.
 
@@ -87,11 +88,12 @@ def anova(
     if not models:
         raise TypeError("anova needs at least one model")
     for model in models:
-        if not isinstance(model, LinearMixedModel | LinearModel):
+        if not isinstance(model, FittedModel | LinearModel):
             raise TypeError(f"anova compares models fitted by lmer, not {type(model).__name__}")
     if len(models) == 1:
-        return models[0].anova()
-    if not any(isinstance(model, LinearMixedModel) for model in models):
+        (model,) = models
+        return model.anova() if isinstance(model, LinearModel) else anova_of_terms(model)
+    if not any(isinstance(model, FittedModel) for model in models):
         raise TypeError("anova compares mixed models: none of these has a random effect")
     names = _names(models, sys._getframe(1).f_locals)
     if common_rows:
@@ -110,25 +112,25 @@ def anova(
     return _likelihood_ratios([models[i] for i in order], [names[i] for i in order], heading)
 
 
-def _is_reml(model: LinearMixedModel | LinearModel) -> bool:
-    return isinstance(model, LinearMixedModel) and model.reml
+def _is_reml(model: FittedModel | LinearModel) -> bool:
+    return isinstance(model, FittedModel) and model.reml
 
 
 @overload
-def by_ml(model: LinearMixedModel) -> LinearMixedModel: ...
+def by_ml(model: FittedModel) -> FittedModel: ...
 
 
 @overload
-def by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel: ...
+def by_ml(model: FittedModel | LinearModel) -> FittedModel | LinearModel: ...
 
 
-def by_ml(model: LinearMixedModel | LinearModel) -> LinearMixedModel | LinearModel:
+def by_ml(model: FittedModel | LinearModel) -> FittedModel | LinearModel:
     """Return a model fitted by maximum likelihood, itself if it is."""
-    return refitted(model, reml=False) if isinstance(model, LinearMixedModel) else model
+    return refitted(model, reml=False) if isinstance(model, FittedModel) else model
 
 
 def _likelihood_ratios(
-    models: Sequence[LinearMixedModel | LinearModel], names: Sequence[str], heading: list[str]
+    models: Sequence[FittedModel | LinearModel], names: Sequence[str], heading: list[str]
 ) -> TestTable:
     """Test each model against the one before it."""
     npar = np.array([model.npar for model in models])
@@ -155,7 +157,7 @@ def _likelihood_ratios(
     return TestTable(columns, heading="\n".join(heading), footnote=footnote, index=list(names))
 
 
-def _variances_differ(models: Sequence[LinearMixedModel | LinearModel]) -> bool:
+def _variances_differ(models: Sequence[FittedModel | LinearModel]) -> bool:
     """Whether random effects are compared."""
     random = {
         tuple(sorted((term.factors, term.effects.text) for term in model.design.formula.random))
@@ -199,9 +201,7 @@ def upper_tail(chisq: FloatArray, df: FloatArray) -> FloatArray:
     return np.asarray(p, dtype=np.float64)
 
 
-def _names(
-    models: Sequence[LinearMixedModel | LinearModel], variables: Mapping[str, Any]
-) -> list[str]:
+def _names(models: Sequence[FittedModel | LinearModel], variables: Mapping[str, Any]) -> list[str]:
     """Name models by the caller's variables that hold them; all by number if one has none."""
     own = {name: v for name, v in variables.items() if name.isidentifier() and name[0] != "_"}
     found = [next((name for name, v in own.items() if v is model), None) for model in models]
@@ -211,7 +211,7 @@ def _names(
     return [f"m{i}" for i in range(len(models))]
 
 
-def _check_comparable(models: Sequence[LinearMixedModel | LinearModel]) -> None:
+def _check_comparable(models: Sequence[FittedModel | LinearModel]) -> None:
     """Refuse criteria that are not likelihoods of the same thing."""
     if len({_is_reml(model) for model in models}) > 1:
         raise ValueError(
@@ -277,7 +277,7 @@ def _given(values: FloatArray | None, default: FloatArray) -> FloatArray:
 
 
 def restrictions(
-    large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike
+    large: FittedModel, small: FittedModel | str | ArrayLike
 ) -> tuple[FloatArray, str]:
     """Give the restrictions L beta = 0 that make a small model of a large one.
 
@@ -310,7 +310,7 @@ def restrictions(
         formula = _small_formula(large.design, small)
         smaller = subdesign(large.design, formula.fixed)
         small_X, text = smaller.X, smaller.formula.text
-    elif isinstance(small, LinearMixedModel):
+    elif isinstance(small, FittedModel):
         check_same_data(large.design, small.design, "large", "small")
         _check_same_random(large.design.formula, small.design.formula)
         small_X, text = small.design.X, small.formula
@@ -329,11 +329,11 @@ def restrictions(
 
 
 def _check_large(large: object) -> None:
-    if not isinstance(large, LinearMixedModel):
+    if not isinstance(large, FittedModel):
         raise TypeError(f"the large model must be one fitted by lmer, not {type(large).__name__}")
 
 
-def _given_restrictions(large: LinearMixedModel, L: ArrayLike) -> FloatArray:
+def _given_restrictions(large: FittedModel, L: ArrayLike) -> FloatArray:
     """Check a restriction matrix; leave out rows that follow from the others."""
     if L is None:
         raise TypeError(_SMALL)
@@ -392,8 +392,8 @@ def _independent(term: RandomTerm) -> bool:
 
 
 def kr_modcomp(
-    large: LinearMixedModel,
-    small: LinearMixedModel | str | ArrayLike,
+    large: FittedModel,
+    small: FittedModel | str | ArrayLike,
     information: Information = "expected",
     common_rows: bool = False,
 ) -> TestTable:
@@ -453,19 +453,19 @@ def kr_modcomp(
 
 
 def _on_common_rows(
-    large: LinearMixedModel, small: LinearMixedModel | str | ArrayLike, common_rows: bool
-) -> tuple[LinearMixedModel, LinearMixedModel | str | ArrayLike]:
+    large: FittedModel, small: FittedModel | str | ArrayLike, common_rows: bool
+) -> tuple[FittedModel, FittedModel | str | ArrayLike]:
     """Fit two models to the rows they share if that is asked for."""
     check_flag(common_rows, "common_rows")
-    if common_rows and isinstance(small, LinearMixedModel):
+    if common_rows and isinstance(small, FittedModel):
         _check_large(large)
         large, small = on_common_rows([large, small])
     return large, small
 
 
 def sat_modcomp(
-    large: LinearMixedModel,
-    small: LinearMixedModel | str | ArrayLike,
+    large: FittedModel,
+    small: FittedModel | str | ArrayLike,
     common_rows: bool = False,
 ) -> TestTable:
     """Test a model within a larger one by an F test with Satterthwaite's degrees of freedom.

@@ -10,12 +10,14 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ..base.arguments import choice
+from .bootstrap import INTERVALS, bootstrap
+from .ddf import tester
 from .parameters import choose, normal_quantile, parameter_names, percent_names
 from .profile import intervals
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Information
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
     from .bootstrap import IntervalKind
 
 #: What each method can be told besides level and parameters.
@@ -29,7 +31,7 @@ Method = Literal["profile", "wald", "bootstrap", "satterthwaite", "kenward-roger
 
 
 def confint(
-    model: LinearMixedModel,
+    model: FittedModel,
     method: Method = "profile",
     level: float = 0.95,
     parm: Sequence[str] | str | None = None,
@@ -93,22 +95,22 @@ def confint(
 
 
 def _profile(
-    model: LinearMixedModel, chosen: list[str], level: float, progress: bool = True
+    model: FittedModel, chosen: list[str], level: float, progress: bool = True
 ) -> pd.DataFrame:
     return intervals(model, chosen, level, progress)
 
 
-def _wald(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
+def _wald(model: FittedModel, chosen: list[str], level: float) -> pd.DataFrame:
     fixed = pd.DataFrame({"Estimate": model.fixef, "Std. Error": model.bse})
     return _symmetric(model, chosen, level, fixed, normal_quantile(level))
 
 
-def _satterthwaite(model: LinearMixedModel, chosen: list[str], level: float) -> pd.DataFrame:
+def _satterthwaite(model: FittedModel, chosen: list[str], level: float) -> pd.DataFrame:
     return _by_t(model, chosen, level, "satterthwaite")
 
 
 def _kenward_roger(
-    model: LinearMixedModel,
+    model: FittedModel,
     chosen: list[str],
     level: float,
     information: Information = "expected",
@@ -117,22 +119,20 @@ def _kenward_roger(
 
 
 def _by_t(
-    model: LinearMixedModel,
+    model: FittedModel,
     chosen: list[str],
     level: float,
     ddf: Literal["satterthwaite", "kenward-roger"],
     information: Information = "expected",
 ) -> pd.DataFrame:
     """Estimate plus or minus t quantiles, with the degrees of freedom of a method."""
-    from .ddf import tester
-
     table = tester(model, ddf, information).t_table(np.eye(len(model.fixef)))
     quantile = -stdtrit(table["df"].to_numpy(), (1 - level) / 2)
     return _symmetric(model, chosen, level, table, quantile)
 
 
 def _symmetric(
-    model: LinearMixedModel,
+    model: FittedModel,
     chosen: list[str],
     level: float,
     table: pd.DataFrame,
@@ -148,13 +148,11 @@ def _symmetric(
 
 
 def _bootstrap(
-    model: LinearMixedModel,
+    model: FittedModel,
     chosen: list[str],
     level: float,
     interval: IntervalKind = "percentile",
     **options: Any,
 ) -> pd.DataFrame:
-    from .bootstrap import INTERVALS, bootstrap
-
     interval = choice(interval, "interval", INTERVALS)
     return bootstrap(model, **options).confint(kind=interval, level=level).loc[chosen]

@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
 from ..base.ddf_methods import Ddf, Information, method_name
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..tables.test_tables import TestTable
 from .canonical_rows import unit_rows
-from .ddf import JointTester, tester
+from .ddf import tester
 from .hypotheses import Hypotheses
+from .tester import JointTester
 
 FloatArray = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ F_COLUMNS = ("Sum Sq", "Mean Sq", "NumDF", "DenDF", "F value", "Pr(>F)")
 
 
 def contest(
-    model: LinearMixedModel,
+    model: FittedModel,
     L: ArrayLike | Mapping[str, float] | pd.DataFrame | Sequence[str] | str,
     rhs: ArrayLike = 0.0,
     joint: bool = True,

@@ -1,144 +1,23 @@
-"""Degrees of freedom of tests on the fixed effects: one `JointTester` a method."""
+"""Degrees of freedom of tests on the fixed effects: one `JointTester` for each method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import scipy.stats
-from numpy.typing import NDArray
 
 from ..base.ddf_methods import Ddf, Information, check_ddf, check_information
-from .canonical_rows import Restriction, unit_rows
+from .kenward_roger import kenward_roger_tester
+from .satterthwaite import satterthwaite_tester
+from .tester import FixedDfTester, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
-
-FloatArray = NDArray[np.float64]
+    from ..fit.model import FittedModel
 
 
-class FTest(NamedTuple):
-    """A joint test of the rows of L beta = rhs.
-
-    Attributes
-    ----------
-    statistic, num_df, den_df, pvalue : float
-        F value, its degrees of freedom and its upper tail probability.
-    """
-
-    statistic: float
-    num_df: int
-    den_df: float
-    pvalue: float
-
-
-@dataclass(frozen=True, eq=False)
-class Tester:
-    """Tests of contrasts of the fixed effects, one at a time, with one method's degrees of freedom.
-
-    Attributes
-    ----------
-    beta : (p,) array
-        Estimates, aliased columns left out.
-    vcov : (p, p) array
-        Their covariance matrix as the method has it (Kenward and Roger adjust it).
-    """
-
-    beta: FloatArray
-    vcov: FloatArray
-
-    def df(self, L: FloatArray) -> FloatArray:
-        """Return the denominator degrees of freedom of each row of L (m, p): (m,)."""
-        raise NotImplementedError
-
-    def t_table(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> pd.DataFrame:
-        """Test each row of L beta = rhs: Estimate, Std. Error, df, t value, Pr(>|t|)."""
-        rows, sizes = unit_rows(L)
-        estimate = rows @ self.beta
-        error = np.sqrt(np.sum((rows @ self.vcov) * rows, axis=1))
-        df = self.df(rows)
-        t = (estimate - rhs / sizes) / error
-        columns = {
-            "Estimate": estimate * sizes,
-            "Std. Error": error * sizes,
-            "df": df,
-            "t value": t,
-            "Pr(>|t|)": 2 * scipy.stats.t.sf(np.abs(t), df),
-        }
-        return pd.DataFrame(columns)
-
-
-@dataclass(frozen=True, eq=False)
-class JointTester(Tester):
-    """Tests of contrasts of the fixed effects, one at a time or several together.
-
-    Attributes
-    ----------
-    RX : (p, p) array
-        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
-    sigma : float
-        Residual standard deviation.
-    """
-
-    RX: FloatArray
-    sigma: float
-
-    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
-        """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
-        raise NotImplementedError
-
-    def restriction(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> Restriction:
-        """Return what L beta = rhs, L (m, p), restricts, redundant rows left out."""
-        return Restriction.of(L, rhs, self.RX)
-
-    def wald(self, restriction: Restriction) -> float:
-        """Return the F value with `vcov`, not scaled; NaN if there is nothing to test."""
-        difference = restriction.directions @ (self.RX @ self.beta) - restriction.values
-        if not len(difference):
-            return np.nan
-        return float(np.mean((difference / self.sigma) ** 2))
-
-
-@dataclass(frozen=True, eq=False)
-class FixedDfTester(JointTester):
-    """Wald tests with the same degrees of freedom for every contrast.
-
-    Attributes
-    ----------
-    denominator : float
-        n - p, the residual degrees of freedom; or infinity, and the tests are z and chi-square
-        tests, which take the variances of random effects and errors as known.
-    """
-
-    denominator: float
-
-    def df(self, L: FloatArray) -> FloatArray:
-        """Give the same degrees of freedom for each row of L (m, p): (m,)."""
-        return np.full(len(L), self.denominator)
-
-    def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
-        """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
-        restriction = self.restriction(L, rhs)
-        num_df = len(restriction.directions)
-        statistic = self.wald(restriction)
-        if np.isinf(self.denominator):
-            pvalue = scipy.stats.chi2.sf(num_df * statistic, num_df)
-        else:
-            pvalue = scipy.stats.f.sf(statistic, num_df, self.denominator)
-        return FTest(statistic, num_df, self.denominator, float(pvalue))
-
-    def t_table(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> pd.DataFrame:
-        """Test each row of L beta = rhs; with infinite df the columns are z value, Pr(>|z|)."""
-        table = super().t_table(L, rhs)
-        if np.isinf(self.denominator):
-            table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})
-        return table
-
-
-def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expected") -> JointTester:
+def tester(model: FittedModel, ddf: Ddf, information: Information = "expected") -> JointTester:
     """Give the tester of a method, made once for each model.
 
     Parameters
@@ -167,32 +46,28 @@ def tester(model: LinearMixedModel, ddf: Ddf, information: Information = "expect
     return made[key]
 
 
-def _satterthwaite(model: LinearMixedModel, information: str) -> JointTester:
-    from .satterthwaite import satterthwaite_tester
-
+def _satterthwaite(model: FittedModel, information: str) -> JointTester:
     return satterthwaite_tester(model)
 
 
-def _kenward_roger(model: LinearMixedModel, information: str) -> JointTester:
-    from .kenward_roger import kenward_roger_tester
-
+def _kenward_roger(model: FittedModel, information: str) -> JointTester:
     return kenward_roger_tester(model, information)
 
 
-def _residual(model: LinearMixedModel, information: str) -> JointTester:
+def _residual(model: FittedModel, information: str) -> JointTester:
     return _fixed_df(model, float(model.nobs - len(model._fit.beta)))
 
 
-def _normal(model: LinearMixedModel, information: str) -> JointTester:
+def _normal(model: FittedModel, information: str) -> JointTester:
     return _fixed_df(model, np.inf)
 
 
-def _fixed_df(model: LinearMixedModel, denominator: float) -> FixedDfTester:
+def _fixed_df(model: FittedModel, denominator: float) -> FixedDfTester:
     fit = model._fit
     return FixedDfTester(fit.beta, model._covariance, fit.RX, model.sigma, denominator)
 
 
-_MAKERS: dict[str, Callable[[LinearMixedModel, str], JointTester]] = {
+_MAKERS: dict[str, Callable[[FittedModel, str], JointTester]] = {
     "satterthwaite": _satterthwaite,
     "kenward-roger": _kenward_roger,
     "residual": _residual,
@@ -201,7 +76,7 @@ _MAKERS: dict[str, Callable[[LinearMixedModel, str], JointTester]] = {
 
 
 def coefficient_tests(
-    model: LinearMixedModel, ddf: Ddf, information: Information = "expected"
+    model: FittedModel, ddf: Ddf, information: Information = "expected"
 ) -> pd.DataFrame:
     """Test each fixed effect: the columns of `Tester.t_table`, one row a coefficient."""
     fixef = model.fixef

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base.arguments import as_names, check_flag, choice
 from ..base.ddf_methods import Ddf, method_name
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..formula.formula import Term
 from ..tables.test_tables import TestTable
 from .comparison import BOUNDARY, checked_ratios, upper_tail
@@ -58,7 +58,7 @@ class Reduction:
     parts: list[RandomPart]
 
 
-def ranova(model: LinearMixedModel, reduce_terms: bool = True) -> TestTable:
+def ranova(model: FittedModel, reduce_terms: bool = True) -> TestTable:
     """Test each random-effects term by a likelihood-ratio test.
 
     Parameters
@@ -92,7 +92,7 @@ def ranova(model: LinearMixedModel, reduce_terms: bool = True) -> TestTable:
     return ratio_tests(model, reductions(model, reduce_terms))
 
 
-def ratio_tests(model: LinearMixedModel, simpler: Sequence[Reduction]) -> TestTable:
+def ratio_tests(model: FittedModel, simpler: Sequence[Reduction]) -> TestTable:
     """Test a model against those with simpler random effects: the table of `ranova`."""
     fits = [(model.npar, model.llf), *(_likelihood(model, each.parts) for each in simpler)]
     title = "ANOVA-like table for random-effects: Single term deletions"
@@ -120,7 +120,7 @@ def _ratio_table(
     return TestTable(columns, heading=heading, footnote=footnote, index=list(labels))
 
 
-def _likelihood(model: LinearMixedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
+def _likelihood(model: FittedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
     """Give the parameters and log-likelihood of the model with simpler random effects."""
     if parts:
         fit = fit_submodel(model, parts=parts)
@@ -130,7 +130,7 @@ def _likelihood(model: LinearMixedModel, parts: Sequence[RandomPart]) -> tuple[i
     return len(model.fixef) + 1, -objective / 2
 
 
-def reductions(model: LinearMixedModel, reduce_terms: bool = True) -> list[Reduction]:
+def reductions(model: FittedModel, reduce_terms: bool = True) -> list[Reduction]:
     """Give every model with one random-effects term less, or with a simpler one."""
     parts = random_parts(model.design)
     out = []
@@ -151,7 +151,7 @@ def reductions(model: LinearMixedModel, reduce_terms: bool = True) -> list[Reduc
 
 
 def drop1(
-    model: LinearMixedModel,
+    model: FittedModel,
     scope: Sequence[str] | None = None,
     test: Literal["chisq", "F"] = "chisq",
     ddf: Ddf = "satterthwaite",
@@ -194,7 +194,7 @@ def drop1(
     return f_tests(model, terms, ddf)
 
 
-def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Term]:
+def _scope(model: FittedModel, names: Sequence[str] | None) -> dict[str, Term]:
     """Give the terms to be left out, by name."""
     allowed = {str(term): term for term in droppable(model.design.formula.fixed)}
     if names is None:
@@ -207,7 +207,7 @@ def _scope(model: LinearMixedModel, names: Sequence[str] | None) -> dict[str, Te
     return {name: allowed[name] for name in names}
 
 
-def check_terms(model: LinearMixedModel, names: Sequence[str]) -> None:
+def check_terms(model: FittedModel, names: Sequence[str]) -> None:
     """Refuse names that are not those of fixed terms."""
     known = fixed_terms(model.design)
     for name in names:
@@ -216,7 +216,7 @@ def check_terms(model: LinearMixedModel, names: Sequence[str]) -> None:
             raise ValueError(f"'{name}' is not a term of the fixed effects, which are: {terms}")
 
 
-def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
+def _drop1_chisq(model: FittedModel, terms: dict[str, Term]) -> TestTable:
     """Compare the model with those without each of the terms, by maximum likelihood."""
     full, fixed = refitted(model, reml=False), model.design.formula.fixed
     fits = [full] + [fit_submodel(full, without(fixed, term)) for term in terms.values()]
@@ -228,7 +228,7 @@ def _drop1_chisq(model: LinearMixedModel, terms: dict[str, Term]) -> TestTable:
     return TestTable(table[columns], heading=heading, footnote=SMALL_SAMPLES)
 
 
-def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
+def f_tests(model: FittedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
     """Test the restrictions that make the model one without each of the terms."""
     title = f"Single term deletions using {method_name(ddf)}:"
     rows = {name: _f_row(model, term, ddf) for name, term in terms.items()}
@@ -236,7 +236,7 @@ def f_tests(model: LinearMixedModel, terms: dict[str, Term], ddf: Ddf) -> TestTa
     return TestTable(table, heading=f"{title}\n\nModel:\n{model.formula}")
 
 
-def _f_row(model: LinearMixedModel, term: Term, ddf: Ddf) -> dict[str, float]:
+def _f_row(model: FittedModel, term: Term, ddf: Ddf) -> dict[str, float]:
     """Test the restrictions that leave out a term; NaN where nothing but aliasing is lost."""
     design = model.design
     others = [other for other in design.formula.fixed.terms if other != term]

@@ -27,6 +27,7 @@ from ..base.ddf_methods import check_ddf, check_information
 from ..base.read_only import ReadOnly
 from ..formula.formula import factor_names
 from .contrast_families import contrast_family, is_pairwise
+from .ddf import tester
 from .emm_table import EmmTable
 from .estimability import RowSpace
 from .families import families
@@ -36,8 +37,8 @@ from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf, Information
-    from ..fit.model import LinearMixedModel
-    from .ddf import JointTester
+    from ..fit.model import FittedModel
+    from .tester import JointTester
 
 FloatArray = NDArray[np.float64]
 Contrasts = str | Mapping[str, ArrayLike]
@@ -226,7 +227,7 @@ def _check_names(names: Sequence[str], grid: ReferenceGrid) -> None:
             )
 
 
-def _interaction_note(model: LinearMixedModel, names: Sequence[str]) -> list[str]:
+def _interaction_note(model: FittedModel, names: Sequence[str]) -> list[str]:
     """Warn, in the footer, of terms in which the effects of `names` depend on more variables."""
     asked = set(names)
     for term in model.design.formula.fixed.terms:
@@ -236,7 +237,7 @@ def _interaction_note(model: LinearMixedModel, names: Sequence[str]) -> list[str
     return []
 
 
-def _common_notes(model: LinearMixedModel, averaged: Sequence[str], method: str) -> tuple[str, ...]:
+def _common_notes(model: FittedModel, averaged: Sequence[str], method: str) -> tuple[str, ...]:
     notes = []
     if averaged:
         notes.append(f"Results are averaged over the levels of: {', '.join(averaged)}")
@@ -261,10 +262,8 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _tester(model: LinearMixedModel, ddf: Ddf, information: Information) -> JointTester:
+def _tester(model: FittedModel, ddf: Ddf, information: Information) -> JointTester:
     """Give the method's tester; say what to do where it is refused."""
-    from .ddf import tester
-
     try:
         return tester(model, ddf, information)
     except MemoryError as error:
@@ -273,7 +272,7 @@ def _tester(model: LinearMixedModel, ddf: Ddf, information: Information) -> Join
 
 
 def _marginal_means(
-    model: LinearMixedModel,
+    model: FittedModel,
     grid: ReferenceGrid,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None,
@@ -321,7 +320,7 @@ def _marginal_means(
 
 
 def emmeans(
-    model: LinearMixedModel,
+    model: FittedModel,
     specs: str | Sequence[str],
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
@@ -375,7 +374,7 @@ def emmeans(
 
 
 def emtrends(
-    model: LinearMixedModel,
+    model: FittedModel,
     specs: str | Sequence[str],
     var: str,
     by: str | Sequence[str] | None = None,

@@ -14,7 +14,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class RowSpace:
     kept: NDArray[np.intp]
 
     @classmethod
-    def of(cls, model: LinearMixedModel) -> RowSpace:
+    def of(cls, model: FittedModel) -> RowSpace:
         """Find the null space of a model's X = QR: with R_a = R_k C it is that of [-C; I]."""
         kept, p = np.sort(model._kept), model.design.p
         aliased = np.setdiff1d(np.arange(p), kept)

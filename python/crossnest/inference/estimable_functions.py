@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .marginality import FixedTerm, FixedTerms, ProductColumns
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ ALIASED = 1e-7
 NEGLIGIBLE = 1e-9
 
 
-def hypothesis_matrices(model: LinearMixedModel, type: int) -> dict[str, FloatArray]:
+def hypothesis_matrices(model: FittedModel, type: int) -> dict[str, FloatArray]:
     """Give L (m, p) of each term, on the coefficients that are not aliased.
 
     Parameters
@@ -82,7 +82,7 @@ class _Columns:
     by_term: dict[str, list[int]]
 
     @classmethod
-    def of(cls, model: LinearMixedModel, terms: FixedTerms) -> _Columns:
+    def of(cls, model: FittedModel, terms: FixedTerms) -> _Columns:
         kept = model._kept
         triangle = model.design.triangle
         position = {int(j): i for i, j in enumerate(kept)}

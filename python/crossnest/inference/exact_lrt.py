@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ..base.arguments import check_count
 from ..base.read_only import ReadOnly
 from ..design.design import Design, RandomEffects
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import seed_or_new
 from .comparison import check_same_data
 from .lrt_distribution import LrtDistribution
 from .restriction import is_within
-from .submodel import refitted
+from .submodel import refitted, subdesign
 
 __all__ = ["ExactTest", "exact_lrt", "exact_rlrt"]
 
@@ -73,8 +73,8 @@ class ExactTest(ReadOnly):
 
 
 def exact_rlrt(
-    model: LinearMixedModel,
-    null: LinearMixedModel | LinearModel | None = None,
+    model: FittedModel,
+    null: FittedModel | LinearModel | None = None,
     n: int = 10_000,
     seed: int | None = None,
 ) -> ExactTest:
@@ -159,7 +159,7 @@ def exact_rlrt(
 
 
 def exact_lrt(
-    model: LinearMixedModel,
+    model: FittedModel,
     null: LinearModel | None = None,
     n: int = 10_000,
     seed: int | None = None,
@@ -209,7 +209,7 @@ def exact_lrt(
     True
     """
     _check_models(model, null)
-    if isinstance(null, LinearMixedModel):
+    if isinstance(null, FittedModel):
         raise TypeError("null must be a model without random effects, fitted by crossnest.lm")
     n, seed = check_count(n, "n"), seed_or_new(seed)
     position = _only_component(model.design, None)
@@ -249,9 +249,9 @@ def _test(
 
 
 def _check_models(model: object, null: object) -> None:
-    if not isinstance(model, LinearMixedModel):
+    if not isinstance(model, FittedModel):
         raise TypeError(f"model must be one fitted by lmer, not {type(model).__name__}")
-    if null is not None and not isinstance(null, LinearMixedModel | LinearModel):
+    if null is not None and not isinstance(null, FittedModel | LinearModel):
         raise TypeError(f"null must be a model fitted by lmer or lm, not {type(null).__name__}")
 
 
@@ -297,19 +297,17 @@ def _key(effects: RandomEffects, design: Design) -> tuple[object, ...]:
     return design.factors[effects.factor].name, effects.names, independent
 
 
-def _extra_effects(model: LinearMixedModel, null: LinearMixedModel | LinearModel) -> int:
+def _extra_effects(model: FittedModel, null: FittedModel | LinearModel) -> int:
     """Count the fixed effects the null model does not have; refuse one that is not within."""
     X, X0 = model.design.X[:, model._kept], null.design.X
     if not is_within(X0, X):
         raise ValueError(
             f"the fixed effects of `{null.formula}` do not lie within those of `{model.formula}`"
         )
-    rank = len(null._kept) if isinstance(null, LinearMixedModel) else len(null._fit.kept)
+    rank = len(null._kept) if isinstance(null, FittedModel) else len(null._fit.kept)
     return int(X.shape[1] - rank)
 
 
-def _without_random(model: LinearMixedModel) -> str:
+def _without_random(model: FittedModel) -> str:
     """Write the model without random effects."""
-    from .submodel import subdesign
-
     return subdesign(model.design, parts=[]).formula.text

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from .estimability import RowSpace
 
 FloatArray = NDArray[np.float64]
@@ -47,7 +47,7 @@ class Hypotheses:
     @classmethod
     def of(
         cls,
-        model: LinearMixedModel,
+        model: FittedModel,
         L: ArrayLike | Mapping[str, float] | pd.DataFrame | Sequence[str] | str,
         rhs: ArrayLike = 0.0,
     ) -> Hypotheses:
@@ -112,7 +112,7 @@ def _texts(L: object) -> list[str] | None:
 
 
 def _weights(
-    model: LinearMixedModel, L: ArrayLike | Mapping[str, float] | pd.DataFrame
+    model: FittedModel, L: ArrayLike | Mapping[str, float] | pd.DataFrame
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Return weights of all coefficients (m, p_all), aliased ones included, and labels."""
     names = model.design.x_names
@@ -153,7 +153,7 @@ def _weights(
     return array, labels
 
 
-def _on_kept(model: LinearMixedModel, full: FloatArray) -> FloatArray:
+def _on_kept(model: FittedModel, full: FloatArray) -> FloatArray:
     """Restrict L (m, p_all) to the coefficients kept; refuse what is not estimable.
 
     A row without weights on aliased coefficients is about the coefficients as they were fitted.

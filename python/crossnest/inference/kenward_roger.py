@@ -23,10 +23,10 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from .canonical_rows import Restriction
-from .ddf import FTest, JointTester
+from .tester import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ class KenwardRogerTester(JointTester):
         return float(scaling), float(den_df)
 
 
-def kenward_roger_tester(model: LinearMixedModel, information: str) -> KenwardRogerTester:
+def kenward_roger_tester(model: FittedModel, information: str) -> KenwardRogerTester:
     """Find what Kenward and Roger's tests need of a fitted model.
 
     Parameters

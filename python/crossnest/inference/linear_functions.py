@@ -13,7 +13,7 @@ from ..base.read_only import ReadOnly
 from .estimability import RowSpace
 
 if TYPE_CHECKING:
-    from .ddf import FTest, JointTester
+    from .tester import FTest, JointTester
 
 FloatArray = NDArray[np.float64]
 

@@ -15,13 +15,13 @@ from ..fit.identifiability import undetermined_effects
 from ..fit.var_corr import unique_names
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
     from ..fit.refit import RefitMany
 
 FloatArray = NDArray[np.float64]
 
 
-def parameter_names(model: LinearMixedModel) -> list[str]:
+def parameter_names(model: FittedModel) -> list[str]:
     """Name all parameters of a model as lme4 does with ``oldNames=FALSE``.
 
     Term by term the standard deviations and correlations of the random effects (lower triangle,
@@ -38,7 +38,7 @@ def parameter_names(model: LinearMixedModel) -> list[str]:
     return unique_names([*names, "sigma", *model.fixef.index])
 
 
-def undetermined_parameters(model: LinearMixedModel) -> set[int]:
+def undetermined_parameters(model: FittedModel) -> set[int]:
     """Find the standard deviations and correlations that the data do not determine.
 
     Positions in `parameter_names`; see `LinearMixedModel.confounded`.
@@ -55,7 +55,7 @@ def undetermined_parameters(model: LinearMixedModel) -> set[int]:
     return positions
 
 
-def parameters_of(model: LinearMixedModel) -> pd.Series[float]:
+def parameters_of(model: FittedModel) -> pd.Series[float]:
     """Give the parameters of one fit."""
     values: list[float] = []
     for term in model.var_corr.terms:
@@ -66,7 +66,7 @@ def parameters_of(model: LinearMixedModel) -> pd.Series[float]:
     return pd.Series(values, index=parameter_names(model))
 
 
-def parameters_of_refits(model: LinearMixedModel, fits: RefitMany) -> FloatArray:
+def parameters_of_refits(model: FittedModel, fits: RefitMany) -> FloatArray:
     """Give the parameters of R fits, (R, c), in the order of `parameter_names`."""
     columns: list[FloatArray] = []
     first = 0

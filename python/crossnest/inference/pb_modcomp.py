@@ -10,7 +10,7 @@ from ..base.arguments import check_count, check_flag
 from ..base.progress import track
 from ..base.read_only import frozen
 from ..fit.least_squares import weighted_problem
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..fit.refit import check_fits, chunks, refit_columns
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import Simulator, seed_or_new, simulator
@@ -79,8 +79,8 @@ class BootstrapTest(TestTable):
 
 
 def pb_modcomp(
-    large: LinearMixedModel,
-    small: LinearMixedModel | LinearModel,
+    large: FittedModel,
+    small: FittedModel | LinearModel,
     n: int = 1000,
     seed: int | None = None,
     n_jobs: int | None = None,
@@ -124,9 +124,9 @@ def pb_modcomp(
     tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software 59(9).
     """
     check_flag(progress, "progress")
-    if not isinstance(large, LinearMixedModel):
+    if not isinstance(large, FittedModel):
         raise TypeError(f"large must be a LinearMixedModel, not {type(large).__name__}")
-    if not isinstance(small, LinearMixedModel | LinearModel):
+    if not isinstance(small, FittedModel | LinearModel):
         raise TypeError(f"small must be a model fitted by lmer or lm, not {type(small).__name__}")
     check_flag(common_rows, "common_rows")
     if common_rows:
@@ -165,23 +165,23 @@ def pb_modcomp(
 
 
 def _on_common_rows(
-    large: LinearMixedModel, small: LinearMixedModel | LinearModel
-) -> tuple[LinearMixedModel, LinearMixedModel | LinearModel]:
+    large: FittedModel, small: FittedModel | LinearModel
+) -> tuple[FittedModel, FittedModel | LinearModel]:
     fitted = on_common_rows([large, small])
-    assert isinstance(fitted[0], LinearMixedModel)
+    assert isinstance(fitted[0], FittedModel)
     return fitted[0], fitted[1]
 
 
 def _reference(
-    large: LinearMixedModel,
-    small: LinearMixedModel | LinearModel,
+    large: FittedModel,
+    small: FittedModel | LinearModel,
     n: int,
     seed: int,
     n_jobs: int | None,
     progress: bool,
 ) -> FloatArray:
     """Simulate the statistic under the small model, (n,); NaN where a fit failed."""
-    source = simulator(small) if isinstance(small, LinearMixedModel) else _linear_simulator(small)
+    source = simulator(small) if isinstance(small, FittedModel) else _linear_simulator(small)
     parts = []
     for at in track(chunks(small.nobs, n), "parametric bootstrap", progress):
         Y = source.draw(seed, at.start, at.stop - at.start)
@@ -190,11 +190,9 @@ def _reference(
     return np.concatenate(parts)
 
 
-def _deviances(
-    model: LinearMixedModel | LinearModel, Y: FloatArray, n_jobs: int | None
-) -> FloatArray:
+def _deviances(model: FittedModel | LinearModel, Y: FloatArray, n_jobs: int | None) -> FloatArray:
     """Fit responses (n, R) by maximum likelihood: -2 logLik, (R,), NaN where a fit failed."""
-    if isinstance(model, LinearMixedModel):
+    if isinstance(model, FittedModel):
         fits = refit_columns(model, Y, n_jobs, np.asarray(model._fit.theta))
         return np.where(fits.usable, fits.objective, np.nan)
     X, _ = weighted_problem(model.design)

@@ -28,7 +28,7 @@ from .parameters import (
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 Result = TypeVar("Result")
@@ -79,7 +79,7 @@ class Profile(ReadOnly):
     deviance: float
     level: float
     notes: pd.DataFrame
-    _model: LinearMixedModel
+    _model: FittedModel
 
     def __str__(self) -> str:
         """Give one row a parameter profiled: its estimate, how far it was followed, and notes."""
@@ -158,7 +158,7 @@ class Profile(ReadOnly):
 
 
 def profile(
-    model: LinearMixedModel,
+    model: FittedModel,
     parm: Sequence[str] | str | None = None,
     level: float = 0.99,
     progress: bool = True,
@@ -227,7 +227,7 @@ def profile(
 
 
 def intervals(
-    model: LinearMixedModel,
+    model: FittedModel,
     parm: Sequence[str] | str | None,
     level: float,
     progress: bool,
@@ -273,7 +273,7 @@ def _natural_spline(x: FloatArray, y: FloatArray, what: str) -> CubicSpline:
 
 def _for_each(
     profiler: _core.Profiler,
-    model: LinearMixedModel,
+    model: FittedModel,
     chosen: Sequence[int],
     work: Callable[[int], Result],
     failed: Callable[[str], Result],

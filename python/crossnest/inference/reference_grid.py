@@ -28,7 +28,7 @@ from .nesting import Nesting, find_nesting
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -175,7 +175,7 @@ def _by_column(at: Any) -> Mapping[str, Any]:
     return at
 
 
-def predictors(model: LinearMixedModel, at: Mapping[str, Any] | None) -> tuple[Predictor, ...]:
+def predictors(model: FittedModel, at: Mapping[str, Any] | None) -> tuple[Predictor, ...]:
     """Give the variables of the fixed effects and the points they are taken at.
 
     Parameters
@@ -374,7 +374,7 @@ def _values(predictor: Predictor, cells: NDArray[np.intp]) -> Any:
 
 
 def _made(
-    model: LinearMixedModel, points: tuple[Predictor, ...], rows: FloatArray, offset: float
+    model: FittedModel, points: tuple[Predictor, ...], rows: FloatArray, offset: float
 ) -> ReferenceGrid:
     occupied = _occupied(points)
     sizes = {predictor.name: len(predictor) for predictor in points}
@@ -382,14 +382,14 @@ def _made(
     return ReferenceGrid(points, rows, offset, occupied, nesting)
 
 
-def reference_grid(model: LinearMixedModel, at: Mapping[str, Any] | None) -> ReferenceGrid:
+def reference_grid(model: FittedModel, at: Mapping[str, Any] | None) -> ReferenceGrid:
     """Make the reference grid of a model's fixed effects; parameters as for `predictors`."""
     points = predictors(model, at)
     offset = 0.0 if model.design.offset is None else float(model.design.offset.mean())
     return _made(model, points, _model_rows(model.design, points), offset)
 
 
-def slope_grid(model: LinearMixedModel, var: str, at: Mapping[str, Any] | None) -> ReferenceGrid:
+def slope_grid(model: FittedModel, var: str, at: Mapping[str, Any] | None) -> ReferenceGrid:
     """Make the grid whose rows give the slope of the fixed effects in a covariate.
 
     The slope is the central difference quotient over a thousandth of the covariate's range, exact

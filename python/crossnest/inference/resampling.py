@@ -20,7 +20,7 @@ from ..fit.model import _sparse_z
 from ..prediction.simulate import random_stream
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["BlockScheme", "ResidualScheme", "ResponseScheme", "WildScheme"]
 
@@ -46,7 +46,7 @@ class _OneByOne(ABC):
         The fitted model.
     """
 
-    model: LinearMixedModel
+    model: FittedModel
 
     def draw(self, seed: int, first: int, count: int) -> FloatArray:
         """Draw the replicates first, ..., first + count - 1 of a seed: (n, count)."""

@@ -11,10 +11,10 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from .canonical_rows import CanonicalRows, unit_rows
-from .ddf import FTest, JointTester
+from .tester import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def f_denominator(df: FloatArray) -> float:
     return float(2 * expected / (expected - len(df)))
 
 
-def satterthwaite_tester(model: LinearMixedModel) -> SatterthwaiteTester:
+def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
     """Find what Satterthwaite's degrees of freedom need of a fitted model."""
     with model._problem() as problem:
         curvature = problem.curvature(model._fit.theta, model.reml)

@@ -16,7 +16,7 @@ from ..base.read_only import ReadOnly
 from ..design.design import Design
 from ..fit.labels import Labels
 from ..fit.least_squares import least_squares, weighted_problem
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..tables.test_tables import TestTable
 from .deletion import check_terms, f_tests, ratio_tests, reductions
@@ -42,14 +42,14 @@ class Step(ReadOnly):
 
     random: TestTable
     fixed: TestTable
-    model: LinearMixedModel | LinearModel
+    model: FittedModel | LinearModel
 
     @property
     def formula(self) -> str:
         """The formula of the final model."""
         return self.model.formula
 
-    def get_model(self) -> LinearMixedModel | LinearModel:
+    def get_model(self) -> FittedModel | LinearModel:
         """Give the final model, by the name in lmerTest."""
         return self.model
 
@@ -63,7 +63,7 @@ class Step(ReadOnly):
 
 
 def step(
-    model: LinearMixedModel,
+    model: FittedModel,
     ddf: Ddf = "satterthwaite",
     alpha_random: float = 0.1,
     alpha_fixed: float = 0.05,
@@ -118,9 +118,7 @@ def step(
 # ----------------------------------------------------------------------------- random effects
 
 
-def _reduce_random(
-    model: LinearMixedModel, alpha: float
-) -> tuple[TestTable, LinearMixedModel | LinearModel]:
+def _reduce_random(model: FittedModel, alpha: float) -> tuple[TestTable, FittedModel | LinearModel]:
     """Leave out random-effects terms as long as a p-value is above alpha."""
     simpler = reductions(model)
     table = ratio_tests(model, simpler)
@@ -159,8 +157,8 @@ def _joined(tables: Sequence[pd.DataFrame], order: Sequence[float], heading: str
 
 
 def _reduce_fixed(
-    model: LinearMixedModel | LinearModel, ddf: Ddf, alpha: float, keep: Sequence[str]
-) -> tuple[TestTable, LinearMixedModel | LinearModel]:
+    model: FittedModel | LinearModel, ddf: Ddf, alpha: float, keep: Sequence[str]
+) -> tuple[TestTable, FittedModel | LinearModel]:
     """Leave out fixed terms as long as a p-value is above alpha."""
     table = _tests(model, ddf)
     eliminated = [table.iloc[:0]]
@@ -170,20 +168,20 @@ def _reduce_fixed(
         table = _tests(model, ddf)
     order = [*range(1, len(eliminated)), *np.zeros(len(table))]
     heading = "Backward reduced fixed-effect table:"
-    if isinstance(model, LinearMixedModel):
+    if isinstance(model, FittedModel):
         heading += f"\nDegrees of freedom method: {ddf.title()}\n"
     return _joined([*eliminated, table], order, heading), model
 
 
-def _tests(model: LinearMixedModel | LinearModel, ddf: Ddf) -> TestTable:
+def _tests(model: FittedModel | LinearModel, ddf: Ddf) -> TestTable:
     """Test every term that may be left out."""
     terms = {str(term): term for term in droppable(model.design.formula.fixed)}
-    if isinstance(model, LinearMixedModel):
+    if isinstance(model, FittedModel):
         return f_tests(model, terms, ddf)
     return _linear_tests(model, list(terms))
 
 
-def _left_out(model: LinearMixedModel | LinearModel, name: str) -> LinearMixedModel | LinearModel:
+def _left_out(model: FittedModel | LinearModel, name: str) -> FittedModel | LinearModel:
     """Fit the model without a term."""
     if isinstance(model, LinearModel):
         return _smaller(model, name)

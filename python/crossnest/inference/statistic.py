@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..fit.var_corr import unique_names
 
-if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
-
 __all__ = ["Statistic", "in_order", "named"]
 
-Statistic = Callable[["LinearMixedModel"], Any]
+Statistic = Callable[[Any], Any]  # of a fitted model
 
 
 def named(value: Any) -> dict[str, float]:

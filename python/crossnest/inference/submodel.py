@@ -15,7 +15,7 @@ import numpy as np
 from ..base.errors import ConvergenceWarning
 from ..data.columns import FloatArray
 from ..design.design import Design, RandomEffects, _lme4_order
-from ..fit.model import LinearMixedModel, _fit_design
+from ..fit.model import FittedModel, fit_design
 from ..formula.encoders import Encoders
 from ..formula.expression import lex
 from ..formula.formula import (
@@ -265,11 +265,11 @@ def subdesign(
 
 
 def fit_submodel(
-    model: LinearMixedModel,
+    model: FittedModel,
     fixed: Effects | None = None,
     parts: Sequence[RandomPart] | None = None,
     reml: bool | None = None,
-) -> LinearMixedModel:
+) -> FittedModel:
     """Fit a model with fewer terms to the same rows, by the same criterion unless told otherwise.
 
     Parameters and errors are those of `subdesign`.
@@ -282,15 +282,15 @@ def fit_submodel(
     return _fitted(model, subdesign(model.design, fixed, parts), reml)
 
 
-def refitted(model: LinearMixedModel, reml: bool) -> LinearMixedModel:
+def refitted(model: FittedModel, reml: bool) -> FittedModel:
     """Give the model fitted by REML, or by maximum likelihood; itself if it is."""
     return model if model.reml == reml else _fitted(model, model.design, reml)
 
 
-def _fitted(model: LinearMixedModel, design: Design, reml: bool | None) -> LinearMixedModel:
+def _fitted(model: FittedModel, design: Design, reml: bool | None) -> FittedModel:
     engine = model._engine if design is model.design else None
     reml = model.reml if reml is None else reml
-    fit = _fit_design(design, reml, None, model.control, model.labels, engine)
+    fit = fit_design(type(model), design, reml, None, model.control, model.labels, engine)
     known = any(one.kind == "exact" for one in model.confounded)  # and was said of the model
     if not fit.converged and not known:
         text = f"the fit of `{design.formula.text}` has not converged ({fit.opt.message})"

@@ -12,10 +12,11 @@ import pandas as pd
 import scipy.stats
 
 from ..base.ddf_methods import Ddf, check_ddf
+from ..diagnostics.goodness import icc, r2
 from ..inference.ddf import coefficient_tests
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["RegressionTable"]
 
@@ -50,7 +51,7 @@ class RegressionTable:
     ['N', 'Groups: Batch', 'SD (Intercept) | Batch', 'SD Residual', 'aic']
     """
 
-    model: LinearMixedModel
+    model: FittedModel
     ddf: Ddf = "satterthwaite"
 
     @property
@@ -92,9 +93,9 @@ class RegressionTable:
         if key in ATTRIBUTES:
             return float(getattr(self.model, ATTRIBUTES[key]))
         if key.startswith("R2_"):
-            return self.model.r2().get(key)
+            return r2(self.model).get(key)
         if key.startswith("ICC_"):
-            return self.model.icc().get(key)
+            return icc(self.model).get(key)
         return (self._groups | self._random).get(key)
 
     @property

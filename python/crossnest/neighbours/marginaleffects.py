@@ -30,7 +30,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..model import LinearMixedModel
 
 __all__ = ["MixedModelAdapter", "adapt"]
 

@@ -54,7 +54,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
     reml : bool
         Whether to minimise the REML criterion, and not the deviance (maximum likelihood).
     re : {"all", "none"} or sequence of str
-        Random effects that predictions include; see `crossnest.prediction.predict`.
+        Random effects that predictions include; see `crossnest.prediction.predict.predict`.
     new_levels : {"population", "error", "nan"}
         What `predict` does with groups it was not fitted to: predict them with random effects of
         zero, refuse them, or give NaN.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..base.ddf_methods import Ddf
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
     from ..inference.bootstrap import Bootstrap
     from ..inference.profile import Profile
 
@@ -28,7 +28,7 @@ class ModelPlots:
         The fitted model.
     """
 
-    model: LinearMixedModel
+    model: FittedModel
 
     def caterpillar(
         self,
@@ -138,9 +138,10 @@ class ModelPlots:
         absolute, ax
             As for the function.
         """
+        from ..inference.profile import profile as profile_of
         from .profile_plots import plot_profile
 
-        return plot_profile(profile or self.model.profile(), absolute, ax)
+        return plot_profile(profile or profile_of(self.model), absolute, ax)
 
     def profile_pairs(
         self,
@@ -157,9 +158,10 @@ class ModelPlots:
         levels, ax
             As for the function.
         """
+        from ..inference.profile import profile as profile_of
         from .profile_plots import plot_profile_pairs
 
-        return plot_profile_pairs(profile or self.model.profile(), levels, ax)
+        return plot_profile_pairs(profile or profile_of(self.model), levels, ax)
 
     def bootstrap(
         self,
@@ -178,7 +180,8 @@ class ModelPlots:
         parm, level, kind, ax
             As for the function.
         """
+        from ..inference.bootstrap import bootstrap as bootstrap_of
         from .bootstrap_densities import plot_bootstrap
 
-        made = bootstrap or self.model.bootstrap(1000, seed=1)
+        made = bootstrap or bootstrap_of(self.model, 1000, seed=1)
         return plot_bootstrap(made, parm, level, kind, ax)

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 
 def plot_caterpillar(
-    model: LinearMixedModel,
+    model: FittedModel,
     group: str | None = None,
     effect: str | None = None,
     level: float = 0.95,
@@ -94,7 +94,7 @@ def plot_caterpillar(
 
 
 def _parts(
-    model: LinearMixedModel, group: str | None, effect: str | None
+    model: FittedModel, group: str | None, effect: str | None
 ) -> list[tuple[str, str, pd.DataFrame]]:
     """Give factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
     table = model.ranef(cond_var=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["check_model"]
 
@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 N_SIMULATED = 50
 
 
-def check_model(model: LinearMixedModel, seed: int = 1) -> Figure:
+def check_model(model: FittedModel, seed: int = 1) -> Figure:
     """Draw six checks of a model's assumptions.
 
     The density of the response among those of responses simulated from the model; residuals
@@ -73,7 +73,7 @@ def check_model(model: LinearMixedModel, seed: int = 1) -> Figure:
     return drawn
 
 
-def _draw_predictive_check(model: LinearMixedModel, seed: int, axes: Axes) -> None:
+def _draw_predictive_check(model: FittedModel, seed: int, axes: Axes) -> None:
     """Draw the density of the response over those of simulated ones."""
     simulated = simulator(model).draw(seed, 0, N_SIMULATED)
     y = model.design.y

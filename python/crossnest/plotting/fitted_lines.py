@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 
 def plot_fitted(
-    model: LinearMixedModel,
+    model: FittedModel,
     group: str | None = None,
     x: str | None = None,
     max_groups: int = 30,

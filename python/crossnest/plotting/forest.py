@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.stats
 
 from ..base.arguments import check_flag, check_level
+from ..inference.ddf import coefficient_tests
 from .style import colours, figure_of, legend_above, one_axes, percent, plain, tidy
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..base.ddf_methods import Ddf
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 INTERCEPT = "(Intercept)"
 #: Points of different shape too, for those who do not see the colours.
@@ -27,7 +28,7 @@ SPREAD = 0.6
 
 
 def plot_forest(
-    models: LinearMixedModel | Sequence[LinearMixedModel] | Mapping[str, LinearMixedModel],
+    models: FittedModel | Sequence[FittedModel] | Mapping[str, FittedModel],
     level: float = 0.95,
     ddf: Ddf = "satterthwaite",
     intercept: bool = False,
@@ -79,8 +80,8 @@ def plot_forest(
 
 
 def _named(
-    models: LinearMixedModel | Sequence[LinearMixedModel] | Mapping[str, LinearMixedModel],
-) -> dict[str, LinearMixedModel]:
+    models: FittedModel | Sequence[FittedModel] | Mapping[str, FittedModel],
+) -> dict[str, FittedModel]:
     """Give the models by name."""
     if isinstance(models, Mapping):
         named = {str(name): model for name, model in models.items()}
@@ -93,10 +94,8 @@ def _named(
     return named
 
 
-def _intervals(model: LinearMixedModel, level: float, ddf: Ddf) -> pd.DataFrame:
+def _intervals(model: FittedModel, level: float, ddf: Ddf) -> pd.DataFrame:
     """Give ``estimate`` and ``half``, half the interval's length, one row a coefficient."""
-    from ..inference.ddf import coefficient_tests
-
     table = coefficient_tests(model, ddf)
     quantile = scipy.stats.t.ppf((1 + level) / 2, table["df"])
     return pd.DataFrame({"estimate": table["Estimate"], "half": quantile * table["Std. Error"]})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..fit.least_squares import least_squares, weighted_problem
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class GroupCoefficients:
     covariance: pd.DataFrame
 
 
-def group_coefficients(model: LinearMixedModel, group: str | None = None) -> GroupCoefficients:
+def group_coefficients(model: FittedModel, group: str | None = None) -> GroupCoefficients:
     """Estimate the coefficients that vary between groups by the three ways of pooling.
 
     Parameters
@@ -79,7 +79,7 @@ def group_coefficients(model: LinearMixedModel, group: str | None = None) -> Gro
     )
 
 
-def _no_pooling(model: LinearMixedModel, group: str, effects: Sequence[str]) -> pd.DataFrame:
+def _no_pooling(model: FittedModel, group: str, effects: Sequence[str]) -> pd.DataFrame:
     """Fit the effects (J, k) to each group by itself, other fixed effects held."""
     design = model.design
     position = list(model.n_levels).index(group)
@@ -104,7 +104,7 @@ def _no_pooling(model: LinearMixedModel, group: str, effects: Sequence[str]) -> 
     return pd.DataFrame(estimates, index=factor.levels, columns=list(effects))
 
 
-def _covariance(model: LinearMixedModel, group: str) -> pd.DataFrame:
+def _covariance(model: FittedModel, group: str) -> pd.DataFrame:
     """Give the covariance matrix of the random effects of a level, its terms independent."""
     terms = model._terms_of(list(model.n_levels).index(group))
     names = [name for t in terms for name in model.design.random[t].names]

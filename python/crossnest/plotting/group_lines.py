@@ -16,7 +16,7 @@ from .style import plain
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -70,7 +70,7 @@ class GroupLines:
         Numeric variables the formula makes factors of.
     """
 
-    model: LinearMixedModel
+    model: FittedModel
     group: int
     terms: tuple[int, ...]
     x: str
@@ -181,7 +181,7 @@ def _group_position(design: Design, group: str | None) -> int:
     return 0 if group is None else names.index(group)
 
 
-def group_lines(model: LinearMixedModel, group: str | None, x: str | None) -> GroupLines:
+def group_lines(model: FittedModel, group: str | None, x: str | None) -> GroupLines:
     """Find what to draw against what."""
     design = model.design
     position = _group_position(design, group)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..base.arguments import as_list, check_flag, check_level
 from ..data.columns import FactorColumn, NumericColumn
+from ..inference.emmeans import emmeans
 from ..inference.reference_grid import _coded_as_factors
 from .style import colours, figure_of, legend_beside, one_axes, plain, tidy
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..base.ddf_methods import Ddf
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ MARKERS = "osD^vP*"
 
 
 def plot_marginal(
-    model: LinearMixedModel,
+    model: FittedModel,
     x: str,
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
@@ -80,7 +81,7 @@ def plot_marginal(
     strata = [] if by is None else as_list(by)
     covariate = _covariate(model, x)
     chosen = _points_of(model, x, strata, at or {})
-    table = pd.DataFrame(model.emmeans([x], strata, chosen, None, "tukey", ddf, level).table)
+    table = pd.DataFrame(emmeans(model, [x], strata, chosen, None, "tukey", ddf, level).table)
     beside = [name for name in table.columns[: list(table.columns).index("emmean")] if name != x]
     lines = _lines(table, beside)
     axes = one_axes(ax, (6.0, 4.2))
@@ -96,7 +97,7 @@ def plot_marginal(
     return figure_of(axes)
 
 
-def _covariate(model: LinearMixedModel, name: str) -> FloatArray | None:
+def _covariate(model: FittedModel, name: str) -> FloatArray | None:
     """Give the values (n,) of a numeric variable the formula does not make a factor of."""
     column = model.design.variables.get(name)
     if not isinstance(column, NumericColumn) or name in _coded_as_factors(model.design):
@@ -105,7 +106,7 @@ def _covariate(model: LinearMixedModel, name: str) -> FloatArray | None:
 
 
 def _points_of(
-    model: LinearMixedModel, x: str, strata: Sequence[str], at: Mapping[str, Any]
+    model: FittedModel, x: str, strata: Sequence[str], at: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Say where covariates are taken, the axis over its range, those beside it at a few values."""
     chosen = dict(at)
@@ -118,7 +119,7 @@ def _points_of(
     return chosen
 
 
-def _positions(model: LinearMixedModel, x: str) -> NDArray[Any]:
+def _positions(model: FittedModel, x: str) -> NDArray[Any]:
     """Give where the observations are on the axis, (n,)."""
     column = model.design.variables[x]
     if isinstance(column, FactorColumn):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.arguments import check_flag
+from ..inference.parameters import normal_quantile
 from .profile_contours import contour, radius, smooth_trace
 from .pyplot import pyplot
 from .style import BLUE, GREY, VERMILLION, facets, figure_of, given_axes, plain, tidy
@@ -97,8 +98,6 @@ def _ends(profile: Profile, name: str, quantile: float) -> FloatArray:
 
 def _draw_ends(axes: Axes, profile: Profile, name: str, absolute: bool) -> None:
     """Draw the ends of the intervals, those of 95% dark."""
-    from ..inference.parameters import normal_quantile
-
     for level in LEVELS:
         quantile = normal_quantile(level)
         ends = _ends(profile, name, quantile)

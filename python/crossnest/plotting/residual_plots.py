@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..diagnostics.influence import cooks_distance, influence
 from .style import (
     BLUE,
     GREY,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["plot_influence", "plot_qq", "plot_ranef_qq", "plot_residuals", "plot_scale_location"]
 
@@ -38,7 +39,7 @@ SIZE = (5.2, 4.0)
 N_NAMED = 3
 
 
-def plot_residuals(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
+def plot_residuals(model: FittedModel, ax: Axes | None = None) -> Figure:
     """Draw standardized residuals against fitted values, with a smooth line through them.
 
     Residuals are those of ``residuals("standardized")``. The line should be flat at zero.
@@ -62,7 +63,7 @@ def plot_residuals(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
     return figure_of(axes)
 
 
-def plot_scale_location(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
+def plot_scale_location(model: FittedModel, ax: Axes | None = None) -> Figure:
     """Draw the root of the size of standardized residuals against fitted values.
 
     The smooth line should be flat: the spread of the residuals is then the same everywhere.
@@ -82,7 +83,7 @@ def plot_scale_location(model: LinearMixedModel, ax: Axes | None = None) -> Figu
     return figure_of(axes)
 
 
-def plot_qq(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
+def plot_qq(model: FittedModel, ax: Axes | None = None) -> Figure:
     """Draw the quantiles of standardized residuals against those of the normal distribution.
 
     The line is where they agree, the band holds each order statistic of independent normal numbers
@@ -105,7 +106,7 @@ def plot_qq(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
     return figure_of(axes)
 
 
-def plot_ranef_qq(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
+def plot_ranef_qq(model: FittedModel, ax: Axes | None = None) -> Figure:
     """Draw the quantiles of standardized random effects against those of the normal distribution.
 
     A conditional mode has the variance Var(b) - Var(b | y), beta taken as known; divided by its
@@ -142,9 +143,7 @@ def plot_ranef_qq(model: LinearMixedModel, ax: Axes | None = None) -> Figure:
     return figure_of(axes)
 
 
-def plot_influence(
-    model: LinearMixedModel, group: str | None = None, ax: Axes | None = None
-) -> Figure:
+def plot_influence(model: FittedModel, group: str | None = None, ax: Axes | None = None) -> Figure:
     """Draw the influence of each observation, or of each level of a grouping factor.
 
     Observations: lme4's Cook's distances against leverages, the largest three named. Levels: the
@@ -163,7 +162,7 @@ def plot_influence(
     if group is not None:
         return _plot_group_influence(model, group, ax)
     axes = one_axes(ax, SIZE)
-    both = pd.DataFrame({"leverage": model.leverages(), "distance": model.cooks_distance()})
+    both = pd.DataFrame({"leverage": model.leverages(), "distance": cooks_distance(model)})
     both = both.dropna()
     axes.scatter(both["leverage"], both["distance"], **_points(len(both)))
     tidy(axes)
@@ -176,8 +175,8 @@ def plot_influence(
     return figure_of(axes)
 
 
-def _plot_group_influence(model: LinearMixedModel, group: str, ax: Axes | None) -> Figure:
-    distances = model.influence(group).cooks_distance.sort_values(ascending=False)
+def _plot_group_influence(model: FittedModel, group: str, ax: Axes | None) -> Figure:
+    distances = influence(model, group).cooks_distance.sort_values(ascending=False)
     axes = one_axes(ax, (SIZE[0], 1 + height_of(len(distances))))
     rows = np.arange(len(distances))
     axes.hlines(rows, 0, distances, color=BLUE, linewidth=1)
@@ -192,14 +191,14 @@ def _plot_group_influence(model: LinearMixedModel, group: str, ax: Axes | None) 
 # ------------------------------------------------------------------------------ what is drawn
 
 
-def _fitted_and_residuals(model: LinearMixedModel) -> tuple[FloatArray, FloatArray]:
+def _fitted_and_residuals(model: FittedModel) -> tuple[FloatArray, FloatArray]:
     """Give fitted values and standardized residuals, rows of leverage 1 left out."""
     residuals = np.asarray(model.residuals("standardized"), dtype=np.float64)
     known = np.isfinite(residuals)
     return model._mean[known], residuals[known]
 
 
-def _standardized_modes(model: LinearMixedModel) -> dict[str, FloatArray]:
+def _standardized_modes(model: FittedModel) -> dict[str, FloatArray]:
     """Give the conditional modes of each effect divided by their standard deviations."""
     effects = {}
     terms = zip(model.var_corr.terms, model._fit.b, model._conditional_covariances, strict=True)

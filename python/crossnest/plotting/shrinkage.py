@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 #: So many groups are named, those that move most; fewer where there is no place.
 N_NAMES = 30
@@ -36,7 +36,7 @@ COMPLETE, MEAN = "complete pooling", "mean of the mixed model"
 
 
 def plot_shrinkage(
-    model: LinearMixedModel,
+    model: FittedModel,
     group: str | None = None,
     effects: Sequence[str] | None = None,
     ax: Axes | None = None,

@@ -17,7 +17,7 @@ from ..design.design import Design, RandomEffects
 from ..design.new_rows import Rows, fitted_rows, new_rows
 
 if TYPE_CHECKING:
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Interval", "NewLevels", "predict"]
 
@@ -27,7 +27,7 @@ Interval = Literal["confidence", "prediction"]
 
 
 def predict(
-    model: LinearMixedModel,
+    model: FittedModel,
     newdata: Any = None,
     re: Literal["all", "none"] | Sequence[str] = "all",
     new_levels: NewLevels = "error",
@@ -184,7 +184,7 @@ def _on_unseen_level(design: Design, rows: Rows, included: Sequence[bool]) -> np
 # ------------------------------------------------------------------------- means and variances
 
 
-def _means(model: LinearMixedModel, rows: Rows, included: Sequence[bool]) -> FloatArray:
+def _means(model: FittedModel, rows: Rows, included: Sequence[bool]) -> FloatArray:
     """Return x beta + z b + offset, (m,)."""
     mean: FloatArray = rows.X[:, model._kept] @ model._fit.beta
     terms = zip(model.design.random, rows.columns, model._fit.b, included, strict=True)
@@ -200,7 +200,7 @@ def _means(model: LinearMixedModel, rows: Rows, included: Sequence[bool]) -> Flo
 
 
 def _variances(
-    model: LinearMixedModel, rows: Rows, included: Sequence[bool], at_fit: bool
+    model: FittedModel, rows: Rows, included: Sequence[bool], at_fit: bool
 ) -> FloatArray:
     """Return the variances of the means, (m,).
 
@@ -226,7 +226,7 @@ def _variances(
 
 
 def _with_interval(
-    model: LinearMixedModel, frame: pd.DataFrame, interval: Interval, level: float, at_fit: bool
+    model: FittedModel, frame: pd.DataFrame, interval: Interval, level: float, at_fit: bool
 ) -> pd.DataFrame:
     """Add the columns ``lower`` and ``upper``."""
     variance = frame["se"].to_numpy() ** 2

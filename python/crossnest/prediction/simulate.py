@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from ..base.arguments import check_count, is_word
 from ..base.errors import DesignError
 from ..base.memory import check_memory
+from ..data.columns import Columns, NumericColumn
 from ..data.data_checks import in_another_type
+from ..design.new_rows import new_rows
 
 if TYPE_CHECKING:
     from ..design.design import RandomEffects
     from ..design.new_rows import Rows
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Simulator", "check_draws", "random_stream", "seed_or_new", "simulate", "simulator"]
 
@@ -86,7 +88,7 @@ def seed_or_new(seed: int | None) -> int:
 
 
 def simulate(
-    model: LinearMixedModel,
+    model: FittedModel,
     n: int = 1,
     seed: int | None = None,
     re: Literal["new", "conditional"] = "new",
@@ -145,7 +147,7 @@ def _names(n: int) -> list[str]:
     return [f"sim_{i + 1}" for i in range(n)]
 
 
-def check_draws(model: LinearMixedModel, n: int, rows: int) -> None:
+def check_draws(model: FittedModel, n: int, rows: int) -> None:
     """Refuse to draw more responses than memory holds: normal numbers, responses, a copy.
 
     Raises
@@ -158,7 +160,7 @@ def check_draws(model: LinearMixedModel, n: int, rows: int) -> None:
     check_memory(8 * n * (effects + 3 * rows), what, model.control.memory_limit)
 
 
-def simulator(model: LinearMixedModel, re: Literal["new", "conditional"] = "new") -> Simulator:
+def simulator(model: FittedModel, re: Literal["new", "conditional"] = "new") -> Simulator:
     """Give the distribution of the response in the rows of the fit."""
     design = model.design
     weights = np.ones(design.n) if design.weights is None else design.weights
@@ -173,7 +175,7 @@ def simulator(model: LinearMixedModel, re: Literal["new", "conditional"] = "new"
 
 
 def _root(
-    model: LinearMixedModel,
+    model: FittedModel,
     columns: Sequence[tuple[FloatArray | None, ...]],
     codes: Sequence[NDArray[np.int32]],
 ) -> SparseArray:
@@ -195,10 +197,8 @@ def _root(
     return scipy.sparse.csr_array(scipy.sparse.hstack(blocks, format="csr"))
 
 
-def _new_simulator(model: LinearMixedModel, re: str, newdata: Any) -> tuple[Rows, Simulator]:
+def _new_simulator(model: FittedModel, re: str, newdata: Any) -> tuple[Rows, Simulator]:
     """Give the rows of new data and the distribution of their response."""
-    from ..design.new_rows import new_rows
-
     rows = new_rows(model.design, newdata, [True] * len(model.design.random))
     mean = rows.X[:, model._kept] @ model._fit.beta
     mean = mean if rows.offset is None else mean + rows.offset
@@ -224,10 +224,8 @@ def _new_simulator(model: LinearMixedModel, re: str, newdata: Any) -> tuple[Rows
     return rows, Simulator(mean, None, scale)
 
 
-def _new_weights(model: LinearMixedModel, newdata: Any, rows: Rows) -> FloatArray:
+def _new_weights(model: FittedModel, newdata: Any, rows: Rows) -> FloatArray:
     """Read the weights of new rows from the column they had in the fit."""
-    from ..data.columns import Columns, NumericColumn
-
     if not model.design.is_weighted:
         return np.ones(len(rows.X))
     name, columns = model.labels.weights, Columns(newdata, "newdata")
@@ -243,12 +241,8 @@ def _new_weights(model: LinearMixedModel, newdata: Any, rows: Rows) -> FloatArra
     return weights
 
 
-def _with_unseen(
-    model: LinearMixedModel, factor: int, newdata: Any, rows: Rows
-) -> NDArray[np.int32]:
+def _with_unseen(model: FittedModel, factor: int, newdata: Any, rows: Rows) -> NDArray[np.int32]:
     """Give codes of a grouping factor in which levels not fitted have codes of their own."""
-    from ..data.columns import Columns
-
     codes = rows.codes[factor]
     unseen = codes < 0
     if not unseen.any():
@@ -271,5 +265,5 @@ def _with_unseen(
     return out
 
 
-def _first_term(model: LinearMixedModel, factor: int) -> RandomEffects:
+def _first_term(model: FittedModel, factor: int) -> RandomEffects:
     return next(term for term in model.design.random if term.factor == factor)

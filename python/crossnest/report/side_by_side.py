@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.arguments import as_list, check_flag
-from ..base.ddf_methods import check_ddf
+from ..base.ddf_methods import METHODS, check_ddf
 from ..base.read_only import ReadOnly
 from ..diagnostics.goodness import icc, r2
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
 from ..inference.common_rows import on_common_rows
 from ..inference.comparison import _names
+from ..inference.ddf import coefficient_tests
 from ..linear.linear_model import LinearModel
 from ..tables.html import html_table
 from ..tables.r_format import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["SideBySide", "compare"]
 
 FloatArray = NDArray[np.float64]
-Model: TypeAlias = LinearMixedModel | LinearModel
+Model: TypeAlias = FittedModel | LinearModel
 
 FIXED, RANDOM, FIT = "Fixed effects", "Random effects", "Fit"
 SIGMA = "SD residual"
@@ -179,8 +180,6 @@ def _fixed(model: Model, ddf: Ddf | None) -> _Rows:
 def _pvalues(model: Model, ddf: Ddf) -> pd.Series[float]:
     if isinstance(model, LinearModel):
         return model.pvalues
-    from ..inference.ddf import coefficient_tests
-
     return coefficient_tests(model, ddf).iloc[:, -1]
 
 
@@ -202,7 +201,7 @@ def _random(model: Model) -> _Rows:
 def _fit(model: Model) -> _Rows:
     """Give counts, likelihood, information criteria and goodness of fit."""
     statistics: dict[str, float] = {"Observations": model.nobs}
-    if isinstance(model, LinearMixedModel):
+    if isinstance(model, FittedModel):
         statistics |= {f"Groups: {name}": count for name, count in model.n_levels.items()}
     statistics |= {"logLik": model.llf, "AIC": model.aic, "BIC": model.bic}
     statistics |= _goodness(model)
@@ -229,14 +228,12 @@ def _notes(models: Sequence[Model], names: Sequence[str], ddf: Ddf | None) -> It
             f"The models were fitted to different rows ({', '.join(map(str, counts))}): "
             "common_rows=True fits all to those they share."
         )
-    mixed = [(n, m) for n, m in zip(names, models, strict=True) if isinstance(m, LinearMixedModel)]
+    mixed = [(n, m) for n, m in zip(names, models, strict=True) if isinstance(m, FittedModel)]
     reml = [name for name, model in mixed if model.reml]
     if reml:
         which = "" if len(reml) == len(models) else f" of {', '.join(reml)}"
         yield f"logLik, AIC and BIC{which} are of the restricted likelihood (REML)."
     if ddf is not None and mixed:
-        from ..base.ddf_methods import METHODS
-
         yield f"p-values by {METHODS[ddf]}."
 
 
@@ -268,7 +265,7 @@ def _check_names(names: Iterable[str] | None, models: Sequence[Model]) -> list[s
 
 
 def compare(
-    *models: LinearMixedModel | LinearModel,
+    *models: FittedModel | LinearModel,
     names: str | Sequence[str] | None = None,
     stars: bool = False,
     ddf: Ddf = "satterthwaite",
@@ -321,7 +318,7 @@ def compare(
     if not models:
         raise ValueError("there is no model to show")
     for model in models:
-        if not isinstance(model, LinearMixedModel | LinearModel):
+        if not isinstance(model, FittedModel | LinearModel):
             raise TypeError(f"compare takes fitted models, not {type(model).__name__}")
     found = _check_names(names, models) or _names(models, sys._getframe(1).f_locals)
     if common_rows:

@@ -18,6 +18,8 @@ from ..base.arguments import check_flag
 from ..base.ddf_methods import check_ddf, check_information, method_name
 from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
+from ..fit.convergence import verdict_line
+from ..fit.model import explains_divergence, singular_terms
 from ..fit.var_corr import VarCorr
 from ..tables.html import html_table
 from ..tables.r_format import (
@@ -38,7 +40,7 @@ from ..tables.test_tables import with_stars
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf, Information
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -316,7 +318,7 @@ def correlation_matrix(covariance: FloatArray) -> FloatArray:
 
 
 def coefficient_table(
-    model: LinearMixedModel, ddf: Ddf, information: Information = "expected"
+    model: FittedModel, ddf: Ddf, information: Information = "expected"
 ) -> pd.DataFrame:
     """Estimate and test the fixed effects: the columns of `Summary.coef_table`, (p, m).
 
@@ -332,7 +334,7 @@ def coefficient_table(
     information = check_information(information, ddf)
     if ddf == "none":
         return _untested(model)
-    from ..inference.ddf import coefficient_tests
+    from ..inference.ddf import coefficient_tests  # scipy.stats takes long to import
 
     try:
         table = (
@@ -348,8 +350,70 @@ def coefficient_table(
     return table.reindex(columns=["Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"])
 
 
-def _untested(model: LinearMixedModel) -> pd.DataFrame:
+def _untested(model: FittedModel) -> pd.DataFrame:
     """Return estimates, standard errors and their ratios."""
     return pd.DataFrame(
         {"Estimate": model.fixef, "Std. Error": model.bse, "t value": model.tvalues}
     )
+
+
+def summarize(
+    model: FittedModel,
+    quantiles: FloatArray | None = None,
+    correlation: bool | None = None,
+    ddf: Ddf = "none",
+    information: Information = "expected",
+) -> Summary:
+    """Collect the numbers of a summary.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fitted model.
+    quantiles : (5,) array, optional
+        Quantiles of the scaled residuals, if they are to be printed.
+    correlation, ddf, information
+        As for `LinearMixedModel.summary`.
+    """
+    design, labels = model.design, model.labels
+    coefficients = coefficient_table(model, ddf, information)
+    return Summary(
+        formula=model.formula,
+        data_name=labels.data,
+        weights=labels.weights,
+        offset=labels.offset,
+        reml=model.reml,
+        objective=model.objective,
+        llf=model.llf,
+        aic=model.aic,
+        bic=model.bic,
+        df_resid=model.df_resid,
+        residual_quantiles=quantiles,
+        var_corr=model.var_corr,
+        nobs=model.nobs,
+        n_missing=design.n_missing,
+        n_zero_weight=design.n_zero_weight,
+        n_levels=model.n_levels,
+        coef_names=model._coef_names,
+        coef_columns=tuple(coefficients.columns),
+        coefficients=coefficients.to_numpy(),
+        correlation=correlation_matrix(model._covariance),
+        dropped=model.dropped,
+        messages=_messages(model),
+        show_correlation=correlation,
+        ddf=ddf,
+        information=information,
+    )
+
+
+def _messages(model: FittedModel) -> tuple[str, ...]:
+    """Say what is to be known of the optimization, nothing if all is well."""
+    lines = [f"not identifiable: {one}" for one in model.confounded]
+    verdict = None if explains_divergence(model) else verdict_line(model._fit)
+    if verdict is not None:
+        lines.append(verdict)
+    if singular_terms(model):
+        lines.append("boundary (singular) fit: see `is_singular`")
+    if lines and verdict is None and model.converged:
+        lines.insert(0, "optimizer convergence code: 0 (OK)")
+    return tuple(lines)

@@ -15,10 +15,13 @@ from ..base.ddf_methods import check_ddf
 from ..base.values import numbers
 from ..data.columns import Column, FactorColumn
 from ..design.design import Design
+from ..diagnostics.influence import cooks_distance
+from ..inference.ddf import coefficient_tests
+from ..prediction.predict import predict
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
-    from ..fit.model import LinearMixedModel
+    from ..fit.model import FittedModel
 
 __all__ = ["Effects", "augment", "glance", "tidy"]
 
@@ -42,7 +45,7 @@ COLUMNS = (
 
 
 def tidy(
-    model: LinearMixedModel,
+    model: FittedModel,
     effects: Effects | Sequence[Effects] = ("fixed", "ran_pars"),
     conf_int: bool = False,
     conf_level: float = 0.95,
@@ -97,7 +100,7 @@ def _interval(estimate: FloatArray, half: FloatArray) -> dict[str, FloatArray]:
     return {"conf.low": estimate - half, "conf.high": estimate + half}
 
 
-def _fixed(model: LinearMixedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame:
+def _fixed(model: FittedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame:
     """Give the fixed effects, tested against zero."""
     tail = (1 + conf_level) / 2
     if ddf == "none":
@@ -105,8 +108,6 @@ def _fixed(model: LinearMixedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame
         tests = {"statistic": estimate / error}
         quantile = np.full(len(error), scipy.stats.norm.ppf(tail))
     else:
-        from ..inference.ddf import coefficient_tests
-
         table = coefficient_tests(model, ddf)  # of t values, or of z values
         estimate, error, df, statistic, pvalue = table.to_numpy().T
         tests = {"statistic": statistic, "df": df, "p.value": pvalue}
@@ -115,7 +116,7 @@ def _fixed(model: LinearMixedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame
     return pd.DataFrame({**columns, **tests, **_interval(estimate, quantile * error)})
 
 
-def _ran_pars(model: LinearMixedModel) -> pd.DataFrame:
+def _ran_pars(model: FittedModel) -> pd.DataFrame:
     """Give standard deviations (``sd__x``) and correlations (``cor__x.z``), row by row."""
     table = model.var_corr.to_frame(order="lower.tri")
     first, second = table["var1"], table["var2"]
@@ -125,7 +126,7 @@ def _ran_pars(model: LinearMixedModel) -> pd.DataFrame:
     return pd.DataFrame({"group": table["grp"], "term": term, "estimate": table["sdcor"]})
 
 
-def _ran_vals(model: LinearMixedModel, conf_level: float) -> pd.DataFrame:
+def _ran_vals(model: FittedModel, conf_level: float) -> pd.DataFrame:
     """Give conditional modes and their conditional standard deviations."""
     table = model.ranef(cond_var=True)
     assert isinstance(table, pd.DataFrame)
@@ -143,7 +144,7 @@ def _ran_vals(model: LinearMixedModel, conf_level: float) -> pd.DataFrame:
     )
 
 
-def _ran_coefs(model: LinearMixedModel) -> pd.DataFrame:
+def _ran_coefs(model: FittedModel) -> pd.DataFrame:
     """Give the coefficients of each level, effect by effect."""
     tables = [
         pd.DataFrame(
@@ -159,7 +160,7 @@ def _ran_coefs(model: LinearMixedModel) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def glance(model: LinearMixedModel) -> pd.DataFrame:
+def glance(model: FittedModel) -> pd.DataFrame:
     """Give the fit in one row.
 
     Returns
@@ -183,7 +184,7 @@ def glance(model: LinearMixedModel) -> pd.DataFrame:
 # ------------------------------------------------------------------------------- observations
 
 
-def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
+def augment(model: FittedModel, newdata: Any = None) -> pd.DataFrame:
     """Give the data with what the model says of each row.
 
     Parameters
@@ -206,7 +207,7 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
     Raises
     ------
     DesignError
-        If `newdata` cannot be predicted at; see `crossnest.prediction.predict`.
+        If `newdata` cannot be predicted at; see `crossnest.prediction.predict.predict`.
     """
     if newdata is not None:
         return _augment_new(model, newdata)
@@ -217,8 +218,8 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
         ".fitted": model.fittedvalues,
         ".resid": model.resid,
         ".hat": model.leverages(),
-        **({".cooksd": model.cooks_distance()} if len(model.fixef) else {}),
-        ".fixed": np.asarray(model.predict(re="none")),
+        **({".cooksd": cooks_distance(model)} if len(model.fixef) else {}),
+        ".fixed": np.asarray(predict(model, re="none")),
         ".mu": model.fittedvalues,
         ".offset": 0.0 * ones if design.offset is None else design.offset,
         ".sqrtXwt": np.sqrt(weights),
@@ -229,15 +230,15 @@ def augment(model: LinearMixedModel, newdata: Any = None) -> pd.DataFrame:
     return model_frame(design).assign(**columns)
 
 
-def _augment_new(model: LinearMixedModel, newdata: Any) -> pd.DataFrame:
+def _augment_new(model: FittedModel, newdata: Any) -> pd.DataFrame:
     """Add predictions to new data."""
-    fitted = np.asarray(model.predict(newdata))
+    fitted = np.asarray(predict(model, newdata))
     frame = _to_pandas(newdata)
     name = model.design.response_name
     given = {}
     if name in frame.columns:
         given[".resid"] = numbers(frame[name], f"the response '{name}' of newdata") - fitted
-    columns = {".fitted": fitted, ".fixed": np.asarray(model.predict(newdata, re="none"))}
+    columns = {".fitted": fitted, ".fixed": np.asarray(predict(model, newdata, re="none"))}
     return frame.assign(**columns, **given)
 
 

@@ -7,9 +7,9 @@ Everything else is a fitted model's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,13 +18,8 @@ from ..base.errors import NoDataError
 from ..data.columns import CodeArray, FactorColumn, FloatArray, NumericColumn, OtherColumn
 from ..design.design import Design, RandomEffects
 from ..design.grouping import GroupingFactor
-from ..diagnostics.goodness import Components
 from ..fit.engine import Estimates
 from ..fit.joint_covariance import JointCovariance, fixed_part
-from ..fit.model import LinearMixedModel
-
-if TYPE_CHECKING:
-    from .._core import Problem
 
 __all__ = [
     "LoadedDesign",
@@ -32,7 +27,6 @@ __all__ = [
     "LoadedEstimates",
     "LoadedFactorColumn",
     "LoadedGroupingFactor",
-    "LoadedModel",
     "LoadedNumericColumn",
     "LoadedOtherColumn",
     "LoadedProblem",
@@ -271,7 +265,7 @@ class LoadedEngine:
     problem: LoadedProblem
 
     @contextmanager
-    def using(self, y: None = None) -> Iterator[LoadedProblem]:
+    def using(self, y: FloatArray) -> Iterator[LoadedProblem]:
         """Lend the problem."""
         yield self.problem
 
@@ -280,34 +274,3 @@ class LoadedEngine:
         if name.startswith("__"):
             raise AttributeError(name)
         raise no_data("the model matrices and the response")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LoadedModel(LinearMixedModel):
-    """A fitted linear mixed model without its data; `crossnest.load` makes it.
-
-    Attributes
-    ----------
-    quantiles : (5,) array
-        Minimum, quartiles and maximum of the scaled residuals.
-    components : Components
-        The variance of an observation by its sources.
-    """
-
-    quantiles: FloatArray
-    components: Components
-
-    @property
-    def _scaled_quantiles(self) -> FloatArray:
-        return self.quantiles
-
-    @property
-    def _components(self) -> Components:
-        return self.components
-
-    def _problem(self) -> AbstractContextManager[Problem]:
-        return cast("AbstractContextManager[Problem]", self._engine.using(None))  # type: ignore[arg-type]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give all fields."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}

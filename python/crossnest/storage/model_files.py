@@ -11,19 +11,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from .._core import FitError
 from ..base.arguments import as_list, check_flag, check_path, choice
 from ..data.columns import Column
 from ..design.design import Design
 from ..design.grouping import GroupingFactor
-from ..diagnostics.goodness import Components
+from ..diagnostics.goodness import components
 from ..fit.control import Control
 from ..fit.engine import Engine, Estimates
 from ..fit.joint_covariance import Between, JointCovariance, measure
 from ..fit.labels import Labels
-from ..fit.model import LinearMixedModel
+from ..fit.model import FittedModel
+from ..fit.row_summaries import Components, RowSummaries
 from ..formula.formula import ParsedFormula, parse_formula
 from .archive import blaming_the_file, read_archive, write_archive
 from .encoder_state import decode_encoders, encode_encoders, encode_kind
@@ -33,7 +34,6 @@ from .loaded import (
     LoadedEstimates,
     LoadedFactorColumn,
     LoadedGroupingFactor,
-    LoadedModel,
     LoadedNumericColumn,
     LoadedOtherColumn,
     LoadedProblem,
@@ -44,7 +44,7 @@ from .saved_model import check_model, check_text
 if TYPE_CHECKING:
     from .._core import Problem
 
-__all__ = ["load", "save"]
+__all__ = ["read_model", "save"]
 
 Method = Literal["satterthwaite", "kenward-roger"]
 METHODS: tuple[Method, ...] = ("satterthwaite", "kenward-roger")
@@ -61,7 +61,7 @@ _LONG = ("fitted",)
 
 
 def save(
-    model: LinearMixedModel,
+    model: FittedModel,
     path: str | os.PathLike[str],
     ddf: Method | Sequence[Method] | None = None,
     covariances: bool = True,
@@ -114,50 +114,22 @@ def save(
             "conditional": model._conditional_covariances,
             "joint": _encode_joint(model) if covariances else None,
             "quantiles": model._scaled_quantiles,
-            "components": dataclasses.asdict(model._components),
+            "components": dataclasses.asdict(components(model)),
             "control": dataclasses.asdict(model.control),
             "labels": dataclasses.asdict(model.labels),
         }
     write_archive(path, content)
 
 
-def load(path: str | os.PathLike[str]) -> LinearMixedModel:
-    """Load a model from a file written by `LinearMixedModel.save`.
+Model = TypeVar("Model", bound=FittedModel)
 
-    Parameters
-    ----------
-    path : str or path
-        The file.
 
-    Returns
-    -------
-    LinearMixedModel
-        The model without its data: it summarizes, tests and predicts at new data as the saved one.
-        What needs the data (`refit`, `resid`, `fittedvalues`, `profile`, `bootstrap`, ...) raises a
-        `crossnest.base.errors.NoDataError`.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is of another kind, damaged, or written by a version too new for this one.
-    OSError
-        If there is no such file, or it cannot be read.
-
-    Examples
-    --------
-    >>> import crossnest, tempfile, os
-    >>> model = crossnest.lmer("Yield ~ 1 + (1 | Batch)", crossnest.datasets.dyestuff())
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "dyestuff.crossnest")
-    ...     model.save(path)
-    ...     loaded = crossnest.load(path)
-    >>> str(loaded.summary()) == str(model.summary())
-    True
-    """
+def read_model(path: str | os.PathLike[str], cls: type[Model]) -> Model:
+    """Read a file written by `save`, as a model of the class given; see `crossnest.load`."""
     check_path(path)
     content = read_archive(path)
     with blaming_the_file(path):
-        return _decode_model(content)
+        return _decode_model(content, cls)
 
 
 # ------------------------------------------------------------------------------- encoding
@@ -197,7 +169,7 @@ def _encode_problem(problem: Problem) -> dict[str, Any]:
 
 
 def _encode_ddf(
-    model: LinearMixedModel, problem: Problem, ddf: Sequence[Method] | None
+    model: FittedModel, problem: Problem, ddf: Sequence[Method] | None
 ) -> dict[str, Any]:
     """Compute what the degrees of freedom need; by default what is possible."""
     out: dict[str, Any] = {}
@@ -213,7 +185,7 @@ def _encode_ddf(
     return out
 
 
-def _ddf_pieces(model: LinearMixedModel, problem: Problem, method: Method) -> Mapping[str, Any]:
+def _ddf_pieces(model: FittedModel, problem: Problem, method: Method) -> Mapping[str, Any]:
     theta = model._fit.theta
     if method == "satterthwaite":
         return problem.curvature(theta, model.reml)
@@ -222,7 +194,7 @@ def _ddf_pieces(model: LinearMixedModel, problem: Problem, method: Method) -> Ma
     return problem.information(theta, model.reml)
 
 
-def _encode_joint(model: LinearMixedModel) -> dict[str, Any] | None:
+def _encode_joint(model: FittedModel) -> dict[str, Any] | None:
     fit = model._fit
     joint = fit.joint if isinstance(fit, LoadedEstimates) else measure(model)
     if joint is None:
@@ -234,7 +206,7 @@ def _encode_joint(model: LinearMixedModel) -> dict[str, Any] | None:
 # ------------------------------------------------------------------------------- decoding
 
 
-def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
+def _decode_model(content: Mapping[str, Any], cls: type[Model]) -> Model:
     # A file from elsewhere may hold anything.
     check_text(content)
     parsed = parse_formula(content["formula"]["text"], content["formula"]["columns"])
@@ -256,15 +228,14 @@ def _decode_model(content: Mapping[str, Any]) -> LoadedModel:
         satterthwaite=content["satterthwaite"],
         kenward_roger=content["kenward-roger"],
     )
-    return LoadedModel(
+    return cls(
         design=design,
         control=Control(**content["control"]),
         labels=Labels(**content["labels"]),
         _engine=cast(Engine, LoadedEngine(problem)),
         _fit=fit,
         _kept=content["kept"],
-        quantiles=content["quantiles"],
-        components=Components(**content["components"]),
+        _row_summaries=RowSummaries(content["quantiles"], Components(**content["components"])),
     )
 
 

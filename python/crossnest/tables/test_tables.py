@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,6 @@ from .r_format import (
     matrix_lines,
     significance_stars,
 )
-
-if TYPE_CHECKING:
-    pass
 
 #: Columns of test statistics other than those called "... value".
 _STATISTICS = ("F", "Chisq")

@@ -1,0 +1,806 @@
+"""The fitted linear mixed model as users have it: the record, and every verb as a method.
+
+Each method is a function of a module below, which is imported when it is first called: all of them
+together would take half as long to import as the rest of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from .base.arguments import check_flag, check_level
+from .base.ddf_methods import check_ddf, check_information
+from .base.foreign_arguments import explain_unknown_arguments
+from .fit.model import FittedModel
+from .report.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+
+    from .base.ddf_methods import Ddf, Information
+    from .diagnostics.goodness import Shares
+    from .diagnostics.influence import Influence
+    from .diagnostics.quantile_residuals import QuantileResiduals
+    from .diagnostics.rand_pca import RandomEffectsPCA
+    from .fit.refit import RefitMany
+    from .inference.bootstrap import Bootstrap
+    from .inference.emmeans import MarginalMeans
+    from .inference.profile import Profile
+    from .inference.selection import Step
+    from .neighbours.maketables import RegressionTable
+    from .plotting import ModelPlots
+    from .prediction.predict import Interval, NewLevels
+    from .report.tidying import Effects
+    from .storage.model_files import Method as SavedDdf
+    from .tables.test_tables import TestTable
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearMixedModel(FittedModel):
+    """A fitted linear mixed model; `crossnest.lmer` makes it.
+
+    y = X beta + Z b + offset + e with b ~ N(0, sigma^2 Lambda Lambda') and
+    e ~ N(0, sigma^2 W^-1), Lambda = Lambda(theta). What is asked for is computed when it is first
+    asked for. n observations, p fixed effects, q random effects.
+
+    Attributes
+    ----------
+    design : Design
+        Response, model matrices and grouping factors the model was fitted to.
+    control : Control
+        Options of the fit.
+    labels : Labels
+        Names printed in the summary.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
+    Journal of Statistical Software 67(1).
+    """
+
+    def summary(
+        self,
+        ddf: Ddf = "satterthwaite",
+        correlation: bool | None = None,
+        information: Information = "expected",
+    ) -> Summary:
+        """Summarize the fit; printing the result gives the layout of lme4 and lmerTest.
+
+        Parameters
+        ----------
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
+            Degrees of freedom of the tests of the fixed effects: by the method named, observations
+            minus fixed effects, infinite (z-tests), or no tests (lme4's summary).
+        correlation : bool, optional
+            Whether to print the correlations of the fixed effects; up to 12 effects if not given.
+        information : {"expected", "observed"}
+            For Kenward and Roger's method, which information on the variance parameters:
+            pbkrtest's, the expected one, or that of SAS and JMP.
+
+        Warns
+        -----
+        InferenceWarning
+            If the degrees of freedom cannot be had, and are NaN.
+        """
+        check_flag(correlation, "correlation", optional=True)
+        ddf = check_ddf(ddf, none=True)
+        information = check_information(information, ddf)
+        return summarize(self, self._scaled_quantiles, correlation, ddf, information)
+
+    def __repr__(self) -> str:
+        """Show what lme4 prints for a fit."""
+        return summarize(self).short_text
+
+    def _repr_html_(self) -> str:
+        return summarize(self)._repr_html_()
+
+    @property
+    def df(self) -> pd.Series[float]:
+        """Satterthwaite's degrees of freedom of the fixed effects, (p,)."""
+        from .inference.ddf import coefficient_tests
+
+        return coefficient_tests(self, "satterthwaite")["df"]
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided p-values of the fixed effects with Satterthwaite's degrees of freedom, (p,)."""
+        from .inference.ddf import coefficient_tests
+
+        return coefficient_tests(self, "satterthwaite")["Pr(>|t|)"]
+
+    def contest(
+        self,
+        L: ArrayLike | Mapping[str, float] | pd.DataFrame | Sequence[str] | str,
+        rhs: ArrayLike = 0.0,
+        joint: bool = True,
+        ddf: Ddf = "satterthwaite",
+        information: Information = "expected",
+    ) -> TestTable:
+        """Test linear hypotheses L beta = rhs on the fixed effects.
+
+        Details: `crossnest.inference.contest.contest`.
+
+        Parameters
+        ----------
+        L : str, sequence of str, mapping, DataFrame or array_like
+            Hypotheses as texts, ``"recipe[T.B] - recipe[T.C] = 0"``; weights by name of
+            coefficient; or weights in rows, (m, p) or (p,).
+        rhs : array_like
+            (m,) values of L beta, or one for all.
+        joint : bool
+            One F test of all hypotheses, or a t test of each.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+            Method of the denominator degrees of freedom.
+        information : {"expected", "observed"}
+            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
+
+        Returns
+        -------
+        TestTable
+            A data frame that prints as lmerTest's.
+        """
+        from .inference.contest import contest
+
+        return contest(self, L, rhs, joint, ddf, information)
+
+    def anova(
+        self,
+        type: Literal[1, 2, 3, "I", "II", "III"] = 3,
+        ddf: Ddf = "satterthwaite",
+        information: Information = "expected",
+    ) -> TestTable:
+        """Test the terms of the fixed effects by F tests, as lmerTest does.
+
+        Details: `crossnest.inference.anova.anova`. `crossnest.anova` compares models.
+
+        Parameters
+        ----------
+        type : {3, 2, 1, "III", "II", "I"}
+            Each term in a way free of cell counts; after all terms that do not contain it; after
+            those before it.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+            Method of the denominator degrees of freedom.
+        information : {"expected", "observed"}
+            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
+
+        Returns
+        -------
+        TestTable
+            One row a term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``, ``Pr(>F)``.
+        """
+        from .inference.anova import anova
+
+        return anova(self, type, ddf, information)
+
+    def ranova(self, reduce_terms: bool = True) -> TestTable:
+        """Test the random-effects terms by likelihood ratios, leaving out one at a time.
+
+        Details: `crossnest.inference.deletion.ranova`.
+
+        Parameters
+        ----------
+        reduce_terms : bool
+            Whether a term with several effects loses one of them at a time, and not all at once.
+
+        Returns
+        -------
+        TestTable
+            One row a model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``.
+        """
+        from .inference.deletion import ranova
+
+        return ranova(self, reduce_terms)
+
+    def drop1(
+        self,
+        scope: Sequence[str] | None = None,
+        test: Literal["chisq", "F"] = "chisq",
+        ddf: Ddf = "satterthwaite",
+    ) -> TestTable:
+        """Test each fixed term that no other term contains by leaving it out.
+
+        Details: `crossnest.inference.deletion.drop1`.
+
+        Parameters
+        ----------
+        scope : sequence of str, optional
+            The terms to test; all that may be left out if not given.
+        test : {"chisq", "F"}
+            Likelihood ratios of fits by maximum likelihood, or F tests in the model as it is.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+            Denominator degrees of freedom of the F tests.
+
+        Returns
+        -------
+        TestTable
+            One row a term.
+        """
+        from .inference.deletion import drop1
+
+        return drop1(self, scope, test, ddf)
+
+    def step(
+        self,
+        ddf: Ddf = "satterthwaite",
+        alpha_random: float = 0.1,
+        alpha_fixed: float = 0.05,
+        reduce_fixed: bool = True,
+        reduce_random: bool = True,
+        keep: Sequence[str] = (),
+    ) -> Step:
+        """Eliminate terms backward, random ones by `ranova`, then fixed ones by F tests.
+
+        Details: `crossnest.inference.selection.step`.
+
+        Parameters
+        ----------
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+            Denominator degrees of freedom of the F tests.
+        alpha_random, alpha_fixed : float
+            p-values above which a random and a fixed term is left out.
+        reduce_fixed, reduce_random : bool
+            Whether fixed and random terms may be left out.
+        keep : sequence of str
+            Fixed terms that stay.
+
+        Returns
+        -------
+        Step
+            Tables ``random`` and ``fixed``, and the final ``model``.
+        """
+        from .inference.selection import step
+
+        return step(self, ddf, alpha_random, alpha_fixed, reduce_fixed, reduce_random, keep)
+
+    def profile(
+        self,
+        parm: Sequence[str] | str | None = None,
+        level: float = 0.99,
+        progress: bool = True,
+    ) -> Profile:
+        """Profile the deviance: each parameter held at values in turn, all others estimated again.
+
+        Details: `crossnest.inference.profile.profile`.
+
+        Parameters
+        ----------
+        parm : str or sequence of str, optional
+            Names of parameters, ``"theta_"`` (all of the covariance) or ``"beta_"`` (all fixed
+            effects); all if not given.
+        level : float
+            Coverage up to which to profile.
+        progress : bool
+            Whether to show a progress bar on a terminal.
+
+        Returns
+        -------
+        Profile
+            ``zeta`` and ``confint()``; `plot.profile` draws it.
+        """
+        from .inference.profile import profile
+
+        return profile(self, parm, level, progress)
+
+    def confint(
+        self,
+        method: Literal[
+            "profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"
+        ] = "profile",
+        level: float = 0.95,
+        parm: Sequence[str] | str | None = None,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Give confidence intervals of the parameters.
+
+        Details: `crossnest.inference.confint.confint`.
+
+        Parameters
+        ----------
+        method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"}
+            Only ``profile`` and ``bootstrap`` have intervals for the covariance parameters.
+        level : float
+            Coverage.
+        parm : str or sequence of str, optional
+            Names of parameters, ``"theta_"`` (all of the covariance) or ``"beta_"`` (all fixed
+            effects); all if not given.
+        **options
+            ``progress`` for ``profile``; ``information`` for ``kenward-roger``; for ``bootstrap``
+            the kind of ``interval``, and the arguments of `bootstrap`.
+
+        Returns
+        -------
+        DataFrame
+            One row a parameter, two columns named by percent.
+        """
+        from .inference.confint import confint
+
+        return confint(self, method, level, parm, **options)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Give Satterthwaite intervals of the fixed effects, by the name in statsmodels.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+
+        Returns
+        -------
+        DataFrame
+            (p, 2), columns named by percent. `confint` has other methods and parameters.
+        """
+        from .inference.confint import confint
+
+        level = 1 - check_level(alpha, "alpha")
+        return confint(self, "satterthwaite", level, "beta_")
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        kind: Literal["parametric", "residual", "case", "wild", "reb"] = "parametric",
+        resample: Sequence[str] | str | None = None,
+        seed: int | None = None,
+        n_jobs: int | None = None,
+        statistic: Callable[[LinearMixedModel], Any] | None = None,
+        progress: bool = True,
+    ) -> Bootstrap:
+        """Refit the model to resampled data.
+
+        Details: `crossnest.inference.bootstrap.bootstrap`.
+
+        Parameters
+        ----------
+        n : int
+            Number of replicates.
+        kind : {"parametric", "residual", "case", "wild", "reb"}
+            What is drawn: responses of the model; predicted random effects and residuals; groups;
+            signs of residuals; blocks of random effects.
+        resample : str or sequence of str, optional
+            Choices within the kinds ``case``, ``wild`` and ``reb``.
+        seed : int, optional
+            Decides on the replicates; a new one if not given.
+        n_jobs : int, optional
+            Threads; no result depends on it.
+        statistic : callable, optional
+            A function of the refitted model that gives numbers; all parameters if not given.
+        progress : bool
+            Whether to show a progress bar.
+
+        Returns
+        -------
+        Bootstrap
+            ``replicates``, ``bias``, ``bse`` and ``confint()``.
+        """
+        from .inference.bootstrap import bootstrap
+
+        return bootstrap(self, n, kind, resample, seed, n_jobs, statistic, progress)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, Any] | None = None,
+        contrasts: str | Mapping[str, Sequence[float]] | None = None,
+        adjust: str = "tukey",
+        ddf: Ddf = "kenward-roger",
+        level: float = 0.95,
+        information: Information = "expected",
+    ) -> MarginalMeans:
+        """Estimate marginal means (least-squares means) of the fixed effects.
+
+        Details: `crossnest.inference.emmeans.emmeans`.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Variables whose combinations have a mean each; ``"1"`` for the overall mean.
+        by : str or sequence of str, optional
+            Variables that divide the means into strata.
+        at : mapping, optional
+            Levels and values to take, by column.
+        contrasts : str or mapping, optional
+            ``"pairwise"``, ``"trt.vs.ctrl"``, ``"eff"``, ``"consec"``, ``"poly"``, or weights by
+            name.
+        adjust : {"tukey", "holm", "bonferroni", "sidak", "fdr", "none"}
+            Adjustment of the contrasts' p-values.
+        ddf : {"kenward-roger", "satterthwaite", "residual", "normal"}
+            Method of standard errors and degrees of freedom.
+        level : float
+            Confidence level.
+        information : {"expected", "observed"}
+            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
+
+        Returns
+        -------
+        MarginalMeans
+            ``table``, ``contrasts``, and methods for more contrasts.
+        """
+        from .inference.emmeans import emmeans
+
+        return emmeans(self, specs, by, at, contrasts, adjust, ddf, level, information)
+
+    def emtrends(
+        self,
+        specs: str | Sequence[str],
+        var: str,
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, Any] | None = None,
+        contrasts: str | Mapping[str, Sequence[float]] | None = None,
+        adjust: str = "tukey",
+        ddf: Ddf = "kenward-roger",
+        level: float = 0.95,
+        information: Information = "expected",
+    ) -> MarginalMeans:
+        """Estimate slopes in a covariate, averaged as marginal means are.
+
+        Details: `crossnest.inference.emmeans.emtrends`.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Variables whose combinations have a slope each; ``"1"`` for the overall one.
+        var : str
+            The covariate.
+        by, at, contrasts, adjust, ddf, level, information
+            As for `emmeans`.
+
+        Returns
+        -------
+        MarginalMeans
+            ``table``, ``contrasts``, and methods for more contrasts.
+        """
+        from .inference.emmeans import emtrends
+
+        options = (by, at, contrasts, adjust, ddf, level, information)
+        return emtrends(self, specs, var, *options)
+
+    @property
+    def plot(self) -> ModelPlots:
+        """The plots of the model, as ``model.plot.fitted()``; see `crossnest.plotting`."""
+        from .plotting import ModelPlots
+
+        return ModelPlots(self)
+
+    @explain_unknown_arguments
+    def predict(
+        self,
+        newdata: Any = None,
+        re: Literal["all", "none"] | Sequence[str] = "all",
+        new_levels: NewLevels = "error",
+        se: bool = False,
+        interval: Interval | None = None,
+        level: float = 0.95,
+        offset: Any = None,
+    ) -> pd.Series[float] | pd.DataFrame:
+        """Predict the mean X beta + Z b + offset of rows.
+
+        Details: `crossnest.prediction.predict.predict`.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict at; those fitted if not given.
+        re : {"all", "none"} or sequence of str
+            Random effects to include, by term or grouping factor.
+        new_levels : {"error", "population", "nan"}
+            For unseen levels of a grouping factor: refuse them, take their effects as zero, or
+            predict NaN.
+        se : bool
+            Whether to give standard errors.
+        interval : {"confidence", "prediction"}, optional
+            Interval for the mean, or for a new observation.
+        level : float
+            Coverage of the interval.
+        offset : str or array_like, optional
+            Offset of `newdata`, a column's name or values.
+
+        Returns
+        -------
+        Series or DataFrame
+            The means; with `se` or `interval` the columns ``fit``, ``se``, ``lower``, ``upper``.
+        """
+        from .prediction.predict import predict
+
+        return predict(self, newdata, re, new_levels, se, interval, level, offset)
+
+    def tidy(
+        self,
+        effects: Effects | Sequence[Effects] = ("fixed", "ran_pars"),
+        conf_int: bool = False,
+        conf_level: float = 0.95,
+        ddf: Ddf = "satterthwaite",
+    ) -> pd.DataFrame:
+        """Give estimates, one a row, in the columns of R's broom.mixed.
+
+        Details: `crossnest.report.tidying.tidy`.
+
+        Parameters
+        ----------
+        effects : {"fixed", "ran_pars", "ran_vals", "ran_coefs"} or sequence of them
+            Fixed effects; standard deviations and correlations; conditional modes; coefficients of
+            each level.
+        conf_int : bool
+            Whether to give intervals.
+        conf_level : float
+            Their coverage.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
+            Degrees of freedom of the fixed effects.
+        """
+        from .report.tidying import tidy
+
+        return tidy(self, effects, conf_int, conf_level, ddf)
+
+    def glance(self) -> pd.DataFrame:
+        """Give the fit in one row: ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ...
+
+        Details: `crossnest.report.tidying.glance`.
+        """
+        from .report.tidying import glance
+
+        return glance(self)
+
+    def augment(self, newdata: Any = None) -> pd.DataFrame:
+        """Give the data with fitted values, residuals, leverages and Cook's distances.
+
+        Details: `crossnest.report.tidying.augment`.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict at; those fitted if not given.
+        """
+        from .report.tidying import augment
+
+        return augment(self, newdata)
+
+    def refit_many(
+        self, Y: ArrayLike | pd.DataFrame, n_jobs: int | None = None, progress: bool = True
+    ) -> RefitMany:
+        """Fit the same model to many responses.
+
+        Details: `crossnest.fit.refit.refit_many`.
+
+        Parameters
+        ----------
+        Y : (n, R) array_like or DataFrame
+            One column a response, in the rows used or in all rows of the data.
+        n_jobs : int, optional
+            Threads; no result depends on it.
+        progress : bool
+            Whether to show a progress bar on a terminal.
+
+        Returns
+        -------
+        RefitMany
+            ``fixef``, ``bse``, ``sigma``, ``theta``, ``objective``, ``status`` of each response.
+        """
+        from .fit.refit import refit_many
+
+        return refit_many(self, Y, n_jobs, progress)
+
+    @explain_unknown_arguments
+    def simulate(
+        self,
+        n: int = 1,
+        seed: int | None = None,
+        re: Literal["new", "conditional"] = "new",
+        newdata: Any = None,
+    ) -> pd.DataFrame:
+        """Draw responses from the model.
+
+        Details: `crossnest.prediction.simulate.simulate`.
+
+        Parameters
+        ----------
+        n : int
+            Number of replicates.
+        seed : int, optional
+            Decides on the replicates; a new one each time if not given.
+        re : {"new", "conditional"}
+            Draw new random effects, or keep the conditional modes.
+        newdata : DataFrame, optional
+            Rows to simulate; those fitted if not given.
+
+        Returns
+        -------
+        DataFrame
+            (rows, n), columns ``sim_1``, ``sim_2``, ...
+        """
+        from .prediction.simulate import simulate
+
+        return simulate(self, n, seed, re, newdata)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        ddf: SavedDdf | Sequence[SavedDdf] | None = None,
+        covariances: bool = True,
+    ) -> None:
+        """Write the model to a file, without the data; `crossnest.load` reads it.
+
+        Details: `crossnest.storage.model_files.save`.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to. A file that is there is replaced.
+        ddf : {"satterthwaite", "kenward-roger"} or sequence of them, optional
+            Degrees of freedom the loaded model shall have; if not given both, as far as they can be
+            had.
+        covariances : bool
+            Whether to keep what standard errors of predictions with random effects need.
+        """
+        from .storage.model_files import save
+
+        save(self, path, ddf, covariances)
+
+    def hatvalues(self) -> pd.Series[float]:
+        """Give the diagonal of the hat matrix, (n,): `leverages` by its name in R."""
+        return self.leverages()
+
+    def cooks_distance(self) -> pd.Series[float]:
+        """Give lme4's Cook's distances, (n,): the influence of rows on the fitted values.
+
+        Details: `crossnest.diagnostics.influence.cooks_distance`. `influence` has those of the
+        fixed effects.
+        """
+        from .diagnostics.influence import cooks_distance
+
+        return cooks_distance(self)
+
+    def dfbetas(self) -> pd.DataFrame:
+        """Give the standardized change of the fixed effects without each row, (n, p).
+
+        It is `influence` that measures it, theta and sigma held fixed.
+        """
+        return self.influence().dfbetas
+
+    def influence(
+        self, group: str | None = None, exact: bool = False, n_jobs: int | None = None
+    ) -> Influence:
+        """Measure the influence of rows or groups on the fixed effects by leaving them out.
+
+        Details: `crossnest.diagnostics.influence.influence`.
+
+        Parameters
+        ----------
+        group : str, optional
+            A grouping factor, whose levels are left out; single rows if not given.
+        exact : bool
+            Whether to refit without each unit, and not hold theta and sigma fixed.
+        n_jobs : int, optional
+            Threads for the refits.
+
+        Returns
+        -------
+        Influence
+            ``cooks_distance``, ``dfbetas``, ``mdffits``, ``covratio``, ...; ``to_frame()``.
+        """
+        from .diagnostics.influence import influence
+
+        return influence(self, group, exact, n_jobs)
+
+    def quantile_residuals(
+        self,
+        n: int = 250,
+        seed: int | None = None,
+        re: Literal["new", "conditional"] = "new",
+    ) -> QuantileResiduals:
+        """Find the quantiles of the responses among simulated ones, as DHARMa does.
+
+        Details: `crossnest.diagnostics.quantile_residuals.quantile_residuals`.
+
+        Parameters
+        ----------
+        n : int
+            Number of simulations.
+        seed : int, optional
+            A new one each time if not given.
+        re : {"new", "conditional"}
+            Draw new random effects, or keep the conditional modes.
+
+        Returns
+        -------
+        QuantileResiduals
+            ``residuals``, and tests of uniformity, dispersion and outliers.
+        """
+        from .diagnostics.quantile_residuals import quantile_residuals
+
+        return quantile_residuals(self, n, seed, re)
+
+    def rand_pca(self) -> RandomEffectsPCA:
+        """Find the principal components of the random effects, as lme4's ``rePCA`` does.
+
+        Details: `crossnest.diagnostics.rand_pca.rand_pca`.
+        """
+        from .diagnostics.rand_pca import rand_pca
+
+        return rand_pca(self)
+
+    def icc(self, by_group: bool = False) -> Shares:
+        """Give the intraclass correlation: the share of variance between groups.
+
+        Details: `crossnest.diagnostics.goodness.icc`.
+
+        Parameters
+        ----------
+        by_group : bool
+            Whether to give the share of each grouping factor.
+        """
+        from .diagnostics.goodness import icc
+
+        return icc(self, by_group)
+
+    def r2(self) -> Shares:
+        """Give Nakagawa's R2: marginal, of the fixed effects, and conditional, of all effects.
+
+        Details: `crossnest.diagnostics.goodness.r2`.
+        """
+        from .diagnostics.goodness import r2
+
+        return r2(self)
+
+    def vif(self) -> pd.DataFrame:
+        """Give (generalized) variance inflation factors of the fixed terms.
+
+        Details: `crossnest.diagnostics.goodness.vif`.
+        """
+        from .diagnostics.goodness import vif
+
+        return vif(self)
+
+    def check_model(self, seed: int = 1) -> Figure:
+        """Draw six checks of the model's assumptions in one figure.
+
+        Details: `crossnest.plotting.check_model.check_model`.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the simulated responses in the first panel.
+        """
+        from .plotting.check_model import check_model
+
+        return check_model(self, seed)
+
+    @property
+    def endog_names(self) -> str:
+        """The response as written, by its name in statsmodels."""
+        return self.design.response_name
+
+    @property
+    def _regression_table(self) -> RegressionTable:
+        from .neighbours.maketables import RegressionTable
+
+        return RegressionTable(self)
+
+    @property
+    def __maketables_coef_table__(self) -> pd.DataFrame:
+        """Coefficients for maketables; see `crossnest.neighbours.maketables.RegressionTable`."""
+        return self._regression_table.__maketables_coef_table__
+
+    @property
+    def __maketables_depvar__(self) -> str:
+        """The response for maketables."""
+        return self._regression_table.__maketables_depvar__
+
+    @property
+    def __maketables_vcov_info__(self) -> dict[str, str | None]:
+        """The kind of standard errors for maketables."""
+        return self._regression_table.__maketables_vcov_info__
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        """Names of the statistics that maketables shows."""
+        return self._regression_table.__maketables_default_stat_keys__
+
+    def __maketables_stat__(self, key: str) -> float | None:
+        """Give a statistic for maketables."""
+        return self._regression_table.__maketables_stat__(key)
