@@ -153,7 +153,7 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
   if (is(Kind::sigma) || is(Kind::sd)) z(log_sigma()) = std::log(sigma);
   if (is(Kind::fixed)) {
     const Eigen::Index r = c_.size();
-    const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+    const Map<const MatrixXd> F(criterion_.elimination().border().data(), r + 1, r + 1);
     const VectorXd beta =
         F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
     z(0) = shift_ + s * c_.dot(beta);
@@ -240,7 +240,7 @@ void ConstrainedDeviance::set_constrained(const VectorXd& z) {
 // r2, F [-beta; 1] and sigma^2 at the best beta that agrees with t.
 void ConstrainedDeviance::set_response(const VectorXd& z) {
   const Eigen::Index r = static_cast<Eigen::Index>(direction_.size()) - 1;
-  const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+  const Map<const MatrixXd> F(criterion_.elimination().border().data(), r + 1, r + 1);
   Map<VectorXd> a(direction_.data(), r + 1);
   a.setZero();
   a(r) = F(r, r);
@@ -263,7 +263,7 @@ double ConstrainedDeviance::value(const VectorXd& z) {
   if (!criterion_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
   set_response(z);
   const double s = coordinates_.scale();
-  const double d = criterion_.factor().log_det() - criterion_.log_weights() +
+  const double d = criterion_.elimination().log_det() - criterion_.log_weights() +
                    n_ * std::log(2.0 * kPi * s * s * sigma2_) + r2_ / sigma2_;
   return std::isfinite(d) ? d : std::numeric_limits<double>::infinity();
 }
@@ -317,7 +317,7 @@ std::vector<double> ConstrainedDeviance::parameters() const {
   }
   all.push_back(sigma);
   const Eigen::Index r = static_cast<Eigen::Index>(direction_.size()) - 1;
-  const Map<const MatrixXd> F(criterion_.factor().border().data(), r + 1, r + 1);
+  const Map<const MatrixXd> F(criterion_.elimination().border().data(), r + 1, r + 1);
   const Map<const VectorXd> a(direction_.data(), r + 1);
   const VectorXd right = F.col(r).head(r) - std::sqrt(r2_) * a.head(r);  // R_X beta
   const VectorXd beta = coordinates_.fixed().partialPivLu().solve(

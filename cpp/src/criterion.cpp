@@ -52,11 +52,13 @@ double invert_small(double* A, int k, double* inverse) {
 }  // namespace
 
 Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
-                     const Coordinates& coordinates, const CrossProducts& A, Factor& factor)
+                     const Coordinates& coordinates, const CrossProducts& A,
+                     FactorWorkspace& workspace)
     : blocks_(blocks),
       coordinates_(coordinates),
       A_(A),
-      factor_(factor),
+      workspace_(workspace),
+      vectors_(workspace.vectors()),
       border_(A.border()),
       lambda_gradient_(design.terms.size()) {
   Index widest = 0;
@@ -108,7 +110,7 @@ double Criterion::nu(bool reml) const {
 }
 
 double Criterion::pwrss() const {
-  const double root = factor_.border().back();
+  const double root = elimination().border().back();
   return root * root;
 }
 
@@ -144,15 +146,58 @@ bool Criterion::factorize(const std::vector<std::vector<double>>& lambda) {
   for (std::size_t t = 0; t < blocks_.size(); ++t)
     for (std::size_t j = 0; j < blocks_[t].terms.size(); ++j)
       place(static_cast<int>(t), j, lambda[at(blocks_[t].terms[j])].data());
-  return factor_.factorize(lambda_);
+  return factorize();
+}
+
+bool Criterion::factorize() {
+  state_ = std::monostate();
+  std::optional<Factor> factor = workspace_.factorize(lambda_);
+  if (factor) state_ = std::move(*factor);
+  return factor.has_value();
+}
+
+const Elimination& Criterion::elimination() const {
+  if (const Factor* factor = std::get_if<Factor>(&state_)) return *factor;
+  if (const InverseDiagonal* inverse = std::get_if<InverseDiagonal>(&state_)) return *inverse;
+  return std::get<Inverse>(state_);
+}
+
+const Factor& Criterion::factor() {
+  if (InverseDiagonal* inverse = std::get_if<InverseDiagonal>(&state_))
+    restore(std::move(*inverse));
+  else if (Inverse* inverse_on_pattern = std::get_if<Inverse>(&state_))
+    restore(std::move(*inverse_on_pattern));
+  return std::get<Factor>(state_);
+}
+
+void Criterion::restore(InverseDiagonal&& inverse) {
+  std::optional<Factor> factor = std::move(inverse).factor();
+  if (factor)
+    state_ = std::move(*factor);
+  else
+    factorize();
+}
+
+const InverseDiagonal& Criterion::inverse_diagonal() {
+  if (const Inverse* inverse = std::get_if<Inverse>(&state_)) return *inverse;
+  if (Factor* factor = std::get_if<Factor>(&state_)) state_ = std::move(*factor).invert_diagonal();
+  return std::get<InverseDiagonal>(state_);
+}
+
+const Inverse& Criterion::inverse() {
+  if (!std::holds_alternative<Inverse>(state_)) {
+    factor();
+    state_ = std::move(std::get<Factor>(state_)).invert();
+  }
+  return std::get<Inverse>(state_);
 }
 
 double Criterion::objective(const double* theta, Scale scale, bool reml) {
   set_lambda(theta, scale);
   reml_ = reml;
-  if (!factor_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
-  const std::vector<double>& F = factor_.border();
-  double d = factor_.log_det() - A_.log_weights();
+  if (!factorize()) return std::numeric_limits<double>::infinity();
+  const std::vector<double>& F = elimination().border();
+  double d = elimination().log_det() - A_.log_weights();
   if (reml) {
     for (int j = 0; j + 1 < border_; ++j) d += 2.0 * std::log(F[at(j * border_ + j)]);
     d += 2.0 * coordinates_.log_det_fixed();
@@ -165,14 +210,14 @@ double Criterion::objective(const double* theta, Scale scale, bool reml) {
 // v'diag(A) v, with A = [Z X y]'W[Z X y] and v = (-b, -beta, 1); all of it is divided by r2 below.
 double Criterion::rounding_error() {
   constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
-  const Eigen::Map<const Eigen::MatrixXd> F(factor_.border().data(), border_, border_);
+  const Eigen::Map<const Eigen::MatrixXd> F(elimination().border().data(), border_, border_);
   const Eigen::VectorXd coefficients =
       F.triangularView<Eigen::Upper>().solve(Eigen::VectorXd::Unit(border_, border_ - 1));
   double squares = 0.0;
   for (int j = 0; j < border_; ++j)
     squares += A_.border_border()[at(j * (border_ + 1))] * coefficients(j) * coefficients(j);
-  std::vector<double> effects(at(factor_.q()));
-  multiply_lambda(factor_.border_solution().data() + (border_ - 1) * factor_.q(), 1,
+  std::vector<double> effects(at(vectors_.q()));
+  multiply_lambda(elimination().border_solution().data() + (border_ - 1) * vectors_.q(), 1,
                   effects.data());
   const double* b = effects.data();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
@@ -181,7 +226,7 @@ double Criterion::rounding_error() {
     for (Index l = 0; l < blocks_[at(t)].levels; ++l, value += k * k, b += k)
       for (int i = 0; i < k; ++i) squares += value[i * (k + 1)] * b[i] * b[i];
   }
-  const double logs = std::abs(factor_.log_det()) + std::abs(A_.log_weights()) + nu(reml_);
+  const double logs = std::abs(elimination().log_det()) + std::abs(A_.log_weights()) + nu(reml_);
   return kRounding * (logs + nu(reml_) * squares);
 }
 
@@ -198,8 +243,8 @@ bool Criterion::compact(int block_index, std::size_t j) {
 
 // W direction: u / sqrt(r2) where beta is not constrained.
 void Criterion::sum_response(const std::vector<double>& direction) {
-  const Index q = factor_.q();
-  const std::vector<double>& W = factor_.border_solution();
+  const Index q = vectors_.q();
+  const std::vector<double>& W = elimination().border_solution();
   response_.assign(at(q), 0.0);
   for (int b = 0; b < border_; ++b)
     if (direction[at(b)] != 0.0)
@@ -208,27 +253,27 @@ void Criterion::sum_response(const std::vector<double>& direction) {
 
 // J I - sum_l (Omega^-1)_ll - [REML] sum_l (U_X R_X^-1)_l (U_X R_X^-1)_l'
 //     - weight sum_l (W direction)_l (W direction)_l'.
-void Criterion::sum_bracket(int t, double weight, bool reml) {
+void Criterion::sum_bracket(const InverseDiagonal& omega, int t, double weight, bool reml) {
   const Block& block = blocks_[at(t)];
   const int k = block.k;
   std::vector<double>& sum = sums_[at(t)];
   std::fill(sum.begin(), sum.end(), 0.0);
-  const std::vector<double>& W = factor_.border_solution();
+  const std::vector<double>& W = elimination().border_solution();
   for (Index l = 0; l < block.levels; ++l) {
-    factor_.poll(k * k);
-    const double* inverse = factor_.inverse_diagonal(t, l);
+    vectors_.poll(k * k);
+    const double* inverse = omega.diagonal(t, l);
     for (int i = 0; i < k * k; ++i) sum[at(i)] -= inverse[i];
   }
   for (int i = 0; i < k; ++i) sum[at(i * k + i)] += static_cast<double>(block.levels);
   const auto subtract = [&](const double* w, double scale) {
-    factor_.poll(static_cast<double>(block.levels) * k * k);
+    vectors_.poll(static_cast<double>(block.levels) * k * k);
     for (Index l = 0; l < block.levels; ++l, w += k)
       for (int j = 0; j < k; ++j)
         for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
   };
   for (int b = 0; reml && b + 1 < border_; ++b)
-    subtract(W.data() + b * factor_.q() + factor_.block_start(t), 1.0);
-  subtract(response_.data() + factor_.block_start(t), weight);
+    subtract(W.data() + b * vectors_.q() + vectors_.start(t), 1.0);
+  subtract(response_.data() + vectors_.start(t), weight);
 }
 
 Criterion::Range Criterion::range(int t, std::size_t term) const {
@@ -240,21 +285,22 @@ Criterion::Range Criterion::range(int t, std::size_t term) const {
 // Only the entries between effects of one term. sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K
 // W_l', with K = diag([REML] 1, 0) + weight direction direction' and G F^-1 = Z'W[X y] F^-1 - Z'WZ
 // Lambda W; good at any lambda.
-void Criterion::sum_general(const std::vector<double>& direction, double weight, bool reml) {
-  const Index q = factor_.q();
-  const std::vector<double>& W = factor_.border_solution();
+void Criterion::sum_general(const Inverse& omega, const std::vector<double>& direction,
+                            double weight, bool reml) {
+  const Index q = vectors_.q();
+  const std::vector<double>& W = elimination().border_solution();
   LambdaW_.resize(W.size());
   ALambdaW_.assign(W.size(), 0.0);
   multiply_lambda(W.data(), border_, LambdaW_.data());
-  factor_.multiply(LambdaW_.data(), border_, ALambdaW_.data());
-  const std::vector<double>& F = factor_.border();
+  vectors_.multiply(LambdaW_.data(), border_, ALambdaW_.data());
+  const std::vector<double>& F = elimination().border();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     std::vector<double>& sum = sums_[at(t)];
     std::fill(sum.begin(), sum.end(), 0.0);
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-      factor_.poll(border_ * border_ * k + border_ * k * k);
+      vectors_.poll(border_ * border_ * k + border_ * k * k);
       std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
@@ -262,7 +308,7 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
             row_[at(b * k + i)] -= row_[at(a * k + i)] * F[at(b * border_ + a)];
         for (int i = 0; i < k; ++i) row_[at(b * k + i)] /= F[at(b * border_ + b)];
       }
-      const Index start = factor_.block_start(t) + l * k;
+      const Index start = vectors_.start(t) + l * k;
       for (int b = 0; b < border_; ++b)
         for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= ALambdaW_[at(b * q + start + i)];
       for (int b = 0; b < border_; ++b)
@@ -272,8 +318,7 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
           for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= row_[at(b * k + i)] * right;
         }
       // A_ll lambda (Omega^-1)_ll.
-      const double *A = A_.diagonal(t).data() + l * k * k,
-                   *inverse = factor_.inverse_diagonal(t, l);
+      const double *A = A_.diagonal(t).data() + l * k * k, *inverse = omega.diagonal(t, l);
       for (std::size_t term = 0; term < blocks_[at(t)].terms.size(); ++term) {
         const Range own = range(t, term);
         for (std::size_t other = 0; other < blocks_[at(t)].terms.size(); ++other) {
@@ -289,21 +334,21 @@ void Criterion::sum_general(const std::vector<double>& direction, double weight,
       }
     }
   }
-  add_cross_products();
+  add_cross_products(omega);
 }
 
 // The part of (Z'WZ Lambda Omega^-1)_ll that passes through levels of other blocks.
-void Criterion::add_cross_products() {
+void Criterion::add_cross_products(const Inverse& omega) {
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (int s = 0; s < t; ++s) {
       const CrossBlocks& cross = A_.cross(s, t);
       const int ks = blocks_[at(s)].k, kt = blocks_[at(t)].k;
       row_.resize(at(ks * kt));
       for (Index l = 0; l < A_.levels(s); ++l) {
-        factor_.poll(static_cast<double>(cross.row_start[at(l + 1)] - cross.row_start[at(l)]) * ks *
-                     kt * (ks + kt));
+        vectors_.poll(static_cast<double>(cross.row_start[at(l + 1)] - cross.row_start[at(l)]) *
+                      ks * kt * (ks + kt));
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
-          factor_.inverse_block(s, static_cast<Level>(l), t, cross.column[at(e)], row_.data());
+          omega.block(s, static_cast<Level>(l), t, cross.column[at(e)], row_.data());
           const double* A = cross.values.data() + e * ks * kt;
           // Block s: A_st lambda_t (Omega^-1)_ts.
           for (int j = 0; j < ks; ++j)
@@ -346,11 +391,10 @@ void Criterion::differentiate(const std::vector<double>& direction, double weigh
   bool all_compact = true;
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t)
     for (std::size_t j = 0; j < blocks_[at(t)].terms.size(); ++j) all_compact &= compact(t, j);
-  factor_.invert(!all_compact);
-  if (!all_compact) sum_general(direction, weight, reml);
+  if (!all_compact) sum_general(inverse(), direction, weight, reml);
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
-    if (all_compact) sum_bracket(t, weight, reml);
+    if (all_compact) sum_bracket(inverse_diagonal(), t, weight, reml);
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], offset = block.offsets[j];
       const int k = structures_[at(term)]->size();
@@ -387,25 +431,25 @@ void Criterion::multiply_lambda_transposed(const double* V, int columns, double*
 
 // Z'W[X y] F^-1 - Z'WZ Lambda W, W = L'^-1 R_Z F^-1.
 std::vector<double> Criterion::scores(int first) {
-  const Index q = factor_.q();
+  const Index q = vectors_.q();
   const int columns = border_ - first;
-  const double* W = factor_.border_solution().data() + first * q;
-  const Eigen::Map<const Eigen::MatrixXd> F(factor_.border().data(), border_, border_);
+  const double* W = elimination().border_solution().data() + first * q;
+  const Eigen::Map<const Eigen::MatrixXd> F(elimination().border().data(), border_, border_);
   const Eigen::MatrixXd inverse = F.triangularView<Eigen::Upper>().solve(
       Eigen::MatrixXd::Identity(border_, border_).rightCols(columns));
   std::vector<double> LambdaW(at(q * columns)), g(at(q * columns), 0.0);
   multiply_lambda(W, columns, LambdaW.data());
-  factor_.multiply(LambdaW.data(), columns, g.data());
+  vectors_.multiply(LambdaW.data(), columns, g.data());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
-      factor_.poll(columns * border_ * k);
+      vectors_.poll(columns * border_ * k);
       const double* A = A_.z_border(t).data() + l * border_ * k;
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < k; ++i) {
           double sum = 0.0;
           for (int b = 0; b <= first + c; ++b) sum += A[b * k + i] * inverse(b, c);
-          double& value = g[at(c * q + factor_.block_start(t) + l * k + i)];
+          double& value = g[at(c * q + vectors_.start(t) + l * k + i)];
           value = sum - value;
         }
     }
@@ -415,8 +459,8 @@ std::vector<double> Criterion::scores(int first) {
 
 // f_a / sqrt(r2) of every parameter, f_a = dLambda_a u + Lambda dLambda_a' g: q x m.
 std::vector<double> Criterion::directions(const std::vector<double>& g) {
-  const Index q = factor_.q();
-  const double* u = factor_.border_solution().data() + (border_ - 1) * q;
+  const Index q = vectors_.q();
+  const double* u = elimination().border_solution().data() + (border_ - 1) * q;
   std::vector<double> f(at(q * parameters()), 0.0), derivative(inverse_.size());
   std::vector<char> zero;  // which columns of the derivative are
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
@@ -426,7 +470,7 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
       const int k = structure.size(), offset = block.offsets[j],
                 first = first_parameter(block.terms[j]);
       for (int a = 0; a < structure.parameters(); ++a) {
-        factor_.poll(static_cast<double>(block.levels) * k * k);
+        vectors_.poll(static_cast<double>(block.levels) * k * k);
         structure.derivative(theta_.data() + first, a, derivative.data());
         if (scale_ == Scale::user) {
           multiply(coordinates_.random(block.terms[j]).data(), derivative.data(), k, k, k,
@@ -438,7 +482,7 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
           zero[at(c)] = std::all_of(derivative.begin() + c * k, derivative.begin() + (c + 1) * k,
                                     [](double value) { return value == 0.0; });
         for (Index l = 0; l < block.levels; ++l) {
-          const Index start = factor_.block_start(t) + l * block.k + offset;
+          const Index start = vectors_.start(t) + l * block.k + offset;
           double* target = f.data() + (first + a) * q + start;
           for (int c = 0; c < k; ++c) {
             if (zero[at(c)]) continue;
@@ -460,30 +504,31 @@ void Criterion::add_border_product(const double* f, double* out) const {
     const int k = blocks_[at(t)].k;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l)
       for (int c = 0; c < border_; ++c)
-        out[c] += dot<0>(A_.z_border(t).data() + (l * border_ + c) * k,
-                         f + factor_.block_start(t) + l * k, k);
+        out[c] +=
+            dot<0>(A_.z_border(t).data() + (l * border_ + c) * k, f + vectors_.start(t) + l * k, k);
   }
 }
 
 // With e_a = L^-1 Lambda'Z'WZ f_a and z_a = F'^-1 ([X y]'WZ f_a - R_Z'e_a):
 //   AI_ab = nu / r2 (f_a'Z'WZ f_b - e_a'e_b - z_a'z_b).
 void Criterion::average_information(double* information) {
-  const Index q = factor_.q();
+  const Factor& factor = this->factor();
+  const Index q = vectors_.q();
   const int m = parameters();
-  const std::vector<double>& F = factor_.border();
+  const std::vector<double>& F = elimination().border();
   const std::vector<double> f =
       directions(scores(border_ - 1));  // over sqrt(r2), so nu / r2 becomes nu
   std::vector<double> e(at(q * m), 0.0), z(at(border_ * m)), v(at(q));
-  factor_.multiply(f.data(), m, e.data());
+  vectors_.multiply(f.data(), m, e.data());
   std::fill_n(information, m * m, 0.0);
-  factor_.add_gram(nu(reml_), f.data(), e.data(), m, information);
+  vectors_.add_gram(nu(reml_), f.data(), e.data(), m, information);
   for (int a = 0; a < m; ++a) {
     std::copy_n(e.data() + a * q, q, v.data());
     multiply_lambda_transposed(v.data(), 1, e.data() + a * q);
   }
-  factor_.solve_lower(e.data(), m);
-  factor_.add_gram(-nu(reml_), e.data(), e.data(), m, information);
-  factor_.multiply_border_transposed(e.data(), m, z.data());
+  factor.solve_lower(e.data(), m);
+  vectors_.add_gram(-nu(reml_), e.data(), e.data(), m, information);
+  factor.multiply_border_transposed(e.data(), m, z.data());
   for (int a = 0; a < m; ++a) {
     double* own = z.data() + a * border_;
     for (int c = 0; c < border_; ++c) own[c] = -own[c];

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "crossnest/tail.hpp"
-#include "crossnest/tiled_cholesky.hpp"
+#include "tail.hpp"
+#include "tiled_cholesky.hpp"
 
 namespace crossnest {
 

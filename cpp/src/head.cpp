@@ -1,4 +1,4 @@
-#include "crossnest/head.hpp"
+#include "head.hpp"
 
 #include <algorithm>
 #include <atomic>

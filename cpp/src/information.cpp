@@ -83,9 +83,9 @@ void VarianceDerivatives::evaluate(const double* theta, bool reml) {
 // RX is the triangle of R_X T, so R_X T = Q RX and columns of R_X^-1 become those of T RX^-1 by Q.
 void VarianceDerivatives::find_scores() {
   const std::vector<double> scores = criterion_.scores(0);
-  scores_ = Map<const MatrixXd>(scores.data(), criterion_.factor().q(), rank_ + 1);
+  scores_ = Map<const MatrixXd>(scores.data(), criterion_.vectors().q(), rank_ + 1);
   if (rank_ == 0) return;
-  const Map<const MatrixXd> F(criterion_.factor().border().data(), rank_ + 1, rank_ + 1);
+  const Map<const MatrixXd> F(criterion_.elimination().border().data(), rank_ + 1, rank_ + 1);
   const Eigen::HouseholderQR<MatrixXd> qr(
       F.topLeftCorner(rank_, rank_).triangularView<Eigen::Upper>() * coordinates_.fixed());
   MatrixXd Q = qr.householderQ();
@@ -99,7 +99,7 @@ MatrixXd VarianceDerivatives::product(Index r) const {
   interrupt_.poll();
   const VarianceParameter& parameter = parameters_[at(r)];
   const Block& block = blocks_[at(parameter.block)];
-  const Index start = criterion_.factor().block_start(parameter.block);
+  const Index start = criterion_.vectors().start(parameter.block);
   MatrixXd product = MatrixXd::Zero(scores_.rows(), scores_.cols());
   for (Index c = 0; c < scores_.cols(); ++c)
     for (Index l = 0; l < block.levels; ++l)
@@ -116,8 +116,7 @@ Information VarianceDerivatives::pieces() {
   MatrixXd v(q, m * width);
   for (Index r = 0; r < m; ++r) v.middleCols(r * width, width) = product(r);
   MatrixXd e = MatrixXd::Zero(q, v.cols()), gram(v.cols(), v.cols());
-  Factor& factor = criterion_.factor();
-  factor.multiply(v.data(), static_cast<int>(v.cols()), e.data());
+  criterion_.vectors().multiply(v.data(), static_cast<int>(v.cols()), e.data());
   for (Index r = 0; r < m; ++r) {
     interrupt_.poll();
     gram.middleCols(r * width, width).noalias() = v.transpose() * e.middleCols(r * width, width);
@@ -126,7 +125,7 @@ Information VarianceDerivatives::pieces() {
     const VectorXd a = e.col(c);
     criterion_.multiply_lambda_transposed(a.data(), 1, e.col(c).data());
   }
-  factor.solve_lower(e.data(), static_cast<int>(e.cols()));
+  criterion_.factor().solve_lower(e.data(), static_cast<int>(e.cols()));
   for (Index r = 0; r < m; ++r) {
     interrupt_.poll();
     gram.middleCols(r * width, width).noalias() -= e.transpose() * e.middleCols(r * width, width);
@@ -176,7 +175,7 @@ void VarianceDerivatives::compute_traces(VectorXd& trace, MatrixXd& traces) {
 // Of the traces, and of the right-hand sides of pieces().
 double VarianceDerivatives::bytes() const {
   const double columns = static_cast<double>(parameters_.size()) * (rank_ + 1.0);
-  return traces_->bytes() + 16.0 * columns * static_cast<double>(criterion_.factor().q());
+  return traces_->bytes() + 16.0 * columns * static_cast<double>(criterion_.vectors().q());
 }
 
 void VarianceDerivatives::check_memory() const {
@@ -276,8 +275,7 @@ VectorXd VarianceDerivatives::quadratic_forms() const {
   VectorXd forms = VectorXd::Zero(criterion_.parameters());
   for (std::size_t r = 0; r < parameters_.size(); ++r) {
     const Block& block = blocks_[at(parameters_[r].block)];
-    const double* g =
-        scores_.col(rank_).data() + criterion_.factor().block_start(parameters_[r].block);
+    const double* g = scores_.col(rank_).data() + criterion_.vectors().start(parameters_[r].block);
     for (Index l = 0; l < block.levels; ++l, g += block.k)
       for (const auto& a : parameters_[r].entries)
         forms(static_cast<Index>(r)) += a.value * g[a.row] * g[a.column];
@@ -288,7 +286,7 @@ VectorXd VarianceDerivatives::quadratic_forms() const {
 bool VarianceDerivatives::exact_is_cheaper() const {
   if (memory_limit_ > 0 && bytes() > static_cast<double>(memory_limit_)) return false;
   const double m = criterion_.parameters(), columns = m * (rank_ + 1.0);
-  const double q = static_cast<double>(criterion_.factor().q());
+  const double q = static_cast<double>(criterion_.vectors().q());
   const double solves = columns * (2.0 * static_cast<double>(A_.numbers()) + q * columns);
   return traces_->work() + solves < 4.0 * m * 3.0 * structure_.work();
 }

@@ -331,7 +331,7 @@ double Optimizer::search_along(const State& state, const VectorXd& step, State& 
 // (balanced designs): no Hessian is needed to say so. Looked at only where the factor outlives the
 // gradient, so that nothing is lost.
 bool Optimizer::is_minimum(State& state) {
-  if (!criterion_.factor().inverts_apart()) return false;
+  if (!criterion_.keeps_factor()) return false;
   state.gradient.resize(state.x.size());
   criterion_.gradient(state.gradient.data());
   ++gradients_;

@@ -55,14 +55,14 @@ void check_new_rows(const Design& fitted, const Coordinates& coordinates, const 
 
 PredictionVariances::PredictionVariances(const Design& rows, const std::vector<bool>& included,
                                          const std::vector<Block>& blocks,
-                                         const Coordinates& coordinates, const Criterion& criterion,
-                                         Factor& factor, ThreadPool& pool)
+                                         const Coordinates& coordinates, Criterion& criterion,
+                                         ThreadPool& pool)
     : rows_(rows),
       included_(included),
       blocks_(blocks),
       coordinates_(coordinates),
       criterion_(criterion),
-      factor_(factor),
+      factor_(criterion.factor()),
       pool_(pool),
       no_response_(at(rows.n)) {
   rows_.y = no_response_.data();
@@ -158,14 +158,15 @@ double PredictionVariances::unfitted(const Group& group, const Row& row) const {
 
 // |(x - z Lambda U_X) R_X^-1|^2.
 double PredictionVariances::fixed(const Group& group, const Row& row) const {
-  const Index r = coordinates_.rank(), q = factor_.q();
+  const Index r = coordinates_.rank(), q = criterion_.vectors().q();
   const std::vector<double>& W = factor_.border_solution();
   Eigen::RowVectorXd out =
       Eigen::Map<const Eigen::RowVectorXd>(row.mapped.data() + width_, r) * R_inverse_;
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     const Block& block = blocks_[t];
     if (group.level[t] < 0) continue;
-    const Index start = factor_.block_start(static_cast<int>(t)) + Index{group.level[t]} * block.k;
+    const Index start =
+        criterion_.vectors().start(static_cast<int>(t)) + Index{group.level[t]} * block.k;
     for (Index j = 0; j < r; ++j)
       out(j) -= dot<0>(row.left.data() + block.first_column, W.data() + j * q + start, block.k);
   }

@@ -79,8 +79,9 @@ Problem::Problem(Design design, const ProblemOptions& options, InterruptCheck in
   find_confounded();
   structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt_);
   check_memory(A_->bytes(), structure_->bytes());
-  factor_ = std::make_unique<Factor>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
-  criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *factor_);
+  workspace_ =
+      std::make_unique<FactorWorkspace>(blocks_, *A_, *structure_, kernels_, pool_, interrupt_);
+  criterion_ = std::make_unique<Criterion>(design_, blocks_, *coordinates_, *A_, *workspace_);
   hold();
 }
 
@@ -193,8 +194,7 @@ Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
   out.theta = theta;
   out.reml = reml;
   out.nu = criterion_->nu(reml);
-  out.log_det_omega = factor_->log_det();
-  factor_->border_solution();
+  out.log_det_omega = criterion_->elimination().log_det();
   fixed_estimates(out);
   random_estimates(out);
   residuals(out);
@@ -216,7 +216,7 @@ Estimates Problem::estimates(const std::vector<double>& theta, bool reml) {
 // beta = T^-1 (beta0 + s R_X^-1 c_beta), and RX'RX = T'C~T.
 void Problem::fixed_estimates(Estimates& out) const {
   const Index r = coordinates_->rank();
-  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const Eigen::Map<const MatrixXd> F(criterion_->elimination().border().data(), r + 1, r + 1);
   const auto R = F.topLeftCorner(r, r).triangularView<Eigen::Upper>();
   const VectorXd residual = R.solve(F.col(r).head(r));
   const VectorXd internal = coordinates_->beta0() + coordinates_->scale() * residual;
@@ -235,9 +235,9 @@ void Problem::fixed_estimates(Estimates& out) const {
 }
 
 void Problem::random_estimates(Estimates& out) const {
-  const Index q = factor_->q(), r = coordinates_->rank();
-  const double* W = factor_->border_solution().data() + r * q;
-  const double root = factor_->border().back() * coordinates_->scale();
+  const Index q = criterion_->vectors().q(), r = coordinates_->rank();
+  const double* W = criterion_->elimination().border_solution().data() + r * q;
+  const double root = criterion_->elimination().border().back() * coordinates_->scale();
   out.u.resize(design_.terms.size());
   out.b.resize(design_.terms.size());
   for (const Term& term : design_.terms)
@@ -253,9 +253,8 @@ void Problem::random_estimates(Estimates& out) const {
       MatrixXd u(k, block.levels);
       for (Index l = 0; l < block.levels; ++l)
         for (int i = 0; i < k; ++i)
-          u(i, l) =
-              root *
-              W[factor_->block_start(static_cast<int>(t)) + l * block.k + block.offsets[j] + i];
+          u(i, l) = root * W[criterion_->vectors().start(static_cast<int>(t)) + l * block.k +
+                             block.offsets[j] + i];
       const MatrixXd b = lambda * u;
       out.u[at(term)].assign(u.data(), u.data() + u.size());
       out.b[at(term)].assign(b.data(), b.data() + b.size());
@@ -265,15 +264,16 @@ void Problem::random_estimates(Estimates& out) const {
 
 // Fitted values and pwrss, row by row.
 void Problem::residuals(Estimates& out) {
-  const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
+  const Index r = coordinates_->rank(), q = criterion_->vectors().q(),
+              width = coordinates_->row_width();
   const double mapped_s = coordinates_->mapped_scale(), s = coordinates_->scale();
   const double unit = coordinates_->response_unit();
   const VectorXd& beta0 = coordinates_->mapped_beta0();
-  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const Eigen::Map<const MatrixXd> F(criterion_->elimination().border().data(), r + 1, r + 1);
   const VectorXd beta =
       F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
-  const double* W = factor_->border_solution().data() + r * q;
-  const double root = factor_->border().back();
+  const double* W = criterion_->elimination().border_solution().data() + r * q;
+  const double root = criterion_->elimination().border().back();
   std::vector<double> b(at(q));
   criterion_->multiply_lambda(W, 1, b.data());
   out.fitted.resize(at(design_.n));
@@ -296,7 +296,7 @@ void Problem::residuals(Estimates& out) {
           const Block& block = blocks_[t];
           const Level level = design_.factors[at(block.factor)].codes[i];
           mean += root * dot<0>(row + block.first_column,
-                                b.data() + factor_->block_start(static_cast<int>(t)) +
+                                b.data() + criterion_->vectors().start(static_cast<int>(t)) +
                                     Index{level} * block.k,
                                 block.k);
         }
@@ -419,8 +419,7 @@ Profiler Problem::profiler(const OptimizerOptions& options) {
 std::vector<std::vector<double>> Problem::conditional_variances(const Estimates& at_theta) {
   const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
-  factor_->border_solution();
-  factor_->invert(false);
+  const InverseDiagonal& omega = criterion_->inverse_diagonal();
   std::vector<std::vector<double>> out(design_.terms.size());
   const double variance = at_theta.sigma * at_theta.sigma;
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
@@ -433,8 +432,8 @@ std::vector<std::vector<double>> Problem::conditional_variances(const Estimates&
                                          lambda.data());
       out[at(term)].resize(at(block.levels * k * k));
       for (Index l = 0; l < block.levels; ++l) {
-        const Eigen::Map<const MatrixXd> inverse(factor_->inverse_diagonal(static_cast<int>(t), l),
-                                                 block.k, block.k);
+        const Eigen::Map<const MatrixXd> inverse(omega.diagonal(static_cast<int>(t), l), block.k,
+                                                 block.k);
         Eigen::Map<MatrixXd>(out[at(term)].data() + l * k * k, k, k) =
             variance * (lambda * inverse.block(offset, offset, k, k) * lambda.transpose());
       }
@@ -444,7 +443,7 @@ std::vector<std::vector<double>> Problem::conditional_variances(const Estimates&
 }
 
 // z Lambda Omega^-1 Lambda' z' of one row; `mapped` is the row in the engine's coordinates.
-double Problem::leverage_of_random(Index row, const double* mapped) const {
+double Problem::leverage_of_random(const Inverse& omega, Index row, const double* mapped) const {
   double sum = 0.0;
   std::vector<double> left, right, inverse;
   const auto scaled = [&](std::size_t t, std::vector<double>& out) {
@@ -457,15 +456,14 @@ double Problem::leverage_of_random(Index row, const double* mapped) const {
     const Level level_t = design_.factors[at(blocks_[t].factor)].codes[row];
     const int k = blocks_[t].k;
     scaled(t, left);
-    const double* own = factor_->inverse_diagonal(static_cast<int>(t), level_t);
+    const double* own = omega.diagonal(static_cast<int>(t), level_t);
     for (int j = 0; j < k; ++j)
       for (int i = 0; i < k; ++i) sum += left[at(i)] * own[j * k + i] * left[at(j)];
     for (std::size_t s = 0; s < t; ++s) {
       const Level level_s = design_.factors[at(blocks_[s].factor)].codes[row];
       scaled(s, right);
       inverse.resize(at(blocks_[s].k * k));
-      factor_->inverse_block(static_cast<int>(s), level_s, static_cast<int>(t), level_t,
-                             inverse.data());
+      omega.block(static_cast<int>(s), level_s, static_cast<int>(t), level_t, inverse.data());
       for (int j = 0; j < k; ++j)
         sum += 2.0 * left[at(j)] *
                dot<0>(right.data(), inverse.data() + j * blocks_[s].k, blocks_[s].k);
@@ -478,10 +476,11 @@ double Problem::leverage_of_random(Index row, const double* mapped) const {
 std::vector<double> Problem::leverages(const Estimates& at_theta) {
   const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
-  const std::vector<double>& W = factor_->border_solution();
-  factor_->invert(true);
-  const Index r = coordinates_->rank(), q = factor_->q(), width = coordinates_->row_width();
-  const Eigen::Map<const MatrixXd> F(factor_->border().data(), r + 1, r + 1);
+  const Inverse& omega = criterion_->inverse();
+  const std::vector<double>& W = omega.border_solution();
+  const Index r = coordinates_->rank(), q = criterion_->vectors().q(),
+              width = coordinates_->row_width();
+  const Eigen::Map<const MatrixXd> F(criterion_->elimination().border().data(), r + 1, r + 1);
   const MatrixXd inverse =
       F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(MatrixXd::Identity(r, r));
   std::vector<double> out(at(design_.n));
@@ -493,7 +492,7 @@ std::vector<double> Problem::leverages(const Estimates& at_theta) {
       Eigen::RowVectorXd fixed = Eigen::Map<const Eigen::RowVectorXd>(x, r) * inverse;
       for (std::size_t t = 0; t < blocks_.size(); ++t) {
         const Block& block = blocks_[t];
-        const Index start = factor_->block_start(static_cast<int>(t)) +
+        const Index start = criterion_->vectors().start(static_cast<int>(t)) +
                             Index{design_.factors[at(block.factor)].codes[i]} * block.k;
         left.resize(at(block.k));
         multiply_transposed(criterion_->lambda(static_cast<int>(t)).data(),
@@ -501,7 +500,7 @@ std::vector<double> Problem::leverages(const Estimates& at_theta) {
         for (Index j = 0; j < r; ++j)
           fixed(j) -= dot<0>(left.data(), W.data() + j * q + start, block.k);
       }
-      out[at(i)] = x[r + 1] * (leverage_of_random(i, row.data()) + fixed.squaredNorm());
+      out[at(i)] = x[r + 1] * (leverage_of_random(omega, i, row.data()) + fixed.squaredNorm());
     }
   });
   return out;
@@ -532,8 +531,7 @@ std::vector<double> Problem::prediction_variances(const Estimates& at_theta, con
   check_new_rows(design_, *coordinates_, rows, included);
   const OneThreadEach kernels(kernels_);
   require_finite(at_theta.theta, at_theta.reml);
-  PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, *factor_,
-                                pool_);
+  PredictionVariances variances(rows, included, blocks_, *coordinates_, *criterion_, pool_);
   std::vector<double> out = variances.compute(interrupt_);
   const double sigma = at_theta.sigma / coordinates_->root_weight_unit();
   for (double& variance : out) variance *= sigma * sigma;

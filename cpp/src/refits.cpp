@@ -42,9 +42,9 @@ class Worker {
         interrupt_([&stop] { return stop.load(); }),
         coordinates_(shared.problem.coordinates()),
         A_(shared.problem.cross_products()),
-        factor_(shared.problem.blocks(), A_, shared.problem.structure(), shared.problem.kernels(),
-                pool_, interrupt_),
-        criterion_(shared.problem.design(), shared.problem.blocks(), coordinates_, A_, factor_),
+        workspace_(shared.problem.blocks(), A_, shared.problem.structure(),
+                   shared.problem.kernels(), pool_, interrupt_),
+        criterion_(shared.problem.design(), shared.problem.blocks(), coordinates_, A_, workspace_),
         optimizer_(criterion_, shared.problem.blocks(), shared.options.optimizer, interrupt_),
         reader_(shared.problem.design(), shared.problem.blocks(), shared.problem.coordinates(),
                 interrupt_),
@@ -67,7 +67,7 @@ class Worker {
   ThreadPool pool_{1, &interrupt_};
   Coordinates coordinates_;
   CrossProducts A_;
-  Factor factor_;
+  FactorWorkspace workspace_;
   Criterion criterion_;
   Optimizer optimizer_;
   ResponseReader reader_;
@@ -137,7 +137,7 @@ void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const double s = coordinates_.scale();
   const double sigma = s * std::sqrt(criterion_.pwrss() / criterion_.nu(reml));
   out.sigma[at(r)] = sigma;
-  const Eigen::Map<const MatrixXd> F(factor_.border().data(), rank + 1, rank + 1);
+  const Eigen::Map<const MatrixXd> F(criterion_.elimination().border().data(), rank + 1, rank + 1);
   const auto R = F.topLeftCorner(rank, rank).triangularView<Eigen::Upper>();
   const MatrixXd& T_inverse = shared_.inverse_fixed;
   const MatrixXd root = R.solve<Eigen::OnTheRight>(T_inverse);  // T^-1 R_X^-1

@@ -1,4 +1,4 @@
-#include "crossnest/schur_complement.hpp"
+#include "schur_complement.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "crossnest/sparse_cholesky.hpp"
+#include "sparse_cholesky.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -142,7 +142,14 @@ void SparseCholesky::invert() {
     }
     inverse_[static_cast<std::size_t>(start[j])] = diagonal;
   }
-  if (!row_start_.empty()) return;
+  if (row_start_.empty()) index_rows();
+}
+
+// The pattern of L by rows.
+void SparseCholesky::index_rows() {
+  const Matrix& L = cholesky_.factor();
+  const int* start = L.outerIndexPtr();
+  const int* row = L.innerIndexPtr();
   row_start_.assign(static_cast<std::size_t>(size_) + 1, 0);
   for (Index j = 0; j < size_; ++j)
     for (int p = start[j] + 1; p < start[j + 1]; ++p)

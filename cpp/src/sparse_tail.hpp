@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "crossnest/sparse_cholesky.hpp"
-#include "crossnest/tail.hpp"
+#include "sparse_cholesky.hpp"
+#include "tail.hpp"
 
 namespace crossnest {
 

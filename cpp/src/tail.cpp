@@ -1,4 +1,4 @@
-#include "crossnest/tail.hpp"
+#include "tail.hpp"
 
 #include "dense_tail.hpp"
 #include "sparse_tail.hpp"

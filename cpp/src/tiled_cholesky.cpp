@@ -1,4 +1,4 @@
-#include "crossnest/tiled_cholesky.hpp"
+#include "tiled_cholesky.hpp"
 
 #include <algorithm>
 #include <cmath>

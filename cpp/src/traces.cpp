@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "tiled_cholesky.hpp"
+
 namespace crossnest {
 
 namespace {

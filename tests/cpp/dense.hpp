@@ -36,7 +36,7 @@ struct Engine {
   crossnest::Coordinates coordinates;
   crossnest::CrossProducts A;
   crossnest::Structure structure;
-  crossnest::Factor factor;
+  crossnest::FactorWorkspace workspace;
   crossnest::Criterion criterion;
 
   explicit Engine(designs::Data source, crossnest::TailKind tail = crossnest::TailKind::automatic,
@@ -48,8 +48,8 @@ struct Engine {
         coordinates(design, blocks, pool),
         A(scaled(*this)),
         structure(blocks, A, tail, 0),
-        factor(blocks, A, structure, crossnest::eigen_kernels(), pool, interrupt),
-        criterion(design, blocks, coordinates, A, factor) {}
+        workspace(blocks, A, structure, crossnest::eigen_kernels(), pool, interrupt),
+        criterion(design, blocks, coordinates, A, workspace) {}
 
  private:
   static crossnest::CrossProducts scaled(Engine& engine) {

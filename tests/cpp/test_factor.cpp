@@ -43,9 +43,10 @@ struct Expected {
   }
 };
 
-void check_solutions(dense::Engine& engine, const Expected& expected) {
-  crossnest::Factor& factor = engine.factor;
-  const Index q = factor.q(), border = engine.A.border();
+void check_solutions(const dense::Engine& engine, const crossnest::Factor& factor,
+                     const Expected& expected) {
+  const crossnest::EffectVectors& vectors = engine.workspace.vectors();
+  const Index q = vectors.q(), border = engine.A.border();
   const MatrixXd F = Eigen::Map<const MatrixXd>(factor.border().data(), border, border)
                          .triangularView<Eigen::Upper>();
   CHECK_NEAR(factor.log_det(), dense::log_det(expected.Omega), 1e-11);
@@ -61,24 +62,27 @@ void check_solutions(dense::Engine& engine, const Expected& expected) {
   CHECK_NEAR(difference(E.transpose() * E, B.transpose() * expected.inverse * B), 0.0, 1e-10);
   factor.multiply_border_transposed(E.data(), columns, product.data());
   CHECK_NEAR(difference(product, expected.border.transpose() * expected.inverse * B), 0.0, 1e-10);
-  factor.multiply(B.data(), columns, AB.data());
+  vectors.multiply(B.data(), columns, AB.data());
   CHECK_NEAR(difference(AB, expected.ZWZ * B), 0.0, 1e-11);
 }
 
-void check_diagonal(dense::Engine& engine, const MatrixXd& inverse) {
+void check_diagonal(const dense::Engine& engine, const crossnest::InverseDiagonal& omega,
+                    const MatrixXd& inverse) {
   double worst = 0.0;
   for (int t = 0; t < static_cast<int>(engine.blocks.size()); ++t) {
     const Index k = engine.blocks[static_cast<std::size_t>(t)].k;
     for (Index l = 0; l < engine.A.levels(t); ++l) {
-      const Index start = engine.factor.block_start(t) + l * k;
-      const Eigen::Map<const MatrixXd> own(engine.factor.inverse_diagonal(t, l), k, k);
+      const Index start = engine.workspace.vectors().start(t) + l * k;
+      const Eigen::Map<const MatrixXd> own(omega.diagonal(t, l), k, k);
       worst = std::fmax(worst, difference(own, inverse.block(start, start, k, k)));
     }
   }
   CHECK_NEAR(worst, 0.0, 1e-10);
 }
 
-void check_pairs(dense::Engine& engine, const MatrixXd& inverse) {
+void check_pairs(const dense::Engine& engine, const crossnest::Inverse& omega,
+                 const MatrixXd& inverse) {
+  const crossnest::EffectVectors& vectors = engine.workspace.vectors();
   double worst = 0.0;
   for (int t = 0; t < static_cast<int>(engine.blocks.size()); ++t)
     for (int s = 0; s < t; ++s) {
@@ -89,21 +93,15 @@ void check_pairs(dense::Engine& engine, const MatrixXd& inverse) {
         for (Index e = cross.row_start[static_cast<std::size_t>(l)];
              e < cross.row_start[static_cast<std::size_t>(l) + 1]; ++e) {
           const Level m = cross.column[static_cast<std::size_t>(e)];
-          engine.factor.inverse_block(s, static_cast<Level>(l), t, m, block.data());
-          engine.factor.inverse_block(t, m, s, static_cast<Level>(l), exchanged.data());
-          const MatrixXd expected = inverse.block(engine.factor.block_start(s) + l * ks,
-                                                  engine.factor.block_start(t) + m * kt, ks, kt);
+          omega.block(s, static_cast<Level>(l), t, m, block.data());
+          omega.block(t, m, s, static_cast<Level>(l), exchanged.data());
+          const MatrixXd expected =
+              inverse.block(vectors.start(s) + l * ks, vectors.start(t) + m * kt, ks, kt);
           worst = std::fmax(worst, difference(block, expected));
           worst = std::fmax(worst, difference(exchanged, expected.transpose()));
         }
     }
   CHECK_NEAR(worst, 0.0, 1e-10);
-}
-
-void check_inverse(dense::Engine& engine, const MatrixXd& inverse, bool whole) {
-  engine.factor.invert(whole);
-  check_diagonal(engine, inverse);
-  if (whole) check_pairs(engine, inverse);
 }
 
 void check_factor(const designs::Data& data, TailKind tail, int threads = 1) {
@@ -112,14 +110,19 @@ void check_factor(const designs::Data& data, TailKind tail, int threads = 1) {
     CHECK(engine.structure.tail().sparse == (tail == TailKind::sparse));
   const auto lambda = some_lambda(engine.blocks);
   const Expected expected(engine, lambda);
-  CHECK(engine.factor.factorize(lambda));
-  check_solutions(engine, expected);
-  check_inverse(engine, expected.inverse, false);
-  check_inverse(engine, expected.inverse, true);
-  // Again on the used workspace, the whole inverse at once.
-  CHECK(engine.factor.factorize(lambda));
-  check_solutions(engine, expected);
-  check_inverse(engine, expected.inverse, true);
+  // Twice, the second time on the used workspace.
+  for (int pass = 0; pass < 2; ++pass) {
+    auto factor = engine.workspace.factorize(lambda);
+    CHECK(factor.has_value());
+    check_solutions(engine, *factor, expected);
+    const crossnest::InverseDiagonal diagonal = std::move(*factor).invert_diagonal();
+    check_diagonal(engine, diagonal, expected.inverse);
+
+    factor = engine.workspace.factorize(lambda);
+    const crossnest::Inverse inverse = std::move(*factor).invert();
+    check_diagonal(engine, inverse, expected.inverse);
+    check_pairs(engine, inverse, expected.inverse);
+  }
 }
 
 }  // namespace
@@ -199,11 +202,12 @@ TEST(same_numbers_for_any_number_of_threads) {
     std::vector<std::vector<double>> solutions;
     for (int threads = 1; threads <= 3; ++threads) {
       dense::Engine engine(data, tail, threads);
-      CHECK(engine.factor.factorize(some_lambda(engine.blocks)));
-      solutions.push_back(engine.factor.border_solution());
-      solutions.back().push_back(engine.factor.log_det());
-      engine.factor.invert(true);
-      for (int t = 0; t < 3; ++t) solutions.back().push_back(*engine.factor.inverse_diagonal(t, 1));
+      auto factor = engine.workspace.factorize(some_lambda(engine.blocks));
+      CHECK(factor.has_value());
+      solutions.push_back(factor->border_solution());
+      solutions.back().push_back(factor->log_det());
+      const crossnest::Inverse inverse = std::move(*factor).invert();
+      for (int t = 0; t < 3; ++t) solutions.back().push_back(*inverse.diagonal(t, 1));
     }
     CHECK(solutions[0] == solutions[1]);
     CHECK(solutions[0] == solutions[2]);
@@ -212,16 +216,35 @@ TEST(same_numbers_for_any_number_of_threads) {
 
 TEST(zero_lambda) {
   dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
-  CHECK(engine.factor.factorize({std::vector<double>(4, 0.0), {0.0}}));
-  CHECK(engine.factor.log_det() == 0.0);
-  engine.factor.border_solution();
-  check_inverse(engine, MatrixXd::Identity(engine.factor.q(), engine.factor.q()), true);
+  auto factor = engine.workspace.factorize({std::vector<double>(4, 0.0), {0.0}});
+  CHECK(factor.has_value());
+  CHECK(factor->log_det() == 0.0);
+  const Index q = engine.workspace.vectors().q();
+  const crossnest::Inverse inverse = std::move(*factor).invert();
+  check_diagonal(engine, inverse, MatrixXd::Identity(q, q));
+  check_pairs(engine, inverse, MatrixXd::Identity(q, q));
+}
+
+TEST(a_factor_without_a_tail_outlives_its_inverse) {
+  for (const bool crossed : {false, true}) {
+    dense::Engine engine(crossed ? designs::crossed(20, 9, 240, 2, 1)
+                                 : designs::nested(24, 8, 3, 240, 2, 1, 2));
+    CHECK(engine.workspace.keeps_factor() == !crossed);
+    const auto lambda = some_lambda(engine.blocks);
+    auto factor = engine.workspace.factorize(lambda);
+    factor = std::move(*factor).invert_diagonal().factor();
+    CHECK(factor.has_value() == !crossed);
+    if (!factor) continue;
+    const Expected expected(engine, lambda);
+    check_solutions(engine, *factor, expected);
+    check_pairs(engine, std::move(*factor).invert(), expected.inverse);
+  }
 }
 
 TEST(refuses_what_is_not_finite) {
   dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
-  CHECK(!engine.factor.factorize({{1e200, 0.0, 0.0, 1e200}, {1.0}}));
-  CHECK(!engine.factor.factorize({{NAN, 0.0, 0.0, 1.0}, {1.0}}));
-  CHECK(!engine.factor.factorize({{1.0, 0.0, 0.0, 1.0}, {NAN}}));
-  CHECK(engine.factor.factorize({{1.0, 0.0, 0.0, 1.0}, {1.0}}));
+  CHECK(!engine.workspace.factorize({{1e200, 0.0, 0.0, 1e200}, {1.0}}));
+  CHECK(!engine.workspace.factorize({{NAN, 0.0, 0.0, 1.0}, {1.0}}));
+  CHECK(!engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {NAN}}));
+  CHECK(engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {1.0}}).has_value());
 }

@@ -180,8 +180,7 @@ TEST(a_long_prediction_can_be_interrupted) {
   const std::vector<double> theta = {1.0, 0.0, 1.0, 1.0};
   engine.criterion.objective(theta.data(), crossnest::Scale::user, true);
   crossnest::PredictionVariances variances(engine.design, {true, true}, engine.blocks,
-                                           engine.coordinates, engine.criterion, engine.factor,
-                                           engine.pool);
+                                           engine.coordinates, engine.criterion, engine.pool);
   crossnest::InterruptCheck stop([] { return true; });
   CHECK_THROWS(variances.compute(stop), crossnest::Interrupted);
 }

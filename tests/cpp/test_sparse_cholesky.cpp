@@ -1,8 +1,7 @@
 // The sparse tail against dense algebra on the same numbers.
-#include <crossnest/sparse_cholesky.hpp>
-
 #include "check.hpp"
 #include "dense.hpp"
+#include "sparse_cholesky.hpp"
 
 namespace {
 

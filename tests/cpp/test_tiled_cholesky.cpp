@@ -1,14 +1,14 @@
 // Dense algebra by tiles against Eigen's on the whole.
 #include <Eigen/Cholesky>
-#include <crossnest/tiled_cholesky.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "tiled_cholesky.hpp"
 
 namespace {
 
-using crossnest::TiledCholesky;
 using crossnest::Index;
+using crossnest::TiledCholesky;
 using dense::difference;
 using dense::MatrixXd;
 

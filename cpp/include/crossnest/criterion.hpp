@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "crossnest/coordinates.hpp"
@@ -29,7 +30,7 @@ enum class Scale { user, internal };
 class Criterion {
  public:
   Criterion(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
-            const CrossProducts& A, Factor& factor);
+            const CrossProducts& A, FactorWorkspace& workspace);
 
   int parameters() const { return static_cast<int>(bounds_.size()); }
   const std::vector<double>& lower_bounds() const { return bounds_; }
@@ -111,7 +112,16 @@ class Criterion {
   std::vector<double> scores(int first);
   /// Memory the gradient and the average information take beside the factor, about.
   static double workspace_bytes(Index q, int border, double parameters);
-  Factor& factor() { return factor_; }
+  /// At the last factorization, which must have succeeded: log|Omega|, F and W; the factor; the
+  /// inverse. A factor is inverted, or made again, as one or the other is asked for.
+  const Elimination& elimination() const;
+  const Factor& factor();
+  const InverseDiagonal& inverse_diagonal();
+  const Inverse& inverse();
+  /// Whether the factor is still there after gradient(), for more solves at the same theta.
+  bool keeps_factor() const { return workspace_.keeps_factor(); }
+  /// The vectors of random effects.
+  const EffectVectors& vectors() const { return vectors_; }
   const Coordinates& coordinates() const { return coordinates_; }
   /// sum log w.
   double log_weights() const { return A_.log_weights(); }
@@ -121,14 +131,17 @@ class Criterion {
   void place(int block, std::size_t j, const double* lambda);
   bool compact(int block, std::size_t j);
   void sum_response(const std::vector<double>& direction);
-  void sum_bracket(int block, double weight, bool reml);
+  bool factorize();
+  void restore(InverseDiagonal&& inverse);
+  void sum_bracket(const InverseDiagonal& omega, int block, double weight, bool reml);
   /// The effects of a term within its block.
   struct Range {
     int first, last;
   };
   Range range(int block, std::size_t term) const;
-  void sum_general(const std::vector<double>& direction, double weight, bool reml);
-  void add_cross_products();
+  void sum_general(const Inverse& omega, const std::vector<double>& direction, double weight,
+                   bool reml);
+  void add_cross_products(const Inverse& omega);
   void average_information(double* information);
   std::vector<double> directions(const std::vector<double>& g);
   void add_border_product(const double* f, double* out) const;
@@ -136,7 +149,9 @@ class Criterion {
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
   const CrossProducts& A_;
-  Factor& factor_;
+  FactorWorkspace& workspace_;
+  const EffectVectors& vectors_;
+  std::variant<std::monostate, Factor, InverseDiagonal, Inverse> state_;
   std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
   std::vector<int> first_parameter_;
   std::vector<double> bounds_;

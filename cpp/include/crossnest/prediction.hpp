@@ -28,10 +28,11 @@ void check_new_rows(const Design& fitted, const Coordinates& coordinates, const 
 /// not `included` count as z = 0. `rows.y` and `rows.weights` are not read.
 class PredictionVariances {
  public:
-  /// The factor must hold the theta wanted, and not be inverted. Everything must outlive this.
+  /// At the theta of the last objective(), which must have been finite. Everything must outlive
+  /// this.
   PredictionVariances(const Design& rows, const std::vector<bool>& included,
                       const std::vector<Block>& blocks, const Coordinates& coordinates,
-                      const Criterion& criterion, Factor& factor, ThreadPool& pool);
+                      Criterion& criterion, ThreadPool& pool);
 
   /// The variances (rows.n), in units of sigma^2.
   std::vector<double> compute(InterruptCheck& interrupt);
@@ -68,7 +69,7 @@ class PredictionVariances {
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
   const Criterion& criterion_;
-  Factor& factor_;
+  const Factor& factor_;
   ThreadPool& pool_;
   std::vector<double> no_response_;  // rows.n zeros: mapped rows have a place for y
   std::vector<bool> block_included_;

@@ -130,7 +130,7 @@ class Problem {
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;
   void residuals(Estimates& out);
-  double leverage_of_random(Index row, const double* mapped) const;
+  double leverage_of_random(const Inverse& omega, Index row, const double* mapped) const;
   VarianceDerivatives& derivatives();
   void read_response(const double* y, InterruptCheck& interrupt);
 
@@ -145,7 +145,7 @@ class Problem {
   std::unique_ptr<CrossProducts> A_;
   Identifiability identifiability_;
   std::unique_ptr<Structure> structure_;
-  std::unique_ptr<Factor> factor_;
+  std::unique_ptr<FactorWorkspace> workspace_;
   std::unique_ptr<Criterion> criterion_;
   std::unique_ptr<VarianceDerivatives> derivatives_;  // made when first asked for
 };

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "crossnest/cross_products.hpp"
-#include "crossnest/tiled_cholesky.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
 #include "crossnest/thread_pool.hpp"

@@ -6,9 +6,9 @@
 #include "crossnest/cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/lambda.hpp"
 #include "crossnest/structure.hpp"
 #include "crossnest/thread_pool.hpp"
+#include "lambda.hpp"
 
 namespace crossnest {
 

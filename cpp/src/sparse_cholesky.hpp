@@ -55,6 +55,7 @@ class SparseCholesky {
   };
 
   int reach(int row);
+  void index_rows();
   void poll() const {
     if (interrupt_ != nullptr) interrupt_->poll();
   }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "crossnest/head.hpp"
+#include "head.hpp"
 
 namespace crossnest {
 
