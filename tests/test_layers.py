@@ -121,3 +121,20 @@ def test_imports_inside_functions_are_few():
         for _ in imports(function, type_checking=True)
     }
     assert late == LATE
+
+
+def test_one_file_names_what_is_used_of_formulaic():
+    users = {
+        module
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+        if name.partition(".")[0] == "formulaic"
+    }
+    assert users == {"formula.formulaic_parts"}

@@ -6,9 +6,11 @@ import importlib.metadata
 import importlib.resources
 import re
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from scikit_build_core.build import build_sdist
 
 import crossnest
@@ -28,6 +30,15 @@ def test_version_is_the_same_everywhere():
 @pytest.mark.parametrize("name", ["py.typed", "_core.pyi"])
 def test_typing_files_are_installed(name):
     assert importlib.resources.files("crossnest").joinpath(name).is_file()
+
+
+def test_formulaic_is_held_to_versions_its_parser_is_known_in():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    (bounds,) = (Requirement(one).specifier for one in dependencies if "formulaic" in one)
+    assert bounds.contains(importlib.metadata.version("formulaic"))
+    assert not bounds.contains("1.3.0")
+    assert not bounds.contains("2.0.0")
 
 
 def test_only_the_package_is_installed():

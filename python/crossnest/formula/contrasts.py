@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from formulaic.transforms import contrasts as formulaic_contrasts
 from numpy.typing import NDArray
 
 from ..base.errors import DesignError
 from .expression import call_name, parse_expression, plain_name
+from .formulaic_parts import formulaic_contrasts
 
 __all__ = [
     "CONTRASTS",

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from formulaic import transforms
 from numpy.typing import NDArray
 
+from .formulaic_parts import transforms
 from .natural_spline import learn_natural_spline, natural_spline
 
 __all__ = ["CONSTANTS", "ELEMENTWISE", "REDUCTIONS", "STATEFUL", "State", "StatefulFunction"]

@@ -1,7 +1,7 @@
 """The grammar of formulas: from text to a syntax tree and to terms.
 
 The operators of formulas (``+ - : * / ^ **``), their precedence and the algebra of terms are
-formulaic's; this is the one file that knows how it works inside. Two operators, ``|`` and ``||``,
+formulaic's: this is the one file that knows how it works inside. Two operators, ``|`` and ``||``,
 are added, whose meaning belongs to this package. What stands between operators is read by
 `crossnest.formula.expression`.
 """
@@ -12,16 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
-from formulaic.parser.algos.tokens_to_ast import tokens_to_ast
-from formulaic.parser.types import ASTNode, Operator, Token
-from formulaic.parser.types import Factor as FormulaicFactor
-from formulaic.parser.types import Term as FormulaicTerm
-from formulaic.parser.utils import merge_operator_tokens, replace_tokens
-
 from ..base.errors import FormulaError
 from .expression import Lexeme, canonical, lex, parse_expression, plain_name, quoted
+from .formulaic_parts import (
+    ASTNode,
+    DefaultFormulaParser,
+    DefaultOperatorResolver,
+    FormulaicError,
+    FormulaicFactor,
+    FormulaicTerm,
+    Operator,
+    Token,
+    merge_operator_tokens,
+    replace_tokens,
+    tokens_to_ast,
+)
 
 __all__ = [
     "INTERCEPT",

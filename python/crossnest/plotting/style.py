@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 
 #: The colours of Okabe and Ito, told apart by the colour-blind too, the strongest first.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-BLUE, VERMILLION, GREEN = PALETTE[:3]
+BLUE, VERMILLION = PALETTE[:2]
 GREY = "0.45"
 #: Up to so many levels of a factor are named on an axis; more would overlap.
 MAX_NAMED = 60
@@ -236,17 +236,3 @@ def _free(text: Any, axes: Axes, occupied: FloatArray, written: Sequence[Any]) -
     return not inside.any() and not any(
         box.overlaps(other.get_window_extent()) for other in written
     )
-
-
-def separate_texts(texts: Sequence[Any]) -> None:
-    """Remove texts that would be written over others; those that come first stay."""
-    if not texts:
-        return
-    figure_of(texts[0].axes).draw_without_rendering()
-    placed: list[Any] = []
-    for text in texts:
-        box = text.get_window_extent()
-        if any(box.overlaps(other) for other in placed):
-            text.remove()
-        else:
-            placed.append(box)
