@@ -12,7 +12,7 @@ import pytest
 import scipy.linalg
 
 import crossnest
-from crossnest.inference.estimable_functions import hypothesis_matrices
+from crossnest.inference.anova_hypotheses import hypothesis_matrices
 from crossnest.tables.test_tables import TestTable
 from reference_cases import TESTS, all_cases, as_array, as_list, load_case, translate_formula
 

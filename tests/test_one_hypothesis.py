@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import crossnest
 import strategies  # noqa: F401  (loads the hypothesis profile)
+from crossnest.inference.anova_hypotheses import hypothesis_matrices
 from crossnest.inference.canonical_rows import CanonicalRows, Restriction
-from crossnest.inference.estimable_functions import hypothesis_matrices
 from test_anova import model_of
 
 CODINGS = ["contr.treatment", "contr.sum", "contr.helmert", "contr.poly", "contr.SAS"]

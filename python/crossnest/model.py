@@ -158,7 +158,7 @@ class LinearMixedModel(FittedModel):
     ) -> TestTable:
         """Test the terms of the fixed effects by F tests, as lmerTest does.
 
-        Details: `crossnest.inference.anova.anova`. `crossnest.anova` compares models.
+        Details: `crossnest.inference.anova_of_terms.anova`. `crossnest.anova` compares models.
 
         Parameters
         ----------
@@ -175,14 +175,14 @@ class LinearMixedModel(FittedModel):
         TestTable
             One row a term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``, ``Pr(>F)``.
         """
-        from .inference.anova import anova
+        from .inference.anova_of_terms import anova
 
         return anova(self, type, ddf, information)
 
     def ranova(self, reduce_terms: bool = True) -> TestTable:
         """Test the random-effects terms by likelihood ratios, leaving out one at a time.
 
-        Details: `crossnest.inference.deletion.ranova`.
+        Details: `crossnest.inference.term_deletion.ranova`.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class LinearMixedModel(FittedModel):
         TestTable
             One row a model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``.
         """
-        from .inference.deletion import ranova
+        from .inference.term_deletion import ranova
 
         return ranova(self, reduce_terms)
 
@@ -206,7 +206,7 @@ class LinearMixedModel(FittedModel):
     ) -> TestTable:
         """Test each fixed term that no other term contains by leaving it out.
 
-        Details: `crossnest.inference.deletion.drop1`.
+        Details: `crossnest.inference.term_deletion.drop1`.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class LinearMixedModel(FittedModel):
         TestTable
             One row a term.
         """
-        from .inference.deletion import drop1
+        from .inference.term_deletion import drop1
 
         return drop1(self, scope, test, ddf)
 

@@ -27,7 +27,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.read_only import cached_property
-from .estimable_functions import hypothesis_matrices
+from .anova_hypotheses import hypothesis_matrices
 
 if TYPE_CHECKING:
     from ..fit.model import FittedModel

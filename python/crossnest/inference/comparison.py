@@ -21,7 +21,7 @@ from ..fit.model import FittedModel
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
 from ..linear.linear_model import LinearModel
 from ..tables.test_tables import TestTable
-from .anova import anova as anova_of_terms
+from .anova_of_terms import anova as anova_of_terms
 from .common_rows import differing_rows, on_common_rows
 from .ddf import tester
 from .kenward_roger import KenwardRogerTester

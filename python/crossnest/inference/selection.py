@@ -19,8 +19,8 @@ from ..fit.least_squares import least_squares, weighted_problem
 from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..tables.test_tables import TestTable
-from .deletion import check_terms, f_tests, ratio_tests, reductions
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
+from .term_deletion import check_terms, f_tests, ratio_tests, reductions
 
 __all__ = ["Step", "step"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from ..base.ddf_methods import Ddf, Information, method_name
 from ..fit.model import FittedModel
 from ..tables.test_tables import TestTable
+from .anova_hypotheses import hypothesis_matrices
 from .contest import F_COLUMNS, f_row
 from .ddf import tester
-from .estimable_functions import hypothesis_matrices
 
 _ROMAN = {1: "I", 2: "II", 3: "III"}
 
