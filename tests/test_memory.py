@@ -60,6 +60,12 @@ ABSURD = {
     "pb_modcomp": lambda model, data: crossnest.pb_modcomp(
         model, crossnest.lmer("Reaction ~ 1 + (Days | Subject)", data), n=10**12
     ),
+    "exact_rlrt": lambda model, data: crossnest.exact_rlrt(
+        crossnest.lmer("Reaction ~ Days + (1 | Subject)", data), n=10**12
+    ),
+    "exact_lrt": lambda model, data: crossnest.exact_lrt(
+        crossnest.lmer("Reaction ~ Days + (1 | Subject)", data), n=10**12
+    ),
     "refit_many": lambda model, data: model.refit_many(
         np.broadcast_to(model.design.y[:, None], (180, 10**12))
     ),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.arguments import check_count
+from ..base.memory import check_memory
 from ..base.read_only import ReadOnly
 from ..design.design import Design, RandomEffects
 from ..fit.model import FittedModel
@@ -110,7 +111,7 @@ def exact_rlrt(
         If the model has several variance components and `null` is not given, or the models do not
         differ by one variance component alone.
     MemoryError
-        If there are more than 10,000 levels of different sizes.
+        If `n` values do not fit in memory, or there are more than 10,000 levels of different sizes.
 
     References
     ----------
@@ -132,7 +133,7 @@ def exact_rlrt(
     6.369 0.004
     """
     _check_models(model, null)
-    n, seed = check_count(n, "n"), seed_or_new(seed)
+    n, seed = _check_draws(model, n), seed_or_new(seed)
     if null is not None:
         check_same_data(model.design, null.design, "model", "null")
         if _extra_effects(model, null):
@@ -192,7 +193,7 @@ def exact_lrt(
         If the model has several variance components, the models were fitted to different data, or
         the fixed effects of `null` do not lie within the model's.
     MemoryError
-        If there are more than 10,000 levels of different sizes.
+        If `n` values do not fit in memory, or there are more than 10,000 levels of different sizes.
 
     References
     ----------
@@ -211,7 +212,7 @@ def exact_lrt(
     _check_models(model, null)
     if isinstance(null, FittedModel):
         raise TypeError("null must be a model without random effects, fitted by crossnest.lm")
-    n, seed = check_count(n, "n"), seed_or_new(seed)
+    n, seed = _check_draws(model, n), seed_or_new(seed)
     position = _only_component(model.design, None)
     fit = refitted(model, reml=False)
     if null is None:
@@ -253,6 +254,13 @@ def _check_models(model: object, null: object) -> None:
         raise TypeError(f"model must be one fitted by lmer, not {type(model).__name__}")
     if null is not None and not isinstance(null, FittedModel | LinearModel):
         raise TypeError(f"null must be a model fitted by lmer or lm, not {type(null).__name__}")
+
+
+def _check_draws(model: FittedModel, n: object) -> int:
+    """Return the number of values to draw; refuse more than memory holds."""
+    n = check_count(n, "n")
+    check_memory(9 * n, f"{n:,} values of the ratio", model.control.memory_limit)
+    return n
 
 
 def _only_component(design: Design, null: str | None) -> int:

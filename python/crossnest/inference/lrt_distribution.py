@@ -127,12 +127,15 @@ class LrtDistribution(ReadOnly):
     def draw(self, n: int, seed: int) -> FloatArray:
         """Draw n statistics, (n,)."""
         rng = np.random.default_rng(seed)
-        return np.concatenate([np.zeros(0), *(self._draw(rng, m) for m in self._pieces(n))])
+        drawn = np.empty(n)
+        for piece in self._pieces(n):
+            drawn[piece] = self._draw(rng, piece.stop - piece.start)
+        return drawn
 
-    def _pieces(self, n: int) -> Iterator[int]:
+    def _pieces(self, n: int) -> Iterator[slice]:
         """Cut n draws into pieces of bounded memory."""
         width = max(1, _NUMBERS // max(len(self.mu.values), len(GRID)))
-        yield from (min(width, n - first) for first in range(0, n, width))
+        yield from (slice(first, min(first + width, n)) for first in range(0, n, width))
 
     def _draw(self, rng: np.random.Generator, n: int) -> FloatArray:
         others = self.n - self.p - float(self.mu.counts.sum())
