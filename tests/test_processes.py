@@ -1,6 +1,7 @@
 """One model used by many threads, forked and spawned processes, pickled and copied."""
 
 import copy
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 import crossnest
+from crossnest.fit import kernels
 
 #: JAX, which another package's tests may have imported, and Python 3.12 warn of every fork.
 pytestmark = [
@@ -118,6 +120,38 @@ def test_a_child_forked_while_another_thread_fits_does_not_wait_for_it():
     finally:
         stop.set()
         worker.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("others", [False, True])
+def test_a_child_forked_beside_threads_does_not_wait_for_threads_of_the_blas(others):
+    """Its BLAS may believe in threads that were started again just before the fork."""
+    setting = kernels._thread_setting()
+    if not setting:
+        pytest.skip("SciPy's BLAS has no setting of its threads")
+    get, put = (
+        ctypes.CFUNCTYPE(result, *argument)(setting[key])
+        for key, result, argument in (
+            ("get_threads", ctypes.c_int, ()),
+            ("set_threads", None, (ctypes.c_int,)),
+        )
+    )
+    before = get()
+    put(2)
+    stop = threading.Event()
+    worker = threading.Thread(target=stop.wait)
+    if others:
+        worker.start()
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(get())
+        assert _status_of(child, seconds=60) == (1 if others else 2)
+    finally:
+        put(before)
+        stop.set()
+        if others:
+            worker.join()
 
 
 def _status_of(child, seconds):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +28,33 @@ def install() -> None:
     for module, names in ((cython_blas, BLAS), (cython_lapack, LAPACK)):
         capsules: dict[str, object] = vars(module)["__pyx_capi__"]
         kernels |= {name: capsules[name] for name in names}
-    _core.install_kernels(kernels | _thread_setting())
+    setting = _thread_setting()
+    _core.install_kernels(kernels | setting)
+    if setting:
+        _protect_children(setting["set_threads"])
+
+
+def _protect_children(address: int) -> None:
+    """Let the BLAS use one thread in a child that is forked while other threads run.
+
+    OpenBLAS stops its threads before a fork. Another thread that sets their number, as a fit does,
+    may start them again before the fork happens, and the child then waits for threads that only its
+    parent has.
+    """
+    if not hasattr(os, "register_at_fork"):
+        return
+    set_threads = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)
+    others_run = False
+
+    def look() -> None:
+        nonlocal others_run
+        others_run = threading.active_count() > 1
+
+    def use_one_thread() -> None:
+        if others_run:
+            set_threads(1)
+
+    os.register_at_fork(before=look, after_in_child=use_one_thread)
 
 
 def _thread_setting() -> dict[str, int]:
