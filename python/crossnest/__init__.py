@@ -1,4 +1,4 @@
-"""Linear mixed models in the manner of lme4, on a fast engine of its own.
+"""Linear mixed models in the style of lme4, with a fast engine of its own.
 
 >>> import crossnest
 >>> model = crossnest.lmer("Reaction ~ Days + (Days | Subject)", crossnest.datasets.sleepstudy())
@@ -114,7 +114,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import modules and functions that are not needed for a fit when they are first used."""
+    """Import modules and functions that a fit does not need when they are first used."""
     if name in ("datasets", "plotting"):
         return importlib.import_module(f".{name}", __name__)
     if name in _LAZY:

@@ -41,7 +41,7 @@ keys of the JSON written:
   fixef                        rows with term, estimate, std_error, df, t_value, p_value
   vcov                         covariance matrix of the fixed effects
   dropped                      aliased columns
-  ranef                        by grouping factor: levels, columns, values (a row a level)
+  ranef                        by grouping factor: levels, columns, values (a row per level)
   singular, converged          verdicts
   opt                          evaluations, seconds, predicted_decrease, message
   warnings                     texts of the warnings given
@@ -63,14 +63,14 @@ _COLUMNS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Reports errors in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with status 2."""
+        """Exit with status 2."""
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Print, and do not hide that the output is full as argparse does."""
+        """Print, and do not hide a failed write as argparse does."""
         if file is sys.stdout:
             sys.stdout.write(message)
         else:
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """Run a command; whatever goes wrong is one line and a status."""
+    """Run a command; any failure becomes one line and an exit status."""
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
@@ -133,7 +133,7 @@ def _print_what_the_terminal_can() -> None:
 
 
 def _forget_output() -> None:
-    """Let what is left of the output go nowhere, or Python complains when it ends."""
+    """Discard the rest of the output, or Python complains on exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -224,7 +224,7 @@ def _datasets(_: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace) -> pd.DataFrame:
-    """Read the data, named as they were given."""
+    """Read the data, under the name they were given."""
     data = read_data(options.data, options.sep, options.encoding, options.decimal)
     data.attrs["name"] = options.data
     return data

@@ -1,4 +1,4 @@
-"""The fitted linear mixed model as users have it: the record, and every verb as a method.
+"""The fitted linear mixed model as users see it: the record, and every verb as a method.
 
 Each method is a function of a module below, which is imported when it is first called: all of them
 together would take half as long to import as the rest of the package.
@@ -87,7 +87,7 @@ class LinearMixedModel(FittedModel):
         Warns
         -----
         InferenceWarning
-            If the degrees of freedom cannot be had, and are NaN.
+            If the degrees of freedom are unavailable, and so NaN.
         """
         check_flag(correlation, "correlation", optional=True)
         ddf = check_ddf(ddf, none=True)
@@ -173,7 +173,8 @@ class LinearMixedModel(FittedModel):
         Returns
         -------
         TestTable
-            One row a term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``, ``Pr(>F)``.
+            One row per term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and
+            ``Pr(>F)``.
         """
         from .inference.anova_of_terms import anova
 
@@ -192,7 +193,7 @@ class LinearMixedModel(FittedModel):
         Returns
         -------
         TestTable
-            One row a model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``.
+            One row per model: ``npar``, ``logLik``, ``AIC``, ``LRT``, ``Df``, ``Pr(>Chisq)``.
         """
         from .inference.term_deletion import ranova
 
@@ -220,7 +221,7 @@ class LinearMixedModel(FittedModel):
         Returns
         -------
         TestTable
-            One row a term.
+            One row per term.
         """
         from .inference.term_deletion import drop1
 
@@ -297,7 +298,7 @@ class LinearMixedModel(FittedModel):
         parm: Sequence[str] | str | None = None,
         **options: Any,
     ) -> pd.DataFrame:
-        """Give confidence intervals of the parameters.
+        """Compute confidence intervals of the parameters.
 
         Details: `crossnest.inference.confint.confint`.
 
@@ -317,14 +318,14 @@ class LinearMixedModel(FittedModel):
         Returns
         -------
         DataFrame
-            One row a parameter, two columns named by percent.
+            One row per parameter, two columns named by percent.
         """
         from .inference.confint import confint
 
         return confint(self, method, level, parm, **options)
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Give Satterthwaite intervals of the fixed effects, by the name in statsmodels.
+        """Compute Satterthwaite intervals of the fixed effects, by the name in statsmodels.
 
         Parameters
         ----------
@@ -517,7 +518,7 @@ class LinearMixedModel(FittedModel):
         conf_level: float = 0.95,
         ddf: Ddf = "satterthwaite",
     ) -> pd.DataFrame:
-        """Give estimates, one a row, in the columns of R's broom.mixed.
+        """Return the estimates, one per row, in the columns of R's broom.mixed.
 
         Details: `crossnest.report.tidying.tidy`.
 
@@ -538,7 +539,7 @@ class LinearMixedModel(FittedModel):
         return tidy(self, effects, conf_int, conf_level, ddf)
 
     def glance(self) -> pd.DataFrame:
-        """Give the fit in one row: ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ...
+        """Return the fit in one row: ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ...
 
         Details: `crossnest.report.tidying.glance`.
         """
@@ -547,7 +548,7 @@ class LinearMixedModel(FittedModel):
         return glance(self)
 
     def augment(self, newdata: Any = None) -> pd.DataFrame:
-        """Give the data with fitted values, residuals, leverages and Cook's distances.
+        """Return the data with fitted values, residuals, leverages and Cook's distances.
 
         Details: `crossnest.report.tidying.augment`.
 
@@ -570,7 +571,7 @@ class LinearMixedModel(FittedModel):
         Parameters
         ----------
         Y : (n, R) array_like or DataFrame
-            One column a response, in the rows used or in all rows of the data.
+            One column per response, in the rows used or in all rows of the data.
         n_jobs : int, optional
             Threads; no result depends on it.
         progress : bool
@@ -642,11 +643,11 @@ class LinearMixedModel(FittedModel):
         save(self, path, ddf, covariances)
 
     def hatvalues(self) -> pd.Series[float]:
-        """Give the diagonal of the hat matrix, (n,): `leverages` by its name in R."""
+        """Return the diagonal of the hat matrix, (n,): `leverages` by its name in R."""
         return self.leverages()
 
     def cooks_distance(self) -> pd.Series[float]:
-        """Give lme4's Cook's distances, (n,): the influence of rows on the fitted values.
+        """Compute lme4's Cook's distances, (n,): the influence of rows on the fitted values.
 
         Details: `crossnest.diagnostics.influence.cooks_distance`. `influence` has those of the
         fixed effects.
@@ -656,7 +657,7 @@ class LinearMixedModel(FittedModel):
         return cooks_distance(self)
 
     def dfbetas(self) -> pd.DataFrame:
-        """Give the standardized change of the fixed effects without each row, (n, p).
+        """Compute the standardized change of the fixed effects without each row, (n, p).
 
         It is `influence` that measures it, theta and sigma held fixed.
         """
@@ -725,7 +726,7 @@ class LinearMixedModel(FittedModel):
         return rand_pca(self)
 
     def icc(self, by_group: bool = False) -> Shares:
-        """Give the intraclass correlation: the share of variance between groups.
+        """Compute the intraclass correlation: the share of variance between groups.
 
         Details: `crossnest.diagnostics.goodness.icc`.
 
@@ -739,7 +740,7 @@ class LinearMixedModel(FittedModel):
         return icc(self, by_group)
 
     def r2(self) -> Shares:
-        """Give Nakagawa's R2: marginal, of the fixed effects, and conditional, of all effects.
+        """Compute Nakagawa's R2: marginal, of the fixed effects, and conditional, of all effects.
 
         Details: `crossnest.diagnostics.goodness.r2`.
         """
@@ -748,7 +749,7 @@ class LinearMixedModel(FittedModel):
         return r2(self)
 
     def vif(self) -> pd.DataFrame:
-        """Give (generalized) variance inflation factors of the fixed terms.
+        """Compute the (generalized) variance inflation factors of the fixed terms.
 
         Details: `crossnest.diagnostics.goodness.vif`.
         """
@@ -802,5 +803,5 @@ class LinearMixedModel(FittedModel):
         return self._regression_table.__maketables_default_stat_keys__
 
     def __maketables_stat__(self, key: str) -> float | None:
-        """Give a statistic for maketables."""
+        """Return a statistic for maketables."""
         return self._regression_table.__maketables_stat__(key)

@@ -27,7 +27,7 @@ Option = TypeVar("Option", bound=str)
 
 
 def as_list(value: Any) -> list[Any]:
-    """Give one thing (a text is one) or several as a list."""
+    """Return one thing (a text is one) or several as a list."""
     if isinstance(value, np.ndarray):
         value = value.tolist()  # of no dimension: one thing
     return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
@@ -122,7 +122,7 @@ def check_path(value: Any, name: str = "path") -> None:
 
 
 def check_level(value: Any, name: str = "level") -> float:
-    """Give the coverage of an interval, refusing what is not a number between 0 and 1.
+    """Return the coverage of an interval; refuse what is not a number between 0 and 1.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def choice(
     options: Sequence[Option],
     aliases: Mapping[str, Option] | None = None,
 ) -> Option:
-    """Return the option that a text stands for, written as in R or shortened.
+    """Return the option that a text names, written as in R or abbreviated.
 
     Case and punctuation do not matter, and the beginning of an option will do where no other begins
     so: ``"Kenward-Roger"``, ``"kenward_roger"`` and ``"ken"`` are ``"kenward-roger"``.

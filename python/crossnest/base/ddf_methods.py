@@ -31,7 +31,7 @@ NO_TEST: tuple[Ddf, ...] = ("none",)
 
 
 def method_name(ddf: Ddf, information: Information = "expected") -> str:
-    """Say how the degrees of freedom are had, as headings do.
+    """Describe how the degrees of freedom are computed, as headings do.
 
     Raises
     ------

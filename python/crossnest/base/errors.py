@@ -14,15 +14,15 @@ class FileFormatError(ValueError):
 
 
 class NoDataError(ValueError):
-    """A model loaded from a file was asked for what needs the data, which were not saved."""
+    """A model loaded from a file was asked for something that needs the data."""
 
 
 class CrossnestWarning(UserWarning):
-    """Base class of all warnings the package gives."""
+    """Base class of all warnings of the package."""
 
 
 class DataWarning(CrossnestWarning):
-    """Data may not be what they were meant to be, such as numbers held as text."""
+    """Data may not be what was intended, such as numbers stored as text."""
 
 
 class SingularFitWarning(CrossnestWarning):
@@ -46,7 +46,7 @@ class SmallGroupWarning(CrossnestWarning):
 
 
 class InferenceWarning(CrossnestWarning):
-    """A test or an interval could not be had as asked for."""
+    """A test or an interval is not available as requested."""
 
 
 class ProfileWarning(CrossnestWarning):
@@ -54,4 +54,4 @@ class ProfileWarning(CrossnestWarning):
 
 
 class ContrastsWarning(CrossnestWarning):
-    """Contrasts were given for what is no factor of the formula, and were ignored."""
+    """Contrasts were given for something that is not a factor of the formula, and were ignored."""

@@ -1,4 +1,4 @@
-"""Writing files so that a failure, such as a full disk, leaves the old one as it was."""
+"""Write files so that a failure, such as a full disk, leaves the old file as it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["write_file"]
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file beside the one that is there, and put it in its place when it is complete.
+    """Write a file beside the existing one, and replace that when the new one is complete.
 
     The new file has the permissions of the old one; a link stays, and what it points at is
     replaced. What is no file, as a pipe or a device, is written to.

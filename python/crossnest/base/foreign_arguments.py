@@ -1,4 +1,4 @@
-"""Keyword arguments that other packages have, and what to write here instead."""
+"""Keyword arguments of other packages, and what to write here instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call would need of the machine's memory, refused before it is taken."""
+"""How much memory a call would need; too much is refused before it is allocated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def machine_memory() -> int | None:
 
 
 def check_memory(needed: int, what: str, limit: int | None = None) -> None:
-    """Refuse to take more memory than there is, or than is allowed.
+    """Refuse to use more memory than there is, or than is allowed.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ _DELAY = 1.0
 def track(
     items: Iterable[Item], label: str, enabled: bool = True, total: int | None = None
 ) -> Iterator[Item]:
-    """Go through `items`, showing how far it is.
+    """Iterate over `items`, showing the progress.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def track(
 
 
 def _watched() -> bool:
-    """Tell whether somebody looks on: standard error is a terminal, or this is a notebook."""
+    """Tell whether anyone is watching: standard error is a terminal, or this is a notebook."""
     stream = sys.stderr
     if stream is not None and stream.isatty():
         return True

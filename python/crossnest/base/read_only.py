@@ -1,4 +1,4 @@
-"""Results that stay true: nothing they give can be used to change them.
+"""Read-only results: nothing they hand out can be used to change them.
 
 Arrays are read-only, everything from pandas and every dict and list is a copy.
 """
@@ -30,7 +30,7 @@ _plain_attribute = object.__getattribute__
 
 
 class ReadOnly:
-    """Mixed into a class of results: what its public attributes give cannot change it."""
+    """Mixin for a class of results: what its public attributes return cannot change it."""
 
     if not TYPE_CHECKING:  # for the type checker every attribute would exist
 
@@ -44,7 +44,7 @@ class ReadOnly:
 
 
 class FrozenArrays:
-    """Mixed into a dataclass of arrays that is read often: they are made read-only at once.
+    """Mixin for a dataclass of arrays that is read often: they are made read-only at once.
 
     Fields that hold what cannot be made read-only are named to `hands_out_copies`.
     """
@@ -95,7 +95,7 @@ class _GuardedField:
 
 
 class Immutable(ReadOnly):
-    """Mixed into a class that is no dataclass: `__init__` puts attributes into ``vars(self)``."""
+    """Mixin for a class that is not a dataclass: `__init__` puts attributes into ``vars(self)``."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to set an attribute."""

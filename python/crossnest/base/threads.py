@@ -1,4 +1,4 @@
-"""Work done on several threads, which Ctrl-C stops at once."""
+"""Work on several threads, which Ctrl-C stops at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PATIENCE = 0.05
 
 
 def in_threads(work: Callable[[int], T], n: int, threads: int) -> Iterator[T]:
-    """Give work(0), ..., work(n - 1) in order; an interrupt leaves no work queued.
+    """Call work(0), ..., work(n - 1) in threads; an interrupt leaves no work queued.
 
     Parameters
     ----------

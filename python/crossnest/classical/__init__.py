@@ -1,1 +1,1 @@
-"""The teaching road from `lm` to `lmer`: linear models, one fit a group, and pooling compared."""
+"""From `lm` to `lmer`, for teaching: linear models, one fit per group, and pooling compared."""

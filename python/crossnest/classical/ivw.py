@@ -57,13 +57,13 @@ class CombinedEstimate(ReadOnly):
         return max(0.0, 1 - self.df / self.q) if self.q > 0 else 0.0
 
     def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
-        """Give the normal confidence interval of level 1 - alpha."""
+        """Compute the normal confidence interval of level 1 - alpha."""
         check_level(alpha, "alpha")
         half = float(scipy.stats.norm.ppf(1 - alpha / 2)) * self.se
         return self.estimate - half, self.estimate + half
 
     def __str__(self) -> str:
-        """Say everything in three lines."""
+        """Return a summary in three lines."""
         lower, upper = self.conf_int()
         k = self.df + 1
         lines = [

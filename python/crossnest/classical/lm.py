@@ -1,4 +1,4 @@
-"""Linear models by R's name and answers: `crossnest.lm`."""
+"""Linear models with R's name and results: `crossnest.lm`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Separate linear models, one a group: no pooling."""
+"""Separate linear models, one per group: no pooling."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearModelList(ReadOnly):
-    """Linear models of the same formula, one a group; `crossnest.lm_list` makes it.
+    """Linear models of the same formula, one per group; `crossnest.lm_list` makes it.
 
     All groups share one model matrix, so that a coefficient means the same in each. J groups,
     k coefficients. A group whose observations do not determine all coefficients has missing ones.
@@ -68,11 +68,11 @@ class LinearModelList(ReadOnly):
     # ------------------------------------------------------------------ estimates
 
     def coef(self) -> pd.DataFrame:
-        """Give the estimates, (J, k): one row a group, NaN where it is too small to fit."""
+        """Return the estimates, (J, k): one row per group, NaN where it is too small to fit."""
         return self._frame([None if fit is None else fit.beta for fit in self._fits])
 
     def bse(self, pool: bool | None = None) -> pd.DataFrame:
-        """Give the standard errors of `coef`, (J, k).
+        """Return the standard errors of `coef`, (J, k).
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class LinearModelList(ReadOnly):
         return self._unscaled_errors.mul(self._sigma_of(pool), axis=0)
 
     def intervals(self, level: float = 0.95, pool: bool | None = None) -> pd.DataFrame:
-        """Give t intervals: ``lower``, ``estimate`` and ``upper``, one row a group and coefficient.
+        """Compute t intervals: ``lower``, ``estimate``, ``upper``, a row per group and coefficient.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class LinearModelList(ReadOnly):
         return pd.DataFrame({name: _long(frame) for name, frame in parts.items()})
 
     def confint(self, level: float = 0.95, pool: bool | None = None) -> pd.DataFrame:
-        """Give `intervals` without the estimates."""
+        """Return `intervals` without the estimates."""
         return self.intervals(level, pool)[["lower", "upper"]]
 
     # ------------------------------------------------------------------ residual variance
@@ -162,7 +162,7 @@ class LinearModelList(ReadOnly):
     def plot(
         self, ax: Sequence[Axes] | Axes | None = None, level: float = 0.95, pool: bool | None = None
     ) -> Figure:
-        """Draw the intervals of every group, one panel a coefficient.
+        """Draw the intervals of every group, one panel per coefficient.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class LinearModelList(ReadOnly):
 
     def __repr__(self) -> str:
         """Show the coefficients."""
-        lines = [f"Linear models a group: {self.formula}", str(self.coef())]
+        lines = [f"Linear models by group: {self.formula}", str(self.coef())]
         if self.df_resid:
             sigma = format_numbers([self.sigma])[0]
             lines.append(f"Pooled residual standard error: {sigma} on {self.df_resid} DF")
@@ -245,7 +245,7 @@ class ListSummary(ReadOnly):
     data_name : str or None
         What to say of the data; None says nothing.
     coefficients : DataFrame
-        ``Estimate``, ``Std. Error``, ``t value``, ``Pr(>|t|)``, a row a group and coefficient.
+        ``Estimate``, ``Std. Error``, ``t value``, ``Pr(>|t|)``, a row per group and coefficient.
     sigma, df_resid : float, int, or None
         The pooled residual standard deviation and its degrees of freedom, if it was used.
     """
@@ -274,7 +274,7 @@ class ListSummary(ReadOnly):
         return "\n".join([*lines, ""])
 
     def __str__(self) -> str:
-        """Give `text`."""
+        """Return `text`."""
         return self.text
 
     __repr__ = __str__

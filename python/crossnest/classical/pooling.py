@@ -59,7 +59,7 @@ class PoolingComparison(ReadOnly):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The coefficients: one row a group, columns (coefficient, way of pooling), (J, 3 k)."""
+        """The coefficients: one row per group, columns (coefficient, way of pooling), (J, 3 k)."""
         coefficients = self._coefficients
         names = list(coefficients["no"].columns)
         columns = {(name, way): coefficients[way][name] for name in names for way in WAYS}
@@ -69,7 +69,7 @@ class PoolingComparison(ReadOnly):
 
     @cached_property
     def text(self) -> str:
-        """The table, a block a coefficient."""
+        """The table, a block per coefficient."""
         lines = [f"Coefficients by complete, no and partial pooling over {self.group}"]
         lines += [f"Formula: {self.complete.formula}"]
         labels = [str(level) for level in self.table.index]
@@ -78,7 +78,7 @@ class PoolingComparison(ReadOnly):
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        """Give `text`."""
+        """Return `text`."""
         return self.text
 
     __repr__ = __str__

@@ -1,1 +1,1 @@
-"""Data frames as users have them, read one column at a time and checked."""
+"""Users' data frames, read one column at a time and checked."""

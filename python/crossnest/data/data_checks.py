@@ -1,4 +1,4 @@
-"""Checks that columns are what they look like, before they cost all degrees of freedom."""
+"""Checks that columns are what they look like, before they use up all degrees of freedom."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _is_number(label: str) -> bool:
 
 
 def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str | None:
-    """Say which labels are among the fitted ones but for their type, as 308 and "308"; or None.
+    """Say which labels are among the fitted ones except for their type, as 308 and "308"; or None.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str |
 
 
 def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
-    """Return the labels, as text, that are among the fitted ones but for their type."""
+    """Return the labels, as text, that are among the fitted ones except for their type."""
     known = {_bare(str(label)) for label in fitted}
     return [label for label in labels if _bare(label) in known]
 

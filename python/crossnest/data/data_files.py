@@ -130,7 +130,7 @@ def _reason(error: OSError) -> str:
 
 
 def _text(source: str, options: Mapping[str, Any]) -> pd.DataFrame:
-    """Read separated columns; refuse what is no such text."""
+    """Read separated columns; refuse what is not such a text."""
     try:
         content = _content(source)
         _check_content(source, content, str(options["encoding"]))

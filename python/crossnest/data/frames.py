@@ -196,7 +196,7 @@ def _categorical(series: Any) -> pd.Categorical:
 
 
 def _no_frame(data: Any, what: str) -> str:
-    """Say what to do with something that is no data frame."""
+    """Say what to do with something that is not a data frame."""
     kind = type(data).__name__
     text = f"{what} must be a data frame (pandas, polars, pyarrow, ...) or a dict of columns, not "
     if isinstance(data, str | PathLike):
@@ -215,7 +215,7 @@ def _no_frame(data: Any, what: str) -> str:
 
 
 def _path_or_name(source: Any) -> str:
-    """Say how to read a file, or get a bundled data set."""
+    """Say how to read a file, or load a bundled data set."""
     from .. import datasets  # seldom needed
 
     if "~" in str(source):

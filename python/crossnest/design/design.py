@@ -71,7 +71,7 @@ class RandomEffects(FrozenArrays):
 @hands_out_copies("row_labels", "variables")
 @dataclass(frozen=True, eq=False)
 class Design(FrozenArrays):
-    """Everything a fit needs to know of formula and data.
+    """Everything a fit needs to know about formula and data.
 
     Attributes
     ----------
@@ -253,7 +253,7 @@ class _Rows:
 
 @dataclass
 class _Given:
-    """The data on their way into the design: what is known of the rows still used."""
+    """The data on their way into the design: what is known about the rows still used."""
 
     columns: Columns
     weights: FloatArray | None

@@ -65,7 +65,7 @@ class Deletions:
     score: FloatArray
 
     def solve(self) -> tuple[FloatArray, FloatArray]:
-        """Give the changes of R beta, (m, p), and R Var(beta) R' / sigma^2 after, (m, p, p).
+        """Compute the changes of R beta, (m, p), and R Var(beta) R' / sigma^2 after, (m, p, p).
 
         NaN for a unit without which the fixed effects cannot be estimated.
         """
@@ -116,7 +116,7 @@ class _Blocks:
 
 
 def _relative_z(model: FittedModel) -> SparseArray:
-    """Give Z Lambda, sparse (n, q)."""
+    """Assemble Z Lambda, sparse (n, q)."""
     terms = zip(model.design.random, model._relative_factors, strict=True)
     levels = [model.design.factors[term.factor].n_levels for term in model.design.random]
     blocks = [
@@ -175,7 +175,7 @@ def delete_groups(model: FittedModel, codes: NDArray[np.int32], n_units: int) ->
 
 
 def _group_sums(blocks: _Blocks, inverse: _BlockInverse, rows: IntArray) -> FloatArray:
-    """Give Q_I'(M_II)^-1 [Q_I v_I] of a group of rows: (p, p + 1)."""
+    """Compute Q_I'(M_II)^-1 [Q_I v_I] of a group of rows: (p, p + 1)."""
     w, Z = blocks.weights[rows, None], blocks.Z[rows]
     columns, at = np.unique(Z.indices, return_inverse=True)
     dense = np.zeros((len(rows), len(columns)))
@@ -235,7 +235,7 @@ class _BlockInverse:
         return cls(block, place, size, first, values)
 
     def entries(self, at: NDArray[np.integer[Any]]) -> FloatArray:
-        """Give the entries of the inverse in some rows and the same columns."""
+        """Return the entries of the inverse in some rows and the same columns."""
         i, j = at[:, None], at[None, :]
         same = self.block[i] == self.block[j]
         position = self.first[i] + self.place[i] * self.size[i] + np.where(same, self.place[j], 0)

@@ -46,7 +46,7 @@ class Shares(Immutable, Mapping[str, float]):
         vars(self).update(title=title, _values=dict(values), _labels=shown)
 
     def __getitem__(self, name: str) -> float:
-        """Give one share."""
+        """Return one share."""
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -58,7 +58,7 @@ class Shares(Immutable, Mapping[str, float]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        """Give the heading and one line a share, to three decimals."""
+        """Return the heading and one line per share, to three decimals."""
         width = max(map(len, self._labels.values()))
         lines = [
             f"  {label:>{width}}: {self._values[name]:.3f}" for name, label in self._labels.items()
@@ -82,7 +82,7 @@ def components(model: FittedModel) -> Components:
 
 
 def icc(model: FittedModel, by_group: bool = False) -> Shares:
-    """Give the intraclass correlation: the share of variance that lies between groups.
+    """Compute the intraclass correlation: the share of variance that lies between groups.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def icc(model: FittedModel, by_group: bool = False) -> Shares:
 
 
 def r2(model: FittedModel) -> Shares:
-    """Give Nakagawa's coefficients of determination.
+    """Compute Nakagawa's coefficients of determination.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def r2(model: FittedModel) -> Shares:
 
 
 def vif(model: FittedModel) -> pd.DataFrame:
-    """Give the generalized variance inflation factors of the terms of the fixed effects.
+    """Compute the generalized variance inflation factors of the terms of the fixed effects.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def vif(model: FittedModel) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a term: ``GVIF``, ``Df`` (its columns) and ``GVIF^(1/(2*Df))``, which compares
+        One row per term: ``GVIF``, ``Df`` (its columns) and ``GVIF^(1/(2*Df))``, which compares
         between terms of different Df and is the square root of the VIF where Df is 1. The
         intercept's column is left out, aliased ones too.
 
@@ -202,7 +202,7 @@ def vif(model: FittedModel) -> pd.DataFrame:
 
 
 def _columns_by_term(model: FittedModel) -> dict[str, list[int]]:
-    """Give the coefficients of each term but the intercept; terms all aliased are left out."""
+    """Return the coefficients of each term but the intercept; fully aliased terms are left out."""
     place = {int(column): position for position, column in enumerate(model._kept)}
     columns = {}
     for coded in model.design.coding.terms:

@@ -72,7 +72,7 @@ class Influence(ReadOnly):
     sigma: pd.Series[float] | None = None
 
     def to_frame(self) -> pd.DataFrame:
-        """Give Cook's distance, MDFFITS, COVRATIO and COVTRACE, one row a unit."""
+        """Return Cook's distance, MDFFITS, COVRATIO and COVTRACE, one row per unit."""
         names = ("cooks_distance", "mdffits", "covratio", "covtrace")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
@@ -161,7 +161,7 @@ def influence(
 
 
 def cooks_distance(model: FittedModel) -> pd.Series[float]:
-    """Give Cook's distances as lme4's ``cooks.distance`` defines them.
+    """Compute Cook's distances as lme4's ``cooks.distance`` defines them.
 
     (e_i / (1 - h_i))^2 h_i / (p sigma^2), e the Pearson residuals and h the leverages of fixed and
     random effects together: they judge a row's influence on the fitted values. The influence on the
@@ -181,7 +181,7 @@ def cooks_distance(model: FittedModel) -> pd.Series[float]:
 
 
 def _units(model: FittedModel, group: str | None) -> tuple[NDArray[np.int32], pd.Index]:
-    """Give each row's unit and the labels of the units."""
+    """Return each row's unit and the labels of the units."""
     design = model.design
     if group is None:
         return np.arange(design.n, dtype=np.int32), design.index
@@ -324,7 +324,7 @@ def _deleted_fit(model: FittedModel, dropped: NDArray[np.bool_], refit: bool) ->
 
 
 def _stacked(fits: Iterable[_DeletedFit]) -> tuple[FloatArray, FloatArray]:
-    """Give the changes (m, p) and covariances (m, p, p) of all fits."""
+    """Return the changes (m, p) and covariances (m, p, p) of all fits."""
     changes, covariances = zip(*((one.change, one.covariance) for one in fits), strict=True)
     return np.stack(changes), np.stack(covariances)
 

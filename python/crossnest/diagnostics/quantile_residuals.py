@@ -1,4 +1,4 @@
-"""Simulated quantile residuals and their tests, in the manner of R's DHARMa package."""
+"""Simulated quantile residuals and their tests, as in R's DHARMa package."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SimulationTest:
     alternative: Alternative
 
     def __str__(self) -> str:
-        """Give the test in two lines."""
+        """Return the test in two lines."""
         p = "p-value < 2.2e-16" if self.pvalue < 2.2e-16 else f"p-value = {self.pvalue:.4g}"
         values = f"{self.statistic_name} = {self.statistic:.5g}, {p}"
         return f"{self.method}\n{values} ({self.alternative})"
@@ -58,7 +58,7 @@ class SimulationTest:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantileResiduals(ReadOnly):
-    """Quantiles of the observed responses among simulated ones; uniform under a right model.
+    """Quantiles of the observed responses among simulated ones; uniform if the model is right.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class QuantileResiduals(ReadOnly):
         return SimulationTest(method, float(count), "outliers", float(test.pvalue), alternative)
 
     def __repr__(self) -> str:
-        """Say what was simulated and give the tests."""
+        """Describe the simulation and the tests."""
         effects = "drawn anew" if self.re == "new" else "kept"
         head = (
             f"Quantile residuals of {len(self.residuals)} observations, {self.n_simulations} "
@@ -207,7 +207,7 @@ def _check_alternative(alternative: str) -> None:
 def randomized_quantiles(
     simulated: FloatArray, observed: FloatArray, uniform: FloatArray
 ) -> FloatArray:
-    """Give the quantiles of (n,) values among simulated ones, (n, m), ties broken at random.
+    """Compute the quantiles of (n,) values among simulated ones, (n, m), ties broken at random.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class GroupComponents(ReadOnly):
         Standard deviations of the components relative to sigma, largest first: the singular values
         of the relative covariance factor.
     rotation : (k, k) array
-        One column a component, its loadings on the effects.
+        One column per component, its loadings on the effects.
     """
 
     names: tuple[str, ...]
@@ -53,7 +53,7 @@ class GroupComponents(ReadOnly):
         return pd.DataFrame(values, index=rows, columns=columns)
 
     def __repr__(self) -> str:
-        """Give the table R prints as summary of a principal components analysis."""
+        """Return the table R prints as summary of a principal components analysis."""
         table = self.importance
         rounded = table.to_numpy().copy()
         rounded[1:] = np.round(rounded[1:], 5)
@@ -81,7 +81,7 @@ class RandomEffectsPCA(Immutable, Mapping[str, GroupComponents]):
         vars(self).update(_groups=dict(groups))
 
     def __getitem__(self, group: str) -> GroupComponents:
-        """Give the components of one grouping factor."""
+        """Return the components of one grouping factor."""
         return self._groups[group]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,7 +93,7 @@ class RandomEffectsPCA(Immutable, Mapping[str, GroupComponents]):
         return len(self._groups)
 
     def __repr__(self) -> str:
-        """Give the tables of all grouping factors."""
+        """Return the tables of all grouping factors."""
         return "\n\n".join(f"${name}\n{group!r}" for name, group in self._groups.items())
 
 

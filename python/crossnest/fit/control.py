@@ -53,7 +53,7 @@ class Control:
         _check_positive("tolerance", self.tolerance)
 
     def optimizer_options(self) -> dict[str, Any]:
-        """Give the options of the optimizer as the engine takes them."""
+        """Return the options of the optimizer as the engine takes them."""
         return {"tolerance": float(self.tolerance), "max_evaluations": int(self.max_evaluations)}
 
 

@@ -61,7 +61,7 @@ class Convergence(ReadOnly):
     message: str
 
     def __str__(self) -> str:
-        """Give one line with the verdict, one line each with its numbers."""
+        """Return one line with the verdict, and one line for each of its numbers."""
         verdict = {True: "converged", False: "not converged", None: "nothing optimized"}
         lines = [
             f"{verdict[self.converged]} ({self.message}; evaluations: {self.evaluations})",
@@ -112,7 +112,7 @@ def check_convergence(
 
 
 def verdict_line(fit: Fit | Estimates) -> str | None:
-    """Say in one line what is not plain about a fit's convergence, or nothing."""
+    """Say in one line what is doubtful about a fit's convergence, or nothing."""
     if fit.converged is None:
         return "evaluated at a given theta: nothing was optimized"
     if fit.converged:

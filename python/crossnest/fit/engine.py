@@ -80,7 +80,7 @@ class _Prepared:
 
 
 class Engine:
-    """The engine for one design: problems made when first used, shared by refits, one a thread.
+    """The engine for one design: problems made when first used, shared by refits, one per thread.
 
     A thread takes an idle problem, or makes one where there is none, and puts it back afterwards.
     So threads work side by side, each with the memory of a factor of its own, and nobody holds a
@@ -165,7 +165,7 @@ class Engine:
 
     @contextmanager
     def _blaming_the_design(self) -> Iterator[None]:
-        """Nothing was fitted yet: what fails is the design's fault."""
+        """Report a failure as one of the design, since nothing has been fitted yet."""
         try:
             yield
         except _core.RangeError as error:
@@ -178,7 +178,7 @@ class Engine:
             raise DesignError(f"cannot fit `{text}`: {error}{hint}") from error
 
     def _name_of_column(self, error: _core.RangeError) -> str:
-        """Name the column that an error of the engine knows by its place."""
+        """Name the column that an error of the engine knows by its position."""
         design = self._design
         if error.part == "fixed":
             return f"the fixed-effects column {design.x_names[error.column]!r}"

@@ -1,4 +1,4 @@
-"""What the data cannot tell of the random effects, by name, and what to write instead."""
+"""What the data cannot tell about the random effects, by name, and what to write instead."""
 
 from __future__ import annotations
 

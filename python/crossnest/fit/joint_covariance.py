@@ -61,7 +61,7 @@ class Between(ReadOnly):
     blocks: FloatArray
 
     def of(self, inner: CodeArray, outer: CodeArray) -> FloatArray:
-        """Give the blocks of pairs of levels, (m, K_f, K_g).
+        """Return the blocks of pairs of levels, (m, K_f, K_g).
 
         Raises
         ------
@@ -194,12 +194,12 @@ class _Blocks:
         self._probes = [_probes(*one) for one in zip(model.design.random, self._own, strict=True)]
 
     def within(self, f: int) -> FloatArray:
-        """Give the diagonal blocks of a factor, (J, K, K)."""
+        """Return the diagonal blocks of a factor, (J, K, K)."""
         levels = np.arange(self._design.factors[f].n_levels)
         return self._assemble(f, levels, f, levels)
 
     def between(self, f: int, g: int) -> Between | None:
-        """Give the blocks of two factors; None where they are crossed and have too many pairs."""
+        """Return the blocks of two factors; None where they are crossed and have too many pairs."""
         factors = self._design.factors
         for inner, outer in ((f, g), (g, f)):
             partner = _partner(factors[inner], factors[outer])
@@ -223,7 +223,7 @@ class _Blocks:
         return np.concatenate(rows, axis=1)
 
     def _block(self, t: int, at_t: Levels, u: int, at_u: Levels) -> FloatArray:
-        """Give the block of two terms at pairs of levels, (m, k_t, k_u)."""
+        """Return the block of two terms at pairs of levels, (m, k_t, k_u)."""
         if t == u:
             return self._own[t]
         left, right = self._probes[t][at_t], self._probes[u][at_u]
@@ -238,7 +238,7 @@ class _Blocks:
         return np.linalg.solve(right, half.transpose(0, 2, 1)).transpose(0, 2, 1)
 
     def _variances(self, terms: Mapping[int, tuple[Levels, FloatArray]]) -> FloatArray:
-        """Give the variance of the sum of some terms' effects: levels (m,), weights (m, k)."""
+        """Compute the variance of the sum of some terms' effects: levels (m,), weights (m, k)."""
         m = len(next(iter(terms.values()))[0])
         parts = []
         for i in range(0, m, CHUNK):
@@ -259,7 +259,7 @@ class _Blocks:
 
 
 def _probes(term: RandomEffects, own: FloatArray) -> FloatArray:
-    """Give k independent weights of a term's effects of similar variance by level, (J, k, k).
+    """Choose k independent weights of a term's effects of similar variance by level, (J, k, k).
 
     The engine centres the columns of a term that has the constant, so that its rows must have the
     constant too.
@@ -278,14 +278,14 @@ def _probes(term: RandomEffects, own: FloatArray) -> FloatArray:
 
 
 def _partner(inner: GroupingFactor, outer: GroupingFactor) -> Levels | None:
-    """Give the level of `outer` each level of `inner` is in; None if it is in several."""
+    """Find the level of `outer` each level of `inner` is in; None if it is in several."""
     partner = np.zeros(inner.n_levels, dtype=np.int64)
     partner[inner.codes] = outer.codes
     return partner if np.array_equal(partner[inner.codes], outer.codes) else None
 
 
 def fixed_part(X: FloatArray, RX: FloatArray) -> FloatArray:
-    """Give x R^-1 of rows x on the columns kept, (m, p)."""
+    """Compute x R^-1 of rows x on the columns kept, (m, p)."""
     if not RX.size:
         return np.zeros((len(X), 0))
     return np.asarray(scipy.linalg.solve_triangular(RX, X.T, trans="T").T.copy())

@@ -76,7 +76,7 @@ _KEYS = ("get_threads", "set_threads")
 
 
 def _address(library: ctypes.CDLL, name: str) -> int:
-    """Give the address of a function of a library."""
+    """Return the address of a function of a library."""
     address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
     assert address is not None
     return address

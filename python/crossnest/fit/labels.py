@@ -1,4 +1,4 @@
-"""Labels: what a summary says of arguments whose name the fit itself does not need."""
+"""Labels: what a summary prints of arguments whose names the fit itself does not need."""
 
 from __future__ import annotations
 

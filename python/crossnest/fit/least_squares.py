@@ -89,7 +89,7 @@ def least_squares(X: FloatArray, y: FloatArray) -> LeastSquares:
 
 
 def weighted_problem(design: Design) -> tuple[FloatArray, FloatArray]:
-    """Give X (n, k) and y - offset (n,), rows multiplied by the square roots of the weights."""
+    """Return X (n, k) and y - offset (n,), rows multiplied by the square roots of the weights."""
     y = design.y if design.offset is None else design.y - design.offset
     if design.weights is None:
         return design.X, y

@@ -77,7 +77,7 @@ class Optimization(ReadOnly):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FittedModel(ReadOnly):
-    """What is known of a fitted linear mixed model: the record that every verb takes.
+    """What is known about a fitted linear mixed model: the record that every verb takes.
 
     `crossnest.LinearMixedModel` is this with the verbs as methods.
 
@@ -194,7 +194,7 @@ class FittedModel(ReadOnly):
         return pd.Series(gradient, index=self._theta_names)
 
     def evaluate(self, theta: ArrayLike) -> Self:
-        """Give the model at covariance parameters of your choice, nothing optimized."""
+        """Evaluate the model at covariance parameters of your choice, without optimizing."""
         with self._problem() as problem:
             fit = problem.estimates(self._checked(theta, problem), self.reml)
         return replace(self, _fit=Estimates.without_verdict(fit))
@@ -247,7 +247,7 @@ class FittedModel(ReadOnly):
         return pd.DataFrame(self._covariance, index=names, columns=names)
 
     def cov_params(self) -> pd.DataFrame:
-        """Give `vcov`, by its name in statsmodels."""
+        """Return `vcov`, by its name in statsmodels."""
         return self.vcov
 
     @cached_property
@@ -277,7 +277,7 @@ class FittedModel(ReadOnly):
         return {factor.name: factor.n_levels for factor in self.design.factors}
 
     def ranef(self, cond_var: bool = False) -> dict[str, pd.DataFrame] | pd.DataFrame:
-        """Give the conditional modes of the random effects.
+        """Return the conditional modes of the random effects.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ class FittedModel(ReadOnly):
         Returns
         -------
         dict of DataFrame, or DataFrame
-            For each grouping factor one row a level and one column an effect; terms on the same
+            For each grouping factor one row per level and one column per effect; terms on the same
             factor stand side by side. With `cond_var` one data frame with a row for each effect
             of each level: ``grpvar``, ``term``, ``grp`` (the level), ``condval``, ``condsd``.
         """
@@ -300,7 +300,7 @@ class FittedModel(ReadOnly):
         }
 
     def cond_var(self) -> dict[str, FloatArray]:
-        """Give the conditional covariance matrices of the random effects given the response.
+        """Return the conditional covariance matrices of the random effects given the response.
 
         Returns
         -------
@@ -310,7 +310,7 @@ class FittedModel(ReadOnly):
         return dict(zip(self.var_corr, self._conditional_covariances, strict=True))
 
     def coef(self) -> dict[str, pd.DataFrame]:
-        """Give the coefficients of each group: fixed effects plus its random effects.
+        """Return the coefficients of each group: fixed effects plus its random effects.
 
         Effects that are random only count as fixed effects of zero, and stand first.
         """
@@ -341,7 +341,7 @@ class FittedModel(ReadOnly):
         return self.residuals("response")
 
     def residuals(self, kind: ResidualKind = "response") -> pd.Series[float]:
-        """Give residuals.
+        """Return the residuals.
 
         Parameters
         ----------
@@ -364,7 +364,7 @@ class FittedModel(ReadOnly):
         return pd.Series(residuals, index=self.design.index)
 
     def leverages(self) -> pd.Series[float]:
-        """Give the diagonal of the matrix that takes the response to the fitted values.
+        """Return the diagonal of the hat matrix, which maps the response to the fitted values.
 
         theta is taken as known. Where a row alone determines a fixed effect it is 1, exactly.
         """
@@ -376,7 +376,7 @@ class FittedModel(ReadOnly):
     def model_matrix(
         self, effects: Literal["fixed", "random"] = "fixed"
     ) -> pd.DataFrame | scipy.sparse.csr_array[Any, tuple[int, int]]:
-        """Give X (n, p) as a data frame, or Z (n, q) as a sparse matrix.
+        """Return X (n, p) as a data frame, or Z (n, q) as a sparse matrix.
 
         Columns of Z stand term by term (in the order of `var_corr`), level by level, effect by
         effect; aliased columns of X are left out.
@@ -393,7 +393,7 @@ class FittedModel(ReadOnly):
 
     @cached_property
     def confounded(self) -> tuple[Confounded, ...]:
-        """What the data do not determine: terms that cannot be told apart; empty as a rule."""
+        """What the data do not determine: terms that cannot be told apart; usually empty."""
         return confounded_terms(self)
 
     @property
@@ -424,7 +424,7 @@ class FittedModel(ReadOnly):
 
     @cached_property
     def structure(self) -> pd.DataFrame:
-        """The blocks the random effects are factored in: one row a block.
+        """The blocks the random effects are factored in: one row per block.
 
         ``groups`` are its grouping factors, ``kind`` is ``block-diagonal``, ``dense`` or
         ``sparse``, ``size`` its rows, ``block`` the size of its diagonal blocks, ``nonzeros`` the
@@ -570,7 +570,7 @@ class FittedModel(ReadOnly):
         )
 
     def _long_ranef(self) -> list[pd.DataFrame]:
-        """Give one long data frame of modes and their standard deviations a grouping factor."""
+        """Return one long data frame of modes and their standard deviations per grouping factor."""
         variances = [np.diagonal(c, axis1=1, axis2=2) for c in self._conditional_covariances]
         frames = []
         for j, factor in enumerate(self.design.factors):
@@ -599,7 +599,7 @@ def fit_design(
     labels: Labels,
     engine: Engine | None = None,
 ) -> Model:
-    """Fit a design without a word of warning; `engine` may be that of the same design."""
+    """Fit a design without warnings; `engine` may be that of the same design."""
     check_flag(reml, "reml")
     engine = engine or Engine(design, control)
     with engine.using(design.y) as problem:
@@ -612,7 +612,7 @@ def fit_design(
 
 
 def singular_terms(model: FittedModel) -> list[str]:
-    """Name the terms with a singular covariance, but for what `confounded` says already."""
+    """Name the terms with a singular covariance, except those `confounded` explains."""
     if not any(model._fit.singular):
         return []
     explained = explained_singular(model)
@@ -627,7 +627,7 @@ def explains_divergence(model: FittedModel) -> bool:
 
 
 def warn_about(model: FittedModel, stacklevel: int) -> None:
-    """Warn of what the data cannot tell, a singular fit and an optimum not reached, once each."""
+    """Warn about confounded effects, a singular fit and an optimum not reached, once each."""
     if dropped := model.dropped:
         text = f"dropped aliased columns of the fixed effects: {', '.join(dropped)}"
         warnings.warn(text, RankDeficiencyWarning, stacklevel=stacklevel)

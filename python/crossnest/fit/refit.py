@@ -33,7 +33,7 @@ _NUMBERS, _FEWEST, _MOST = 4_000_000, 64, 2000
 #: Numbers that take as much memory as status and reason of a fit and what Python keeps of it.
 _OVERHEAD = 16
 
-#: The engine's verdicts in its order: status, and what there is to say of it.
+#: The engine's verdicts in its order: status, and its message.
 _VERDICTS = (
     ("ok", ""),
     ("singular", ""),
@@ -94,7 +94,7 @@ class RefitMany(ReadOnly):
         return usable
 
     def to_frame(self) -> pd.DataFrame:
-        """Give one row a response: objective, sigma, theta, fixed effects, errors, status."""
+        """Return one row per response: objective, sigma, theta, fixed effects, errors, status."""
         columns: dict[str, Any] = {"objective": self.objective, "sigma": self.sigma}
         columns |= {f"theta_{name}": self.theta[:, j] for j, name in enumerate(self.theta_names)}
         columns |= dict(zip(self.coef_names, self.fixef.T, strict=True))
@@ -125,7 +125,7 @@ def refit_many(
     model : LinearMixedModel
         The fitted model; its formula, weights, offset and criterion are those of every fit.
     Y : (n, R) array_like or DataFrame
-        One column a response, in the rows used, or in all rows of the data; the rows of a pandas
+        One column per response, in the rows used, or in all rows of the data; the rows of a pandas
         DataFrame go by their labels.
     n_jobs : int, optional
         Threads; those of the model's `Control` if not given.
@@ -213,13 +213,13 @@ def refit_columns(
 
 
 def chunks(rows: int, count: int) -> list[slice]:
-    """Cut `count` responses of so many rows into chunks of bounded memory."""
+    """Cut `count` responses of `rows` rows into chunks of bounded memory."""
     width = min(max(_NUMBERS // rows, _FEWEST), _MOST)
     return [slice(first, min(first + width, count)) for first in range(0, count, width)]
 
 
 def model_at(model: FittedModel, y: FloatArray, theta: FloatArray) -> FittedModel:
-    """Give the model of a response y, (n,), at the theta found for it."""
+    """Return the model of a response y, (n,), at the theta found for it."""
     design = replace(model.design, y=y)
     with model._engine.using(y) as problem:
         return replace(model, design=design, _fit=problem.estimates(theta, model.reml))
@@ -239,7 +239,7 @@ def _responses(model: FittedModel, Y: ArrayLike | pd.DataFrame) -> FloatArray:
     Y = in_order_of(Y, design.row_labels if every_row else design.index, "the responses")
     values = numbers(Y, "the responses")
     if values.ndim != 2:
-        raise DesignError(f"Y must have two dimensions, one column a response, not {values.ndim}")
+        raise DesignError(f"Y must have two dimensions, one column per response, not {values.ndim}")
     if design.kept is not None and len(values) == design.n_rows:
         values = values[design.kept]
     if len(values) != design.n:

@@ -11,5 +11,5 @@ FloatArray = NDArray[np.float64]
 
 
 def residual_quantiles(scaled: Sequence[float] | FloatArray) -> FloatArray:
-    """Give minimum, quartiles and maximum as R's ``quantile`` (type 7) does: (5,)."""
+    """Return minimum, quartiles and maximum as R's ``quantile`` (type 7) does: (5,)."""
     return np.asarray(np.quantile(scaled, [0.0, 0.25, 0.5, 0.75, 1.0]), dtype=np.float64)

@@ -53,7 +53,7 @@ class CovarianceTerm(ReadOnly):
         return scaled
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Give (row, column) of each covariance reported, column by column."""
+        """Return (row, column) of each covariance reported, column by column."""
         k = len(self.names)
         return [] if self.diagonal else [(i, j) for j in range(k) for i in range(j + 1, k)]
 
@@ -104,7 +104,7 @@ class VarCorr(Immutable):
         return len(self.terms)
 
     def __getitem__(self, group: str) -> pd.DataFrame:
-        """Give the covariance matrix of one term, by its name in the printed table."""
+        """Return the covariance matrix of one term, by its name in the printed table."""
         for term in self.terms:
             if term.group == group:
                 return pd.DataFrame(
@@ -113,7 +113,7 @@ class VarCorr(Immutable):
         raise KeyError(f"no random-effects term {group!r}; there are {', '.join(self)}")
 
     def to_frame(self, order: Literal["cov.last", "lower.tri"] = "cov.last") -> pd.DataFrame:
-        """Give one row a variance, covariance and residual variance (lme4's ``as.data.frame``).
+        """Return one row per variance, covariance and residual variance (``as.data.frame``).
 
         Parameters
         ----------
@@ -164,12 +164,12 @@ class VarCorr(Immutable):
         return cells, [*columns, *["Corr", *[""] * n_correlations][:n_correlations]]
 
     def to_text(self, digits: int = 5, components: Sequence[Component] = ("Std.Dev.",)) -> str:
-        """Give lme4's table as text."""
+        """Format lme4's table as text."""
         cells, columns = self.table(digits, components)
         return "\n".join(matrix_lines(cells, [""] * len(cells), columns))
 
     def __str__(self) -> str:
-        """Give lme4's table with standard deviations."""
+        """Return lme4's table with standard deviations."""
         return self.to_text()
 
     __repr__ = __str__

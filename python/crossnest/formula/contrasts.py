@@ -1,7 +1,7 @@
 """Contrasts: how the levels of a factor become columns of a model matrix.
 
 A user names contrasts in many ways (R's names and calls, formulaic's objects, matrices); `bind`
-turns each into a `Contrasts`, plain data for the levels at hand. Coding by dummies, one column for
+turns each into a `Contrasts`, plain data for the levels given. Coding by dummies, one column for
 each level, is the same for every kind and is never left to the contrasts.
 """
 

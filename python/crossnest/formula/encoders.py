@@ -43,7 +43,7 @@ __all__ = ["Encoded", "Encoder", "Encoders", "evaluate_variables", "kind_of", "l
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """What is known of one variable of a model matrix.
+    """What is known about one variable of a model matrix.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class Encoded:
     Attributes
     ----------
     encoder
-        What is known of the variable.
+        What is known about the variable.
     codes
         (n,) levels; None for numbers.
     numbers
@@ -198,7 +198,7 @@ RawKind = Literal["numbers", "labels", "other"]
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """All that a fitted formula knows of its data: what new rows pass through.
+    """All that a fitted formula knows about its data, for encoding new rows.
 
     Attributes
     ----------
@@ -218,7 +218,7 @@ class Encoders:
     context: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take the mappings as they are now, and let nobody write into them."""
+        """Copy the mappings and make them read-only."""
         for name, value in self._mappings().items():
             object.__setattr__(self, name, MappingProxyType(value))
 

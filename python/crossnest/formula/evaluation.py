@@ -148,7 +148,7 @@ class Evaluator:
             raise DesignError(f"cannot evaluate `{expression}`: {_reason(error)}") from error
 
     def _as_variable(self, value: Any) -> Variable:
-        """Give every row its value."""
+        """Spread a value over every row."""
         if isinstance(value, (NumericColumn, FactorColumn, OtherColumn, MatrixColumn, Coded)):
             return value
         if callable(value) or isinstance(value, (str, list)) or value is None:

@@ -1,4 +1,4 @@
-"""All that is used of formulaic: its public contrasts and transforms, and parts of its parser.
+"""All of formulaic that is used: its public contrasts and transforms, and parts of its parser.
 
 The parser's parts are not among what formulaic promises to keep, so ``pyproject.toml`` holds
 formulaic to the minor versions these are known to work with.

@@ -1,4 +1,4 @@
-"""The functions of formulas: all that an expression can call.
+"""The functions of formulas: everything an expression can call.
 
 R's and NumPy's everyday functions by their names. An elementwise function gives the value of a row
 from that row alone. A function that looks at all of its data, such as ``scale`` or ``bs``, learns
@@ -108,7 +108,7 @@ REDUCTIONS = frozenset({"mean", "sd", "std", "var", "min", "max", "sum", "median
 
 @dataclass(frozen=True)
 class StatefulFunction:
-    """A function that remembers what it has seen of the data of the fit.
+    """A function that remembers what it learned from the data of the fit.
 
     Attributes
     ----------

@@ -36,7 +36,7 @@ NEGLIGIBLE = 1e-9
 
 
 def hypothesis_matrices(model: FittedModel, type: int) -> dict[str, FloatArray]:
-    """Give L (m, p) of each term, on the coefficients that are not aliased.
+    """Compute L (m, p) of each term, on the coefficients that are not aliased.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ class _Columns:
 
 
 def _triangle(X: FloatArray) -> FloatArray:
-    """Give R (min(n, p), p) of X = QR."""
+    """Compute R (min(n, p), p) of X = QR."""
     return np.asarray(np.linalg.qr(X, mode="r"))
 
 
 def _doolittle(R: FloatArray) -> FloatArray:
-    """Give U (p, p), unit upper triangular, of the decomposition U'DU of X'X = R'R."""
+    """Compute U (p, p), unit upper triangular, of the decomposition U'DU of X'X = R'R."""
     return R / np.diag(R)[:, None]
 
 
@@ -234,7 +234,7 @@ def _solve(X: FloatArray, Y: FloatArray) -> FloatArray:
 
 
 def _independent(X: FloatArray, noise: FloatArray) -> list[int]:
-    """Give the columns R keeps: larger than `noise` and not aliased with columns before them."""
+    """Return the columns R keeps: larger than `noise` and not aliased with columns before them."""
     Q = np.zeros((X.shape[0], 0))
     kept = []
     for j, column in enumerate(X.T):

@@ -41,7 +41,7 @@ def anova(
     Returns
     -------
     TestTable
-        One row a term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and ``Pr(>F)``.
+        One row per term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and ``Pr(>F)``.
         Terms all of whose columns are aliased come last, without values.
 
     Raises

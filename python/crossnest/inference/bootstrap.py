@@ -56,10 +56,10 @@ class Bootstrap(ReadOnly):
     observed : Series
         (c,) parameters of the fit, or its statistic.
     replicates : DataFrame
-        (n, c) one row a replicate; NaN where the fit failed or did not converge, and for a
+        (n, c) one row per replicate; NaN where the fit failed or did not converge, and for a
         correlation with an effect whose standard deviation is estimated as zero.
     failures : DataFrame
-        One row a replicate that is left out: ``replicate``, its row of `replicates`, and
+        One row per replicate that is left out: ``replicate``, its row of `replicates`, and
         ``reason``.
     n_singular : int
         Replicates whose fit is on the boundary; they count.
@@ -93,7 +93,7 @@ class Bootstrap(ReadOnly):
         return self.replicates.std()
 
     def confint(self, kind: IntervalKind = "percentile", level: float = 0.95) -> pd.DataFrame:
-        """Give confidence intervals, (c, 2), columns named by percent.
+        """Compute confidence intervals, (c, 2), columns named by percent.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Bootstrap(ReadOnly):
         return pd.DataFrame(columns, index=self.observed.index, columns=percent_names(level))
 
     def __str__(self) -> str:
-        """Give a table of observed values, bias and standard errors, and what to know of it."""
+        """Return a table of observed values, bias and standard errors, with notes."""
         name = "random effect block" if self.kind == "reb" else self.kind
         how = f"{name.capitalize()} bootstrap" + (f" ({self.resample})" if self.resample else "")
         table = pd.DataFrame({"observed": self.observed, "bias": self.bias, "std. error": self.bse})
@@ -174,7 +174,7 @@ def _replicates(count: int) -> str:
 
 
 def _interval(result: Bootstrap, name: str, kind: IntervalKind, ends: FloatArray) -> FloatArray:
-    """Give the ends of one interval."""
+    """Compute the ends of one interval."""
     values = result.replicates[name].dropna().to_numpy()
     observed = float(result.observed[name])
     if len(values) < 2:
@@ -193,7 +193,7 @@ def _interval(result: Bootstrap, name: str, kind: IntervalKind, ends: FloatArray
 
 
 def _jackknife(model: FittedModel, statistic: Statistic) -> Iterator[Mapping[str, float]]:
-    """Give the statistic without each group of the highest level, or each row if crossed."""
+    """Compute the statistic without each group of the highest level, or each row if crossed."""
     try:
         units = highest_groups(model.design)
     except DesignError:
@@ -319,7 +319,7 @@ class _Replicates:
 def _response_scheme(
     model: FittedModel, kind: Kind, resample: Sequence[str] | str | None
 ) -> tuple[ResponseScheme, str]:
-    """Give what draws the responses of a kind, and the choice made for it."""
+    """Return the scheme that draws the responses of a kind, and the choice made for it."""
     if kind in ("parametric", "residual"):
         if resample is not None:
             raise ValueError(f"resample is for other kinds than {kind!r}, which has no choice")

@@ -114,7 +114,7 @@ def _draw_units(
 
 
 def sliced(design: Design, rows: IntArray, codes: Sequence[IntArray]) -> Design:
-    """Give the design of some rows, with new levels: codes (rows,) of each grouping factor."""
+    """Return the design of some rows, with new levels: codes (rows,) of each grouping factor."""
     factors = tuple(
         _relabelled(factor, one) for factor, one in zip(design.factors, codes, strict=True)
     )
@@ -144,14 +144,14 @@ def sliced(design: Design, rows: IntArray, codes: Sequence[IntArray]) -> Design:
 
 
 def without(design: Design, dropped: NDArray[np.bool_]) -> Design:
-    """Give the design without some rows; levels that are left without rows disappear."""
+    """Return the design without some rows; levels that are left without rows disappear."""
     rows = np.flatnonzero(~dropped)
     codes = [np.unique(f.codes[rows], return_inverse=True)[1] for f in design.factors]
     return sliced(design, rows, codes)
 
 
 def highest_groups(design: Design) -> IntArray:
-    """Give each row's independent group: its level of the factor that the others are nested in.
+    """Return each row's independent group: its level of the factor the others are nested in.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def highest_groups(design: Design) -> IntArray:
 
 
 def _nesting(design: Design) -> tuple[int, ...]:
-    """Give the grouping factors from the highest level down."""
+    """Return the grouping factors from the highest level down."""
     factors = design.factors
     order = sorted(range(len(factors)), key=lambda j: factors[j].n_levels)
     for outer, inner in pairwise(order):

@@ -68,9 +68,9 @@ def anova(
     Returns
     -------
     TestTable
-        One row a model, labelled by the caller's name of it where it has one, else ``m0``, ``m1``,
-        ...: ``npar``, ``AIC``, ``BIC``, ``logLik``, ``deviance`` (-2 logLik), ``Chisq`` with
-        ``Df`` degrees of freedom and ``Pr(>Chisq)``.
+        One row per model, labelled by the caller's variable of it if there is one, else ``m0``,
+        ``m1``, ...: ``npar``, ``AIC``, ``BIC``, ``logLik``, ``deviance`` (-2 logLik), ``Chisq``
+        with ``Df`` degrees of freedom and ``Pr(>Chisq)``.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def checked_ratios(ratios: FloatArray, larger: Sequence[str], smaller: Sequence[
 
 
 def upper_tail(chisq: FloatArray, df: FloatArray) -> FloatArray:
-    """Give the p-values of likelihood ratios; NaN where there is no degree of freedom."""
+    """Compute the p-values of likelihood ratios; NaN where there is no degree of freedom."""
     p = scipy.stats.chi2.sf(chisq, np.where(df > 0, df, np.nan))
     return np.asarray(p, dtype=np.float64)
 
@@ -279,7 +279,7 @@ def _given(values: FloatArray | None, default: FloatArray) -> FloatArray:
 def restrictions(
     large: FittedModel, small: FittedModel | str | ArrayLike
 ) -> tuple[FloatArray, str]:
-    """Give the restrictions L beta = 0 that make a small model of a large one.
+    """Return the restrictions L beta = 0 that reduce a large model to a small one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Confidence intervals of all parameters, by the method of one's choice."""
+"""Confidence intervals of all parameters, by a choice of methods."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def confint(
     parm: Sequence[str] | str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """Give confidence intervals of the parameters.
+    """Compute confidence intervals of the parameters.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def confint(
     Returns
     -------
     DataFrame
-        One row a parameter: standard deviations and correlations of the random effects, sigma,
+        One row per parameter: standard deviations and correlations of the random effects, sigma,
         fixed effects. Two columns named by percent. NaN for the covariance parameters where the
         method has no interval for them. For ``profile``, ``attrs["notes"]`` says which ends are
         bounds of the parameter, or NaN, and why.

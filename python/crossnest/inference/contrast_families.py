@@ -79,7 +79,7 @@ ALIASES = {"tukey": "pairwise", "effects": "eff", "polynomial": "poly", "consecu
 
 
 def contrast_family(method: str | Mapping[str, ArrayLike], levels: Sequence[str]) -> Family:
-    """Give the contrasts of a method for the means of these levels.
+    """Return the contrasts of a method for the means of these levels.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def tester(model: FittedModel, ddf: Ddf, information: Information = "expected") -> JointTester:
-    """Give the tester of a method, made once for each model.
+    """Return the tester of a method, made once for each model.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ _MAKERS: dict[str, Callable[[FittedModel, str], JointTester]] = {
 def coefficient_tests(
     model: FittedModel, ddf: Ddf, information: Information = "expected"
 ) -> pd.DataFrame:
-    """Test each fixed effect: the columns of `Tester.t_table`, one row a coefficient."""
+    """Test each fixed effect: the columns of `Tester.t_table`, one row per coefficient."""
     fixef = model.fixef
     table = tester(model, ddf, information).t_table(np.eye(len(fixef)))
     table.index = fixef.index

@@ -16,7 +16,7 @@ _RATIOS = ("t.ratio", "F.ratio")
 
 
 class EmmTable(pd.DataFrame):
-    """A data frame that prints by strata and with notes under it; what is cut from it is plain.
+    """A data frame that prints by strata with notes below it; slices of it are plain data frames.
 
     Attributes
     ----------

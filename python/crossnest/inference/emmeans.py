@@ -116,7 +116,7 @@ class MarginalMeans(ReadOnly):
         Returns
         -------
         DataFrame
-            One row a stratum: the `by` columns, ``df1``, ``df2``, ``F.ratio``, ``p.value``. Where
+            One row per stratum: the `by` columns, ``df1``, ``df2``, ``F.ratio``, ``p.value``. Where
             some means are not estimable, what is estimable of their differences is tested.
         """
         tables = [self._joint_family(rows) for rows in self._strata()]
@@ -135,12 +135,12 @@ class MarginalMeans(ReadOnly):
     # ------------------------------------------------------------------------- one stratum
 
     def _strata(self) -> list[NDArray[np.intp]]:
-        """Give the rows of each stratum, those of one mean left out if others have more."""
+        """Return the rows of each stratum, without strata of a single mean if others have more."""
         strata = families(self.table, self.by)
         return [rows for rows in strata if len(rows) > 1] or strata
 
     def _family_table(self, rows: NDArray[np.intp], method: Contrasts, adjust: str) -> pd.DataFrame:
-        """Give the contrasts of the means in these rows."""
+        """Return the contrasts of the means in these rows."""
         labels = self._labels()
         family = contrast_family(method, [labels[i] for i in rows])
         tests = self._contrasts_of(rows, family).t_table()
@@ -249,7 +249,7 @@ def _common_notes(model: FittedModel, averaged: Sequence[str], method: str) -> t
 
 
 def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFrame:
-    """Give estimates with t intervals."""
+    """Compute estimates with t intervals."""
     estimate, error, df = (tests[c].to_numpy() for c in ("Estimate", "Std. Error", "df"))
     half = scipy.stats.t.ppf((1 + level) / 2, df) * error
     columns = {
@@ -263,7 +263,7 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
 
 
 def _tester(model: FittedModel, ddf: Ddf, information: Information) -> JointTester:
-    """Give the method's tester; say what to do where it is refused."""
+    """Return the method's tester; say what to do where it is refused."""
     try:
         return tester(model, ddf, information)
     except MemoryError as error:

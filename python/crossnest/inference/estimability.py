@@ -62,13 +62,13 @@ class RowSpace:
         return np.asarray(inside & ~np.isnan(size))
 
     def reduce(self, L: FloatArray) -> FloatArray:
-        """Give L on the columns kept, (m, p): rows that are not estimable are NaN."""
+        """Return L on the columns kept, (m, p): rows that are not estimable are NaN."""
         reduced = L[:, self.kept]
         reduced[~self.contains(L)] = np.nan
         return reduced
 
     def estimable_part(self, L: FloatArray) -> FloatArray:
-        """Give combinations (r, p_all) of the rows of L that span what is estimable of them."""
+        """Return combinations (r, p_all) of the rows of L that span what is estimable of them."""
         outside = L @ self.null_basis
         if np.sum(outside**2) <= TOLERANCE * np.sum(L**2):
             return L

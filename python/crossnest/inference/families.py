@@ -1,4 +1,4 @@
-"""Families: the rows of a table that are compared with each other, one family a stratum."""
+"""Families: the rows of a table that are compared with each other, one family per stratum."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def families(table: pd.DataFrame, by: Sequence[str]) -> list[NDArray[np.intp]]:
-    """Give the positions of the rows of each combination of the columns `by`, as they appear."""
+    """Return the positions of the rows of each combination of `by`, in order of appearance."""
     if not by:
         return [np.arange(len(table))]
     number = table.groupby(list(by), sort=False, observed=True).ngroup().to_numpy()

@@ -75,7 +75,7 @@ class KenwardRogerTester(JointTester):
     varpar_vcov: FloatArray
 
     def df(self, L: FloatArray) -> FloatArray:
-        """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
+        """Compute the denominator degrees of freedom of each row of L (m, p): (m,)."""
         rows = (self.restriction(row[None, :]).directions for row in L)
         return np.array([self._scaling(directions)[1] for directions in rows])
 
@@ -111,7 +111,7 @@ class KenwardRogerTester(JointTester):
         )
 
     def _scaling(self, directions: FloatArray) -> tuple[float, float]:
-        """Give the scaling of F and its denominator degrees of freedom (pbkrtest's .KR_adjust)."""
+        """Compute the scaling of F and its denominator df (pbkrtest's .KR_adjust)."""
         q = len(directions)
         if q == 0:
             return np.nan, np.nan

@@ -44,7 +44,7 @@ class LinearFunctions(ReadOnly):
     offset: FloatArray
 
     def combined(self, C: FloatArray) -> LinearFunctions:
-        """Give the functions C L; coefficients that cancel are exactly zero."""
+        """Compute the functions C L; coefficients that cancel are exactly zero."""
         nowhere = np.asarray(np.isnan(self.L).any(axis=1))  # averages over no cell at all
         known = np.where(nowhere[:, None], 0.0, self.L)
         L = C @ known
@@ -53,7 +53,7 @@ class LinearFunctions(ReadOnly):
         return replace(self, L=L, offset=C @ self.offset)
 
     def t_table(self) -> pd.DataFrame:
-        """Give what `Tester.t_table` does, NaN in rows that are not estimable."""
+        """Compute the table of `Tester.t_table`, NaN in rows that are not estimable."""
         reduced = self.space.reduce(self.L)
         estimable = ~np.isnan(reduced).any(axis=1)
         informative = estimable & reduced.any(axis=1)  # 0'beta is 0 without error

@@ -55,12 +55,12 @@ class Variable:
 
     @property
     def dummies(self) -> FloatArray:
-        """One column a level, or the columns of a covariate, as linear functions."""
+        """One column per level, or the columns of a covariate, as linear functions."""
         k = self.n_columns
         return np.eye(k) if self.is_factor else np.eye(k + 1)[:, 1:]
 
     def coded(self, reduced: bool) -> FloatArray:
-        """Give the columns it has in X: contrasts (reduced) or dummies, or those of a covariate."""
+        """Return its columns in X: contrasts (reduced) or dummies, or those of a covariate."""
         return self.codings[reduced] if self.is_factor else self.dummies
 
     @property
@@ -136,11 +136,11 @@ class FixedTerms:
         return {name: _variable(encoders[name]) for name in names}
 
     def columns(self, term: FixedTerm) -> list[int]:
-        """Give the columns of X that belong to a term, aliased ones included."""
+        """Return the columns of X that belong to a term, aliased ones included."""
         return list(self.design.coding.of(term.term).columns)
 
     def containing(self, term: FixedTerm) -> list[FixedTerm]:
-        """Give the terms that contain a term."""
+        """Return the terms that contain a term."""
         own, numeric = self._margins(term)
         found = []
         for other in self.terms:
@@ -150,13 +150,13 @@ class FixedTerms:
         return found
 
     def _margins(self, term: FixedTerm) -> tuple[frozenset[str], frozenset[str]]:
-        """Give the variables of a term that count, and the covariates among them."""
+        """Return the variables of a term that count, and the covariates among them."""
         own = frozenset(term.variables) - term.dummy_coded
         return own, frozenset(name for name in own if self.variables[name].is_numeric)
 
     @cached_property
     def first_factor(self) -> tuple[str, str] | None:
-        """The term and the factor in it that R codes by dummies for want of an intercept."""
+        """The term and the factor in it that R codes by dummies when there is no intercept."""
         for term in self.terms:
             for name, reduced in self.design.coding.of(term.term).variables:
                 if not (reduced or name in term.dummy_coded):
@@ -165,7 +165,7 @@ class FixedTerms:
 
 
 def _variable(encoder: Encoder) -> Variable:
-    """Collect what is known of a variable."""
+    """Collect what is known about a variable."""
     if encoder.levels is None:
         return Variable(encoder.name, None, encoder.n_columns, encoder.is_matrix, {})
     k = len(encoder.levels)
@@ -186,7 +186,7 @@ class ProductColumns:
     Attributes
     ----------
     codes : mapping of str to array
-        For each variable (k, m): these linear functions, one a column.
+        For each variable (k, m): these linear functions, one per column.
     """
 
     codes: Mapping[str, FloatArray]
@@ -214,7 +214,7 @@ class ProductColumns:
         return cls({name: np.hstack([part.codes[name] for part in parts]) for name in names})
 
     def inner(self, other: ProductColumns) -> FloatArray:
-        """Give the inner products (m, m') of functions: means over cells, covariates orthonormal.
+        """Compute inner products (m, m') of functions: means over cells, covariates orthonormal.
 
         They multiply over variables.
         """
@@ -223,6 +223,6 @@ class ProductColumns:
 
 
 def _constant(variable: Variable) -> FloatArray:
-    """Give the constant 1 as a function of a variable."""
+    """Return the constant 1 as a function of a variable."""
     k = variable.n_columns
     return np.ones(k) if variable.is_factor else np.r_[1.0, np.zeros(k)]

@@ -56,7 +56,7 @@ def undetermined_parameters(model: FittedModel) -> set[int]:
 
 
 def parameters_of(model: FittedModel) -> pd.Series[float]:
-    """Give the parameters of one fit."""
+    """Return the parameters of one fit."""
     values: list[float] = []
     for term in model.var_corr.terms:
         pairs, correlation = term.pairs(), term.correlation
@@ -67,7 +67,7 @@ def parameters_of(model: FittedModel) -> pd.Series[float]:
 
 
 def parameters_of_refits(model: FittedModel, fits: RefitMany) -> FloatArray:
-    """Give the parameters of R fits, (R, c), in the order of `parameter_names`."""
+    """Return the parameters of R fits, (R, c), in the order of `parameter_names`."""
     columns: list[FloatArray] = []
     first = 0
     for term in model.var_corr.terms:
@@ -111,7 +111,7 @@ def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int)
 
 
 def normal_quantile(level: float) -> float:
-    """Give the z with P(-z < Z < z) = level for a standard normal Z.
+    """Return the z with P(-z < Z < z) = level for a standard normal Z.
 
     Raises
     ------

@@ -64,7 +64,7 @@ class Profile(ReadOnly):
     level : float
         Coverage up to which was profiled.
     notes : DataFrame
-        Why a profile ends before its cutoff, one row a parameter profiled: ``lower``, ``upper``;
+        Why a profile ends before its cutoff, one row per parameter profiled: ``lower``, ``upper``;
         empty where it does not.
 
     References
@@ -82,7 +82,7 @@ class Profile(ReadOnly):
     _model: FittedModel
 
     def __str__(self) -> str:
-        """Give one row a parameter profiled: its estimate, how far it was followed, and notes."""
+        """Return a line per parameter: its estimate, how far it was followed, and notes."""
         names = list(self.notes.index)
         ends = [self.points(name)[0][[0, -1]] for name in names]
         table = pd.DataFrame(ends, index=names, columns=["from", "to"])
@@ -103,7 +103,7 @@ class Profile(ReadOnly):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def points(self, parm: str) -> tuple[FloatArray, FloatArray]:
-        """Give the values and zetas of one parameter, (points,) each.
+        """Return the values and zetas of one parameter, (points,) each.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Profile(ReadOnly):
         return rows["value"].to_numpy(), rows["zeta"].to_numpy()
 
     def spline(self, parm: str) -> CubicSpline:
-        """Give zeta as a function of one parameter: the natural cubic spline through the points.
+        """Return zeta as a function of one parameter: the natural cubic spline through the points.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Profile(ReadOnly):
         return _natural_spline(value, zeta, f"value of {parm!r}")
 
     def backspline(self, parm: str) -> CubicSpline:
-        """Give one parameter as a function of zeta: the natural cubic spline through the points.
+        """Return one parameter as a function of zeta: the natural cubic spline through the points.
 
         Where zeta no longer changes (a correlation when a standard deviation has become zero) the
         point nearest to the estimate counts.
@@ -149,7 +149,7 @@ class Profile(ReadOnly):
         return np.asarray(self.backspline(parm)(zeta), dtype=np.float64)
 
     def confint(self, level: float = 0.95) -> pd.DataFrame:
-        """Give the interval of each parameter profiled.
+        """Compute the interval of each parameter profiled.
 
         The ends are found by constrained refits, not interpolated, so `level` may be beyond that
         of the profile; see `crossnest.inference.confint.confint`.

@@ -176,7 +176,7 @@ def _by_column(at: Any) -> Mapping[str, Any]:
 
 
 def predictors(model: FittedModel, at: Mapping[str, Any] | None) -> tuple[Predictor, ...]:
-    """Give the variables of the fixed effects and the points they are taken at.
+    """Return the variables of the fixed effects and the points they are taken at.
 
     Parameters
     ----------
@@ -366,7 +366,7 @@ class ReferenceGrid(ReadOnly):
 
 
 def _values(predictor: Predictor, cells: NDArray[np.intp]) -> Any:
-    """Give the labels of cells: a categorical for a factor, numbers for a covariate."""
+    """Return the labels of cells: a categorical for a factor, numbers for a covariate."""
     labels = predictor.labels
     if isinstance(predictor.points, FactorColumn):
         return pd.Categorical.from_codes(cells, categories=labels)

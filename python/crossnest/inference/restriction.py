@@ -20,7 +20,7 @@ def is_within(X0: FloatArray, X: FloatArray) -> bool:
 
 
 def restriction_matrix(X: FloatArray, X0: FloatArray) -> FloatArray:
-    """Give the restrictions under which a model has the expectations of a smaller one.
+    """Return the restrictions under which a model has the expectations of a smaller one.
 
     L beta = 0 if and only if X beta is a combination of the columns of X0: the row space of L is
     that of (I - P0) X, where P0 projects on the columns of X0. It is given in echelon form, so
@@ -74,7 +74,7 @@ def _scaled(X: FloatArray) -> FloatArray:
 
 
 def _residual(X: FloatArray, X0: FloatArray) -> FloatArray:
-    """Give the part of X orthogonal to X0; projected twice against rounding."""
+    """Compute the part of X orthogonal to X0; projected twice against rounding."""
     scaled = _scaled(X0)
     if not scaled.shape[1]:
         return X

@@ -51,7 +51,7 @@ class SatterthwaiteTester(JointTester):
     canonical: CanonicalRows
 
     def df(self, L: FloatArray) -> FloatArray:
-        """Give the denominator degrees of freedom of each row of L (m, p): (m,)."""
+        """Compute the denominator degrees of freedom of each row of L (m, p): (m,)."""
         rows, _ = unit_rows(L)
         return self._df_of(scipy.linalg.solve_triangular(self.RX, rows.T, trans="T"))
 
@@ -90,7 +90,7 @@ class SatterthwaiteTester(JointTester):
 
 
 def f_denominator(df: FloatArray) -> float:
-    """Give the degrees of freedom nu of F from those of q independent t's (Fai and Cornelius).
+    """Compute the df nu of F from those of q independent t's (Fai and Cornelius).
 
     The mean of an F with q and nu degrees of freedom, nu / (nu - 2), is set equal to that of the
     mean of the squared t's: with E = sum of df_m / (df_m - 2), nu = 2 E / (E - q).
@@ -119,7 +119,7 @@ def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
 
 
 def _twice_inverse(hessian: FloatArray) -> FloatArray:
-    """Give 2 H^-1, directions without curvature left out."""
+    """Compute 2 H^-1, directions without curvature left out."""
     values, vectors = np.linalg.eigh(hessian)
     curved = values > ZERO_CURVATURE
     return np.asarray((vectors[:, curved] * (2 / values[curved])) @ vectors[:, curved].T)

@@ -27,7 +27,7 @@ __all__ = ["Step", "step"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Step(ReadOnly):
-    """What backward elimination did, in two tables, and the model it ended with.
+    """The steps of backward elimination, in two tables, and the model it ended with.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Step(ReadOnly):
         return self.model.formula
 
     def get_model(self) -> FittedModel | LinearModel:
-        """Give the final model, by the name in lmerTest."""
+        """Return the final model, by the name in lmerTest."""
         return self.model
 
     def __repr__(self) -> str:
@@ -141,7 +141,7 @@ def _random_table(eliminated: Sequence[pd.DataFrame], left: pd.DataFrame) -> Tes
 
 
 def _above(pvalues: pd.Series[float], alpha: float) -> int | None:
-    """Give the position of the largest p-value, if that is above alpha."""
+    """Return the position of the largest p-value, if that is above alpha."""
     values = np.nan_to_num(pvalues.to_numpy(), nan=-1.0)
     return int(values.argmax()) if values.size and values.max() > alpha else None
 

@@ -1,4 +1,4 @@
-"""What a statistic of a fitted model gives: numbers with names."""
+"""What a statistic of a fitted model returns: numbers with names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def named(value: Any) -> dict[str, float]:
 
 
 def in_order(values: Mapping[str, float], names: Sequence[str]) -> list[float]:
-    """Give the numbers of a refit in the order of those of the fit.
+    """Return the numbers of a refit in the order of those of the fit.
 
     Raises
     ------

@@ -46,13 +46,13 @@ __all__ = [
 
 
 def fixed_terms(design: Design) -> dict[str, Term]:
-    """Give the terms of the fixed effects by name, the intercept left out."""
+    """Return the terms of the fixed effects by name, without the intercept."""
     terms = (term for term in design.formula.fixed.terms if term != INTERCEPT)
     return {str(term): term for term in terms}
 
 
 def droppable(effects: Effects) -> list[Term]:
-    """Give the terms no other term contains, which may be left out (R's ``drop.scope``)."""
+    """Return the terms no other term contains, which may be left out (R's ``drop.scope``)."""
     terms = [term for term in effects.terms if term != INTERCEPT]
     return [
         term
@@ -62,7 +62,7 @@ def droppable(effects: Effects) -> list[Term]:
 
 
 def fixed_columns(design: Design, terms: Iterable[Term]) -> list[int]:
-    """Give the columns of X that belong to some terms."""
+    """Return the columns of X that belong to some terms."""
     return sorted(j for term in terms for j in design.coding.of(term).columns)
 
 
@@ -83,7 +83,7 @@ class RandomPart:
     effects : RandomEffects
         The term and its columns.
     encoders : Encoders
-        What is known of the variables.
+        What is known about the variables.
     """
 
     effects: RandomEffects
@@ -131,7 +131,7 @@ class RandomPart:
 
 
 def _as_written(text: str) -> str | None:
-    """Give the left side of a sum of columns and a bar, spaced as R does; None of any other."""
+    """Return the left side of a sum of columns and a bar, spaced as in R; None of any other."""
     words = [lexeme.text for lexeme in lex(text)]
     if words.count("|") != 1 or words[0] != "(":
         return None
@@ -142,7 +142,7 @@ def _as_written(text: str) -> str | None:
 
 
 def random_parts(design: Design) -> list[RandomPart]:
-    """Give the random-effects terms in the order of the formula."""
+    """Return the random-effects terms in the order of the formula."""
     parts = [RandomPart(effects, design.encoders) for effects in design.random]
     return [parts[i] for i in np.argsort(design._term_order)]
 
@@ -151,7 +151,7 @@ def random_parts(design: Design) -> list[RandomPart]:
 
 
 def _kept_columns(old: Effects, new: Effects, encoders: Encoders) -> list[int]:
-    """Give the columns of the matrix of `old` that are the matrix of `new`.
+    """Return the columns of the matrix of `old` that are the matrix of `new`.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def _kept_columns(old: Effects, new: Effects, encoders: Encoders) -> list[int]:
 
 
 def _reordered(old: CodedTerm, new: CodedTerm, encoders: Encoders) -> list[int]:
-    """Give the columns of a term in the order they have where its variables stand in another."""
+    """Return the columns of a term in the order they have where its variables stand in another."""
     sizes = [len(encoders.variables[name].names(reduced)) for name, reduced in old.variables]
     grid = np.arange(old.start, old.stop).reshape(sizes, order="F")
     axes = [old.variables.index(variable) for variable in new.variables]
@@ -224,7 +224,7 @@ def _formula(old: ParsedFormula, fixed: Effects, parts: Sequence[RandomPart]) ->
 def subdesign(
     design: Design, fixed: Effects | None = None, parts: Sequence[RandomPart] | None = None
 ) -> Design:
-    """Give the design of a model with fewer terms, on the same rows.
+    """Return the design of a model with fewer terms, on the same rows.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def fit_submodel(
 
 
 def refitted(model: FittedModel, reml: bool) -> FittedModel:
-    """Give the model fitted by REML, or by maximum likelihood; itself if it is."""
+    """Return the model fitted by REML, or by maximum likelihood; itself if it is."""
     return model if model.reml == reml else _fitted(model, model.design, reml)
 
 

@@ -121,7 +121,7 @@ def _ratio_table(
 
 
 def _likelihood(model: FittedModel, parts: Sequence[RandomPart]) -> tuple[int, float]:
-    """Give the parameters and log-likelihood of the model with simpler random effects."""
+    """Return the parameters and log-likelihood of the model with simpler random effects."""
     if parts:
         fit = fit_submodel(model, parts=parts)
         return fit.npar, fit.llf
@@ -131,7 +131,7 @@ def _likelihood(model: FittedModel, parts: Sequence[RandomPart]) -> tuple[int, f
 
 
 def reductions(model: FittedModel, reduce_terms: bool = True) -> list[Reduction]:
-    """Give every model with one random-effects term less, or with a simpler one."""
+    """List every model with one random-effects term fewer, or with a simpler one."""
     parts = random_parts(model.design)
     out = []
     for i, part in enumerate(parts):
@@ -174,7 +174,7 @@ def drop1(
     Returns
     -------
     TestTable
-        One row a term. Likelihood ratios: ``npar`` (parameters lost), ``AIC``, ``LRT``,
+        One row per term. Likelihood ratios: ``npar`` (parameters lost), ``AIC``, ``LRT``,
         ``Pr(>Chisq)``, with a first row ``<none>`` for the model itself. F tests: ``Sum Sq``,
         ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value``, ``Pr(>F)``.
 
@@ -195,7 +195,7 @@ def drop1(
 
 
 def _scope(model: FittedModel, names: Sequence[str] | None) -> dict[str, Term]:
-    """Give the terms to be left out, by name."""
+    """Return the terms to be left out, by name."""
     allowed = {str(term): term for term in droppable(model.design.formula.fixed)}
     if names is None:
         return allowed
@@ -217,7 +217,7 @@ def check_terms(model: FittedModel, names: Sequence[str]) -> None:
 
 
 def _drop1_chisq(model: FittedModel, terms: dict[str, Term]) -> TestTable:
-    """Compare the model with those without each of the terms, by maximum likelihood."""
+    """Compare the model with those that omit one of the terms, by maximum likelihood."""
     full, fixed = refitted(model, reml=False), model.design.formula.fixed
     fits = [full] + [fit_submodel(full, without(fixed, term)) for term in terms.values()]
     pairs = [(fit.npar, fit.llf) for fit in fits]
@@ -229,7 +229,7 @@ def _drop1_chisq(model: FittedModel, terms: dict[str, Term]) -> TestTable:
 
 
 def f_tests(model: FittedModel, terms: dict[str, Term], ddf: Ddf) -> TestTable:
-    """Test the restrictions that make the model one without each of the terms."""
+    """Test the restrictions that remove each of the terms."""
     title = f"Single term deletions using {method_name(ddf)}:"
     rows = {name: _f_row(model, term, ddf) for name, term in terms.items()}
     table = TestTable.from_dict(rows, orient="index", columns=F_COLUMNS, dtype=np.float64)

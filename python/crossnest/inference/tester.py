@@ -111,7 +111,7 @@ class FixedDfTester(JointTester):
     denominator: float
 
     def df(self, L: FloatArray) -> FloatArray:
-        """Give the same degrees of freedom for each row of L (m, p): (m,)."""
+        """Return the same degrees of freedom for each row of L (m, p): (m,)."""
         return np.full(len(L), self.denominator)
 
     def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:

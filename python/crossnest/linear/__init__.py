@@ -1,1 +1,1 @@
-"""The linear model: least squares with the answers of R's `lm`."""
+"""The linear model: least squares with the results of R's `lm`."""

@@ -23,8 +23,8 @@ def anova(model: LinearModel) -> TestTable:
     Returns
     -------
     TestTable
-        ``Df``, ``Sum Sq``, ``Mean Sq``, ``F value`` and ``Pr(>F)``, one row a term and one for the
-        residuals; it prints as R's ``anova`` of an ``lm``.
+        ``Df``, ``Sum Sq``, ``Mean Sq``, ``F value`` and ``Pr(>F)``, one row per term and one for
+        the residuals; it prints as R's ``anova`` of an ``lm``.
     """
     terms = model.design.coding.terms
     fit = model._fit

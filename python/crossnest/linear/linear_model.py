@@ -1,4 +1,4 @@
-"""The linear model: least squares with R's `lm` answers."""
+"""The linear model: least squares with the results of R's `lm`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LinearModel(ReadOnly):
         return pd.DataFrame(covariance, index=self._names, columns=self._names)
 
     def cov_params(self) -> pd.DataFrame:
-        """Give `vcov`, by its name in statsmodels."""
+        """Return `vcov`, by its name in statsmodels."""
         return self.vcov
 
     @cached_property
@@ -90,7 +90,7 @@ class LinearModel(ReadOnly):
         return pd.Series(2 * tails, index=self._names)
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Give confidence intervals of level 1 - alpha: ``lower`` and ``upper``, (p, 2)."""
+        """Compute confidence intervals of level 1 - alpha: ``lower`` and ``upper``, (p, 2)."""
         half = t_quantile(1 - check_level(alpha, "alpha"), self.df_resid) * self.bse
         return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
 

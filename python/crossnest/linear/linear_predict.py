@@ -81,5 +81,5 @@ def predict(
 
 
 def t_quantile(level: float, df: float) -> float:
-    """Give the half width of a t interval, in standard errors."""
+    """Compute the half width of a t interval, in standard errors."""
     return float(scipy.stats.t.ppf((1 + check_level(level)) / 2, df))

@@ -1,4 +1,4 @@
-"""The summary of a linear model: numbers first, then R's layout of them."""
+"""The summary of a linear model: the numbers, then R's layout of them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class LinearSummary(ReadOnly):
 
     @property
     def coef_table(self) -> pd.DataFrame:
-        """``Estimate``, ``Std. Error``, ``t value`` and ``Pr(>|t|)``, one row a coefficient."""
+        """``Estimate``, ``Std. Error``, ``t value`` and ``Pr(>|t|)``, one row per coefficient."""
         return pd.DataFrame(self.coefficients, index=list(self.coef_names), columns=list(_COLUMNS))
 
     @property
@@ -97,7 +97,7 @@ class LinearSummary(ReadOnly):
         return self.to_text()
 
     def to_text(self, digits: int = 4) -> str:
-        """Give the summary in R's layout, with R's choice of digits.
+        """Format the summary in R's layout, with R's choice of digits.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class LinearSummary(ReadOnly):
         return "\n".join([*self._call(), "", "Coefficients:", *table, ""])
 
     def __str__(self) -> str:
-        """Give `text`."""
+        """Return `text`."""
         return self.text
 
     __repr__ = __str__

@@ -1,1 +1,1 @@
-"""Ways into other packages, each imported when first used; none of them is required."""
+"""Interfaces to other packages, each imported when first used; none of them is required."""

@@ -56,7 +56,7 @@ class RegressionTable:
 
     @property
     def __maketables_coef_table__(self) -> pd.DataFrame:
-        """Give estimate ``b``, ``se``, ``t``, ``df``, ``p`` and intervals, one row a coefficient.
+        """Return ``b``, ``se``, ``t``, ``df``, ``p`` and intervals, one row per coefficient.
 
         The intercept is called as other packages do.
         """
@@ -70,7 +70,7 @@ class RegressionTable:
 
     @property
     def __maketables_depvar__(self) -> str:
-        """Give the response as written."""
+        """Return the response as written."""
         return self.model.design.response_name
 
     @property
@@ -81,11 +81,11 @@ class RegressionTable:
 
     @property
     def __maketables_default_stat_keys__(self) -> list[str]:
-        """Give the statistics shown under the coefficients unless others are asked for."""
+        """Return the statistics shown under the coefficients unless others are asked for."""
         return ["N", *self._groups, *self._random, "aic"]
 
     def __maketables_stat__(self, key: str) -> float | None:
-        """Give a statistic by its name, None if there is none of that name.
+        """Return a statistic by its name, None if there is none of that name.
 
         Names are maketables' own (``N``, ``ll``, ``aic``, ``bic``, ``df_resid``), the default ones,
         and those of `LinearMixedModel.r2` and `LinearMixedModel.icc`.

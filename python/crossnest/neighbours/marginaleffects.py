@@ -71,7 +71,7 @@ def adapt(model: LinearMixedModel, ddf: Ddf = "normal") -> MixedModelAdapter:
     ImportError
         If marginaleffects is not installed.
     ValueError
-        If the method is unknown or not to be had, or the offset is not in the formula.
+        If the method is unknown or unavailable, or the offset is not in the formula.
 
     References
     ----------
@@ -136,11 +136,11 @@ class MixedModelAdapter(ModelAbstract):
         return getattr(self._tester, "denominator", np.inf)
 
     def get_df(self) -> float:
-        """Give `df_resid`."""
+        """Return `df_resid`."""
         return self.df_resid
 
     def get_vcov(self, vcov: bool | str = True) -> FloatArray | None:
-        """Give the covariance matrix of the fixed effects.
+        """Return the covariance matrix of the fixed effects.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ class MixedModelAdapter(ModelAbstract):
         return spread
 
     def get_predict(self, params: FloatArray, newdata: FloatArray) -> pl.DataFrame:
-        """Give X beta + offset at the rows of `get_exog`."""
+        """Compute X beta + offset at the rows of `get_exog`."""
         p = len(params)
         estimate = newdata[:, :p] @ params + newdata[:, p:].sum(axis=1)
         rowid = pl.Series("rowid", np.arange(len(estimate), dtype=np.int32))
@@ -190,7 +190,7 @@ class MixedModelAdapter(ModelAbstract):
         return {"model_type": "linear", "family": None, "link": None}
 
     def with_df(self, result: MarginaleffectsResult) -> MarginaleffectsResult:
-        """Give each row of a result its own degrees of freedom, by the method `ddf`.
+        """Add to each row of a result its own degrees of freedom, by the method `ddf`.
 
         Those of a row are the degrees of freedom of J beta, J its row of the Jacobian: exact for
         what is linear in the fixed effects, and a linearization for what is not.
@@ -239,7 +239,7 @@ class MixedModelAdapter(ModelAbstract):
 
 
 def _kind(column: pl.Series) -> str:
-    """Give the type of a variable in marginaleffects' words."""
+    """Return the type of a variable in marginaleffects' words."""
     if column.dtype.is_numeric():
         two_values = column.min() == 0 and column.max() == 1 and column.n_unique() == 2
         return "binary" if two_values else "numeric"

@@ -24,7 +24,7 @@ def to_polars(result: Mapping[str, pd.DataFrame]) -> dict[str, pl.DataFrame]: ..
 def to_polars(
     result: pd.Series[Any] | pd.DataFrame | Mapping[str, pd.DataFrame],
 ) -> pl.DataFrame | dict[str, pl.DataFrame]:
-    """Give a result as a polars data frame.
+    """Return a result as a polars data frame.
 
     Parameters
     ----------

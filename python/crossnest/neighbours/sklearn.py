@@ -196,7 +196,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
         return nw.from_native(pd.DataFrame(values, columns=names), eager_only=True)
 
     def _full_formula(self, columns: Sequence[str]) -> tuple[str, str]:
-        """Give the formula with its response, and the response's name."""
+        """Return the formula with its response, and the response's name."""
         if (self.formula is None) == (self.groups is None):
             raise ValueError("give either a formula or groups, the grouping column")
         if self.formula is None:
@@ -213,7 +213,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
         return f"{name} ~ {terms.strip()}", name
 
     def _group_column(self, columns: Sequence[str]) -> str:
-        """Give the name of the grouping column."""
+        """Return the name of the grouping column."""
         if isinstance(self.groups, str):
             if self.groups not in columns:
                 raise ValueError(f"groups names '{self.groups}', which is no column of X")

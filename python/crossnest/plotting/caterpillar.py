@@ -96,7 +96,7 @@ def plot_caterpillar(
 def _parts(
     model: FittedModel, group: str | None, effect: str | None
 ) -> list[tuple[str, str, pd.DataFrame]]:
-    """Give factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
+    """Return factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
     table = model.ranef(cond_var=True)
     assert isinstance(table, pd.DataFrame)
     factors = list(model.n_levels)
@@ -121,7 +121,7 @@ def _order(modes: pd.DataFrame, order: str) -> pd.Index:
 
 
 def _draw(axes: Axes, modes: pd.DataFrame, quantile: float) -> None:
-    """Draw one row a level, from the top."""
+    """Draw one row per level, from the top."""
     rows = np.arange(len(modes))
     value, half = modes["condval"].to_numpy(), quantile * modes["condsd"].to_numpy()
     few = len(modes) <= MAX_NAMED

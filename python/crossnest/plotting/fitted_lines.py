@@ -23,7 +23,7 @@ def plot_fitted(
     max_groups: int = 30,
     ax: Sequence[Axes] | None = None,
 ) -> Figure:
-    """Draw the fitted line of each group over its data, one panel a group.
+    """Draw the fitted line of each group over its data, one panel per group.
 
     A line has the random effects of its group, and of grouping factors that do not vary within
     it; others count as zero. Covariates other than `x` are held at their mean in the group; factors
@@ -39,7 +39,7 @@ def plot_fitted(
         The variable to draw against, one of the model's effects. By default the first numeric one
         that varies within groups, else the first factor that does.
     max_groups : int
-        Draw the first levels of the grouping factor only, so many; the title says so.
+        Draw only this many levels of the grouping factor, the first; the title says so.
     ax : sequence of Axes, optional
         Where to draw, one for each group drawn; a new figure if not given.
 

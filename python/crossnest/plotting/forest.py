@@ -82,7 +82,7 @@ def plot_forest(
 def _named(
     models: FittedModel | Sequence[FittedModel] | Mapping[str, FittedModel],
 ) -> dict[str, FittedModel]:
-    """Give the models by name."""
+    """Return the models by name."""
     if isinstance(models, Mapping):
         named = {str(name): model for name, model in models.items()}
     elif isinstance(models, Sequence):
@@ -95,7 +95,7 @@ def _named(
 
 
 def _intervals(model: FittedModel, level: float, ddf: Ddf) -> pd.DataFrame:
-    """Give ``estimate`` and ``half``, half the interval's length, one row a coefficient."""
+    """Return ``estimate`` and ``half``, half the interval's length, one row per coefficient."""
     table = coefficient_tests(model, ddf)
     quantile = scipy.stats.t.ppf((1 + level) / 2, table["df"])
     return pd.DataFrame({"estimate": table["Estimate"], "half": quantile * table["Std. Error"]})

@@ -105,7 +105,7 @@ def _no_pooling(model: FittedModel, group: str, effects: Sequence[str]) -> pd.Da
 
 
 def _covariance(model: FittedModel, group: str) -> pd.DataFrame:
-    """Give the covariance matrix of the random effects of a level, its terms independent."""
+    """Return the covariance matrix of the random effects of a level, its terms independent."""
     terms = model._terms_of(list(model.n_levels).index(group))
     names = [name for t in terms for name in model.design.random[t].names]
     factor = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))

@@ -82,12 +82,12 @@ class GroupLines:
     coded: set[str]
 
     def rows(self, j: int, combination: int) -> IntArray:
-        """Give the observations of a group that have a combination of the varying factors."""
+        """Return the observations of a group that have a combination of the varying factors."""
         codes = self.model.design.factors[self.group].codes
         return np.flatnonzero((codes == j) & (self.combinations == combination))
 
     def means(self, groups: Sequence[int]) -> list[list[Curve]]:
-        """Give the lines of the groups."""
+        """Compute the lines of the groups."""
         keys, starts, points = [], [], []
         for j in groups:
             codes = self.model.design.factors[self.group].codes
@@ -107,14 +107,14 @@ class GroupLines:
         return curves
 
     def _points(self, rows: IntArray) -> FloatArray:
-        """Give where on the axis a line through these observations is evaluated."""
+        """Choose where on the axis a line through these observations is evaluated."""
         held = self.positions[rows]
         if self.ticks is not None or self.x in self.coded:
             return np.unique(held)
         return np.linspace(held.min(), held.max(), N_POINTS)
 
     def _evaluate(self, at: FloatArray, like: IntArray, group: IntArray) -> FloatArray:
-        """Give x beta + z b + offset where x is `at`, (m,).
+        """Compute x beta + z b + offset where x is `at`, (m,).
 
         Factors are as in the observations `like`, (m,); numbers are means of the groups, (m,).
         """
@@ -155,7 +155,7 @@ class GroupLines:
 
 
 def _factors(design: Design, terms: Sequence[int]) -> list[Factor]:
-    """Give the variables of the fixed effects and of some random-effects terms."""
+    """Return the variables of the fixed effects and of some random-effects terms."""
     factors = list(design.formula.fixed.factors)
     for t in terms:
         factors += design.random[t].term.effects.factors
@@ -217,7 +217,7 @@ def group_lines(model: FittedModel, group: str | None, x: str | None) -> GroupLi
 
 
 def _values(name: str, column: Column) -> NDArray[Any]:
-    """Give the numbers of a column, or the codes of its levels, (n,)."""
+    """Return the numbers of a column, or the codes of its levels, (n,)."""
     if isinstance(column, NumericColumn):
         return column.values
     if isinstance(column, FactorColumn):
@@ -247,7 +247,7 @@ def _axis(design: Design, columns: dict[str, Column], varying: Sequence[str], x:
 def _combine(
     columns: dict[str, Column], values: dict[str, NDArray[Any]], names: Sequence[str]
 ) -> tuple[IntArray, list[str]]:
-    """Give codes (n,) and names of the combinations of some factors that occur."""
+    """Return codes (n,) and names of the combinations of some factors that occur."""
     if not names:
         n = len(next(iter(values.values())))
         return np.zeros(n, dtype=np.intp), ["fitted"]

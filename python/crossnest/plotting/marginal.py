@@ -98,7 +98,7 @@ def plot_marginal(
 
 
 def _covariate(model: FittedModel, name: str) -> FloatArray | None:
-    """Give the values (n,) of a numeric variable the formula does not make a factor of."""
+    """Return the values (n,) of a numeric variable the formula does not make a factor of."""
     column = model.design.variables.get(name)
     if not isinstance(column, NumericColumn) or name in _coded_as_factors(model.design):
         return None
@@ -120,7 +120,7 @@ def _points_of(
 
 
 def _positions(model: FittedModel, x: str) -> NDArray[Any]:
-    """Give where the observations are on the axis, (n,)."""
+    """Return where the observations are on the axis, (n,)."""
     column = model.design.variables[x]
     if isinstance(column, FactorColumn):
         return column.without_unused().codes

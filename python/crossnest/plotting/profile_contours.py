@@ -31,7 +31,7 @@ N_SEGMENTS = 100
 
 
 def radius(level: float) -> float:
-    """Give the radius on the scale of zeta of a joint region: root of a chi-squared quantile, 2 df.
+    """Return the radius of a joint region in units of zeta: root of a chi-squared quantile, 2 df.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def radius(level: float) -> float:
 def finite_trace(
     profile: Profile, held: str, free: str, on_zeta: bool = True
 ) -> tuple[FloatArray, FloatArray]:
-    """Give the trace of one parameter where another is held, (points,) each.
+    """Return the trace of one parameter where another is held, (points,) each.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def finite_trace(
 def smooth_trace(
     profile: Profile, held: str, free: str, on_zeta: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Give `finite_trace` on more points, on a monotone cubic between those known."""
+    """Evaluate `finite_trace` on more points, on a monotone cubic between those known."""
     x, y = finite_trace(profile, held, free, on_zeta)
     if x.size < 2 or not (np.diff(x) > 0).all():
         return x, y
@@ -78,7 +78,7 @@ def smooth_trace(
 
 
 def _zeta_of(profile: Profile, name: str, value: FloatArray) -> FloatArray:
-    """Give zeta at values of a parameter, NaN outside its profile."""
+    """Compute zeta at values of a parameter, NaN outside its profile."""
     known = profile.points(name)[0]
     slack = 1e-9 * max(float(np.ptp(known)), 1e-300)
     inside = (value >= known.min() - slack) & (value <= known.max() + slack)
@@ -126,7 +126,7 @@ def contour(profile: Profile, x: str, y: str, r: float) -> FloatArray | None:
 
 
 def _ends(profile: Profile, held: str, free: str, r: float) -> FloatArray | None:
-    """Give zeta of `free`, over r, where that of `held` is -r and r; None if it is nowhere."""
+    """Return zeta of `free`, over r, where that of `held` is -r and r; None if it is nowhere."""
     zeta, other = finite_trace(profile, held, free)
     if zeta.size < 2 or not (np.diff(zeta) > 0).all() or zeta[0] > -r or zeta[-1] < r:
         return None

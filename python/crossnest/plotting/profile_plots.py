@@ -73,7 +73,7 @@ def plot_profile(
 
 
 def _curve(profile: Profile, name: str) -> tuple[FloatArray, FloatArray]:
-    """Give values and zetas of a smooth line through the points, if zeta increases."""
+    """Compute values and zetas of a smooth line through the points, if zeta increases."""
     value, zeta = profile.points(name)
     try:
         spline = profile.spline(name)
@@ -84,7 +84,7 @@ def _curve(profile: Profile, name: str) -> tuple[FloatArray, FloatArray]:
 
 
 def _ends(profile: Profile, name: str, quantile: float) -> FloatArray:
-    """Give the values where zeta is minus and plus a quantile, NaN where it does not get there."""
+    """Find the values where zeta is minus and plus a quantile, NaN where it never is."""
     zeta = profile.points(name)[1]
     wanted = np.array([-quantile, quantile])
     reached = (wanted >= zeta.min()) & (wanted <= zeta.max())

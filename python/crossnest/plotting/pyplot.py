@@ -1,4 +1,4 @@
-"""Matplotlib, an extra of the package, imported when something is to be drawn."""
+"""Matplotlib, an optional dependency, imported when something is drawn."""
 
 from __future__ import annotations
 

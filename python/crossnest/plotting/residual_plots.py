@@ -192,14 +192,14 @@ def _plot_group_influence(model: FittedModel, group: str, ax: Axes | None) -> Fi
 
 
 def _fitted_and_residuals(model: FittedModel) -> tuple[FloatArray, FloatArray]:
-    """Give fitted values and standardized residuals, rows of leverage 1 left out."""
+    """Return fitted values and standardized residuals, rows of leverage 1 left out."""
     residuals = np.asarray(model.residuals("standardized"), dtype=np.float64)
     known = np.isfinite(residuals)
     return model._mean[known], residuals[known]
 
 
 def _standardized_modes(model: FittedModel) -> dict[str, FloatArray]:
-    """Give the conditional modes of each effect divided by their standard deviations."""
+    """Divide the conditional modes of each effect by their standard deviations."""
     effects = {}
     terms = zip(model.var_corr.terms, model._fit.b, model._conditional_covariances, strict=True)
     for term, modes, conditional in terms:
@@ -241,7 +241,7 @@ def local_line(x: FloatArray, y: FloatArray, at: FloatArray, span: float = 2 / 3
 
 
 def _points(n: int) -> dict[str, Any]:
-    """Give the look of n points."""
+    """Return the style of n points."""
     if n <= 1000:
         return {"s": 14, "color": BLUE, "alpha": 0.6, "linewidths": 0}
     return {"s": 5, "color": BLUE, "alpha": 0.25, "linewidths": 0, "rasterized": True}
@@ -256,7 +256,7 @@ def _scatter_with_line(axes: Axes, x: FloatArray, y: FloatArray) -> None:
 
 
 def _normal_quantiles(n: int) -> FloatArray:
-    """Give the normal quantiles of n order statistics (Blom's plotting positions)."""
+    """Compute the normal quantiles of n order statistics (Blom's plotting positions)."""
     quantiles: FloatArray = scipy.stats.norm.ppf((np.arange(1, n + 1) - 0.375) / (n + 0.25))
     return quantiles
 

@@ -1,4 +1,4 @@
-"""What the plots share: colours, grids, labels and panels; rcParams stay as they are."""
+"""What the plots share: colours, grids, labels and panels; rcParams are not changed."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ FloatArray = NDArray[np.float64]
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 BLUE, VERMILLION = PALETTE[:2]
 GREY = "0.45"
-#: Up to so many levels of a factor are named on an axis; more would overlap.
+#: Up to this many levels of a factor are named on an axis; more would overlap.
 MAX_NAMED = 60
 #: Inches a named level takes, and the most that a figure is high.
 ROW_HEIGHT, MAX_HEIGHT = 0.19, 12.5
 
 
 def colours(n: int) -> list[Any]:
-    """Give n colours: those of the palette, or steps of viridis if there are more."""
+    """Return n colours: those of the palette, or steps of viridis if there are more."""
     if n <= len(PALETTE):
         return list(PALETTE[:n])
     return list(pyplot().get_cmap("viridis")(np.linspace(0, 0.95, n)))
 
 
 def plain(label: Any) -> str:
-    """Give a name as text to draw: a dollar sign is one, and does not start a formula."""
+    """Escape a name for drawing, so that a dollar sign does not start a formula."""
     return str(label).replace("$", r"\$")
 
 
 def percent(level: float) -> str:
-    """Give a coverage as a percentage."""
+    """Format a coverage as a percentage."""
     return f"{100 * level:.4g}%"
 
 
 def tidy(axes: Axes, grid: str = "both") -> None:
-    """Give Axes a light grid behind the data, and no frame above and to the right of them."""
+    """Draw a light grid behind the data, and remove the frame above and to the right."""
     axes.set_axisbelow(True)
     if grid != "none":
         axes.grid(axis=grid, color="0.9", linewidth=0.8)  # type: ignore[arg-type]
@@ -55,14 +55,14 @@ def tidy(axes: Axes, grid: str = "both") -> None:
 
 
 def figure_of(axes: Axes) -> Figure:
-    """Give the figure Axes are in."""
+    """Return the figure Axes are in."""
     figure: Any = axes.get_figure()
     root: Figure = figure.figure  # of a subfigure the figure it is in
     return root
 
 
 def one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Give the Axes to draw in, those of a new figure of this size (inches) if there are none."""
+    """Return the Axes to draw in, or those of a new figure of this size (inches)."""
     if ax is not None:
         return ax
     axes: Axes = pyplot().subplots(figsize=size, layout="constrained")[1]
@@ -70,7 +70,7 @@ def one_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def given_axes(ax: Any, names: Sequence[str]) -> list[Axes]:
-    """Give the Axes of the user, one for each name.
+    """Check the Axes the user passed, one for each name.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def given_axes(ax: Any, names: Sequence[str]) -> list[Axes]:
 def facets(
     ax: Any, names: Sequence[str], size: tuple[float, float], n_columns: int = 0, **options: Any
 ) -> list[Axes]:
-    """Give one Axes a name: the user's, or those of a new figure.
+    """Return one Axes for each name: the user's, or those of a new figure.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def legend_above(axes: Axes, n_columns: int) -> None:
 
 
 def height_of(n: int) -> float:
-    """Give the height in inches of Axes with n rows, one a level."""
+    """Return the height in inches of Axes with n rows, one per level."""
     return min(max(ROW_HEIGHT * n, 1.2), MAX_HEIGHT if n <= MAX_NAMED else 8.0)
 
 

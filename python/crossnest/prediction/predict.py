@@ -47,7 +47,7 @@ def predict(
     model : LinearMixedModel
         The fitted model.
     newdata : DataFrame, optional
-        Rows to predict at: whatever `crossnest.lmer` accepts, the response not needed. The rows
+        Rows to predict at: anything `crossnest.lmer` accepts; the response is not needed. The rows
         fitted if not given. A row that misses a value needed is predicted as NaN.
     re : {"all", "none"} or sequence of str
         Random effects to include; a list names terms as they are written (``"(Days | Subject)"``)

@@ -60,7 +60,7 @@ class Simulator:
 
 
 def random_stream(seed: int, replicate: int) -> np.random.Generator:
-    """Give the random numbers of one replicate: Philox, keyed by the seed, counting from it.
+    """Return the random numbers of one replicate: Philox, keyed by the seed, counting from it.
 
     Replicates have streams of 2^192 numbers each, so they depend on their number and the seed
     alone.
@@ -71,7 +71,7 @@ def random_stream(seed: int, replicate: int) -> np.random.Generator:
 
 
 def seed_or_new(seed: int | None) -> int:
-    """Give the seed, or where there is none a new one, so that it can be told.
+    """Return the seed, or draw one where none is given, so that it can be reported.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def simulate(
     Returns
     -------
     DataFrame
-        (rows, n): one row an observation, labelled as the data's, and columns ``sim_1``, ...
+        (rows, n): one row per observation, labelled as the data's, and columns ``sim_1``, ...
 
     Raises
     ------
@@ -161,7 +161,7 @@ def check_draws(model: FittedModel, n: int, rows: int) -> None:
 
 
 def simulator(model: FittedModel, re: Literal["new", "conditional"] = "new") -> Simulator:
-    """Give the distribution of the response in the rows of the fit."""
+    """Return the distribution of the response in the rows of the fit."""
     design = model.design
     weights = np.ones(design.n) if design.weights is None else design.weights
     scale = model.sigma / np.sqrt(weights)
@@ -198,7 +198,7 @@ def _root(
 
 
 def _new_simulator(model: FittedModel, re: str, newdata: Any) -> tuple[Rows, Simulator]:
-    """Give the rows of new data and the distribution of their response."""
+    """Return the rows of new data and the distribution of their response."""
     rows = new_rows(model.design, newdata, [True] * len(model.design.random))
     mean = rows.X[:, model._kept] @ model._fit.beta
     mean = mean if rows.offset is None else mean + rows.offset
@@ -242,7 +242,7 @@ def _new_weights(model: FittedModel, newdata: Any, rows: Rows) -> FloatArray:
 
 
 def _with_unseen(model: FittedModel, factor: int, newdata: Any, rows: Rows) -> NDArray[np.int32]:
-    """Give codes of a grouping factor in which levels not fitted have codes of their own."""
+    """Return codes of a grouping factor in which unfitted levels have codes of their own."""
     codes = rows.codes[factor]
     unseen = codes < 0
     if not unseen.any():

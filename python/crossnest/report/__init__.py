@@ -1,1 +1,1 @@
-"""What a fitted model says: its summary, tidy data frames, models side by side."""
+"""Reports of a fitted model: its summary, tidy data frames, models side by side."""

@@ -63,7 +63,7 @@ class SideBySide(ReadOnly):
     Attributes
     ----------
     table : DataFrame
-        The numbers, one column a model, NaN for what a model does not have. The rows are labelled
+        The numbers, one column per model, NaN for what a model does not have. The rows are labelled
         by ``part`` ("Fixed effects", "Random effects", "Fit"), ``term`` (the coefficient, the
         variance component, the fit statistic) and ``value``: "estimate", "std.error" and
         "p.value" of fixed effects, "sd" and "cor" of random effects, and "statistic".
@@ -91,7 +91,7 @@ class SideBySide(ReadOnly):
         return "\n".join([*(line.rstrip() for line in lines), *self._footer])
 
     def __str__(self) -> str:
-        """Give `text`."""
+        """Return `text`."""
         return self.text
 
     __repr__ = __str__
@@ -116,7 +116,7 @@ class SideBySide(ReadOnly):
         return blocks if len(blocks) > 1 else []
 
     def _blocks(self) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
-        """Give each part's heading, and its rows of label and cells."""
+        """Return each part's heading, and its rows of label and cells."""
         for part in PARTS:
             table = self.table[self.table.index.get_level_values("part") == part]
             if len(table):
@@ -124,7 +124,7 @@ class SideBySide(ReadOnly):
                 yield part, list(rows)
 
     def _fixed_rows(self, table: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
-        """Give two rows a coefficient: estimate, standard error."""
+        """Format two rows per coefficient: estimate, standard error."""
         for term, values in table.droplevel("part").groupby(level="term", sort=False):
             by_value = values.droplevel("term")
             estimates, errors = _cells(by_value.loc[["estimate", "std.error"]].to_numpy(), DIGITS)
@@ -138,7 +138,7 @@ class SideBySide(ReadOnly):
             yield "", [e and f"({e})".ljust(len(e) + 1 + width) for e in errors]
 
     def _single_rows(self, table: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
-        """Give one row a component or statistic."""
+        """Format one row per component or statistic."""
         terms = table.index.get_level_values("term")
         for term, values in zip(terms, table.to_numpy(), strict=True):
             hanging = " " * self._overhang
@@ -165,7 +165,7 @@ _Rows: TypeAlias = dict[tuple[str, str, str], float]
 
 
 def _fixed(model: Model, ddf: Ddf | None) -> _Rows:
-    """Give estimates and standard errors, and p-values if a method is given."""
+    """Collect estimates and standard errors, and p-values if a method is given."""
     estimates, errors = model.params, model.bse
     pvalues = None if ddf is None else _pvalues(model, ddf)
     rows: _Rows = {}
@@ -184,7 +184,7 @@ def _pvalues(model: Model, ddf: Ddf) -> pd.Series[float]:
 
 
 def _random(model: Model) -> _Rows:
-    """Give standard deviations and correlations of the random effects, and sigma."""
+    """Collect standard deviations and correlations of the random effects, and sigma."""
     if isinstance(model, LinearModel):
         return {(RANDOM, SIGMA, "sd"): model.sigma}
     rows: _Rows = {}
@@ -199,7 +199,7 @@ def _random(model: Model) -> _Rows:
 
 
 def _fit(model: Model) -> _Rows:
-    """Give counts, likelihood, information criteria and goodness of fit."""
+    """Collect counts, likelihood, information criteria and goodness of fit."""
     statistics: dict[str, float] = {"Observations": model.nobs}
     if isinstance(model, FittedModel):
         statistics |= {f"Groups: {name}": count for name, count in model.n_levels.items()}
@@ -209,7 +209,7 @@ def _fit(model: Model) -> _Rows:
 
 
 def _goodness(model: Model) -> dict[str, float]:
-    """Give R2 and the intraclass correlation."""
+    """Compute R2 and the intraclass correlation."""
     if isinstance(model, LinearModel):
         return {"R2": model.rsquared, "R2 adjusted": model.rsquared_adj}
     shares = r2(model)
@@ -260,7 +260,7 @@ def _check_names(names: Iterable[str] | None, models: Sequence[Model]) -> list[s
         return None
     names = [str(name) for name in as_list(names)]
     if len(names) != len(models) or len(set(names)) < len(names):
-        raise ValueError(f"names must be {len(models)} different names, one a model, not {names}")
+        raise ValueError(f"names must be {len(models)} different names, one per model, not {names}")
     return names
 
 

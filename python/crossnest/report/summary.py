@@ -1,4 +1,4 @@
-"""The summary of a fitted model: numbers first, then lme4's layout of them."""
+"""The summary of a fitted model: the numbers, then lme4's layout of them."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Summary(ReadOnly):
 
     @property
     def coef_table(self) -> pd.DataFrame:
-        """Fixed effects, one row a coefficient.
+        """Fixed effects, one row per coefficient.
 
         ``Estimate``, ``Std. Error``, ``df``, ``t value`` and ``Pr(>|t|)``; no ``df`` and no
         p-value without a method for the degrees of freedom, ``z value`` and ``Pr(>|z|)`` and no
@@ -162,7 +162,7 @@ class Summary(ReadOnly):
         return f"Linear mixed model fit by {criterion}"
 
     def to_text(self, digits: int = 4, correlation: bool | None = None) -> str:
-        """Give the summary in the layout of lme4 and lmerTest, with R's choice of digits.
+        """Format the summary in the layout of lme4 and lmerTest, with R's choice of digits.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Summary(ReadOnly):
         return "\n".join([*lines, *self._closing()])
 
     def __str__(self) -> str:
-        """Give `text`."""
+        """Return `text`."""
         return self.text
 
     __repr__ = __str__
@@ -322,7 +322,7 @@ def coefficient_table(
 ) -> pd.DataFrame:
     """Estimate and test the fixed effects: the columns of `Summary.coef_table`, (p, m).
 
-    Where the degrees of freedom cannot be had, they and the p-values are NaN, and a warning says
+    Where the degrees of freedom are unavailable, they and the p-values are NaN, and a warning says
     why.
 
     Raises
@@ -407,7 +407,7 @@ def summarize(
 
 
 def _messages(model: FittedModel) -> tuple[str, ...]:
-    """Say what is to be known of the optimization, nothing if all is well."""
+    """Report problems of the optimization; nothing if all is well."""
     lines = [f"not identifiable: {one}" for one in model.confounded]
     verdict = None if explains_divergence(model) else verdict_line(model._fit)
     if verdict is not None:

@@ -51,7 +51,7 @@ def tidy(
     conf_level: float = 0.95,
     ddf: Ddf = "satterthwaite",
 ) -> pd.DataFrame:
-    """Give estimates, one a row.
+    """Return the estimates, one per row.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def _interval(estimate: FloatArray, half: FloatArray) -> dict[str, FloatArray]:
 
 
 def _fixed(model: FittedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame:
-    """Give the fixed effects, tested against zero."""
+    """Return the fixed effects, tested against zero."""
     tail = (1 + conf_level) / 2
     if ddf == "none":
         estimate, error = np.asarray(model.fixef), np.asarray(model.bse)
@@ -117,7 +117,7 @@ def _fixed(model: FittedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame:
 
 
 def _ran_pars(model: FittedModel) -> pd.DataFrame:
-    """Give standard deviations (``sd__x``) and correlations (``cor__x.z``), row by row."""
+    """Return standard deviations (``sd__x``) and correlations (``cor__x.z``), row by row."""
     table = model.var_corr.to_frame(order="lower.tri")
     first, second = table["var1"], table["var2"]
     term = ("sd__" + first.fillna("Observation")).where(
@@ -127,7 +127,7 @@ def _ran_pars(model: FittedModel) -> pd.DataFrame:
 
 
 def _ran_vals(model: FittedModel, conf_level: float) -> pd.DataFrame:
-    """Give conditional modes and their conditional standard deviations."""
+    """Return conditional modes and their conditional standard deviations."""
     table = model.ranef(cond_var=True)
     assert isinstance(table, pd.DataFrame)
     mode, error = table["condval"].to_numpy(), table["condsd"].to_numpy()
@@ -145,7 +145,7 @@ def _ran_vals(model: FittedModel, conf_level: float) -> pd.DataFrame:
 
 
 def _ran_coefs(model: FittedModel) -> pd.DataFrame:
-    """Give the coefficients of each level, effect by effect."""
+    """Return the coefficients of each level, effect by effect."""
     tables = [
         pd.DataFrame(
             {
@@ -161,7 +161,7 @@ def _ran_coefs(model: FittedModel) -> pd.DataFrame:
 
 
 def glance(model: FittedModel) -> pd.DataFrame:
-    """Give the fit in one row.
+    """Return the fit in one row.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def glance(model: FittedModel) -> pd.DataFrame:
 
 
 def augment(model: FittedModel, newdata: Any = None) -> pd.DataFrame:
-    """Give the data with what the model says of each row.
+    """Return the data with fitted values, residuals and influence added to each row.
 
     Parameters
     ----------
@@ -243,14 +243,14 @@ def _augment_new(model: FittedModel, newdata: Any) -> pd.DataFrame:
 
 
 def _values(column: Column) -> Any:
-    """Give a column's values as pandas holds them."""
+    """Return a column's values as pandas holds them."""
     if isinstance(column, FactorColumn):
         return pd.Categorical.from_codes(column.codes, column.levels, column.ordered)
     return column.values
 
 
 def model_frame(design: Design) -> pd.DataFrame:
-    """Give the variables of the rows fitted: response, effects, offsets, grouping factors."""
+    """Return the variables of the rows fitted: response, effects, offsets, grouping factors."""
     columns = {name: _values(column) for name, column in design.variables.items()}
     for term in design.random:
         factor = design.factors[term.factor]
@@ -262,7 +262,7 @@ def model_frame(design: Design) -> pd.DataFrame:
 
 
 def _to_pandas(data: Any) -> pd.DataFrame:
-    """Give any data frame `crossnest.lmer` accepts as pandas'."""
+    """Convert any data frame `crossnest.lmer` accepts to pandas."""
     if isinstance(data, pd.DataFrame):
         return data
     if isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""An archive: plain values and arrays in one file, and nothing in it that is ever executed.
+"""An archive: plain values and arrays in one file, nothing of which is ever executed.
 
 The file is a zip: ``crossnest.json`` says which format it has and holds the values, ``0.npy``,
 ``1.npy``, ... are the arrays they refer to. The checksums of the zip tell whether it is damaged.
@@ -137,7 +137,7 @@ def _another_kind(path: str | os.PathLike[str]) -> FileFormatError:
 
 @contextmanager
 def blaming_the_file(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of whatever goes wrong that the file is damaged."""
+    """Report any failure as a damaged file."""
     try:
         yield
     except FileFormatError:

@@ -58,7 +58,7 @@ def no_data(what: str) -> NoDataError:
 
 
 class WithoutRows:
-    """Mixed into a dataclass: fields not given are missing, because they have a value a row."""
+    """Mixin for a dataclass: fields not given are missing, because they have one value per row."""
 
     def __init__(self, **given: Any) -> None:
         self.__dict__.update(given)
@@ -139,7 +139,7 @@ class LoadedEstimates(WithoutRows, Estimates):
     joint: JointCovariance | None
 
     def cond_var(self) -> list[FloatArray]:
-        """Give the conditional covariance matrices of each term, (J, k, k)."""
+        """Return the conditional covariance matrices of each term, (J, k, k)."""
         return self.conditional
 
     def leverages(self) -> FloatArray:
@@ -153,7 +153,7 @@ class LoadedEstimates(WithoutRows, Estimates):
         columns: Sequence[Sequence[FloatArray | None]],
         included: Sequence[bool],
     ) -> FloatArray:
-        """Give the variances of predictions at new rows; see `joint_covariance`.
+        """Return the variances of predictions at new rows; see `joint_covariance`.
 
         Parameters
         ----------
@@ -186,13 +186,13 @@ class LoadedEstimates(WithoutRows, Estimates):
 
     @staticmethod
     def _effects(m: int, columns: Sequence[FloatArray | None], included: bool) -> FloatArray:
-        """Give z of a term, (m, k); zero if it does not count."""
+        """Return z of a term, (m, k); zero if it does not count."""
         if not included:
             return np.zeros((m, len(columns)))
         return np.column_stack([np.ones(m) if column is None else column for column in columns])
 
     def _unfitted(self, terms: Sequence[FloatArray], codes: Sequence[CodeArray]) -> FloatArray:
-        """Give the variance of random effects of levels that were not fitted, (m,)."""
+        """Return the variance of random effects of levels that were not fitted, (m,)."""
         total = np.zeros(len(terms[0]))
         for z, lam, f in zip(terms, self.relative_factors, self.factor_of, strict=True):
             new = codes[f] < 0
@@ -202,7 +202,7 @@ class LoadedEstimates(WithoutRows, Estimates):
 
 @dataclass(frozen=True, eq=False)
 class LoadedProblem:
-    """What is known of the engine's problem at the estimates.
+    """What is known about the engine's problem at the estimates.
 
     Attributes
     ----------
@@ -225,23 +225,23 @@ class LoadedProblem:
     kenward_roger: dict[str, Any] | None
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse what else the engine can do."""
+        """Refuse everything else the engine can do."""
         if name.startswith("_"):
             raise AttributeError(name)
         raise no_data("the model matrices and the response")
 
     def estimates(self, theta: ArrayLike, reml: bool) -> LoadedEstimates:
-        """Give the estimates at theta^; they are not known elsewhere."""
+        """Return the estimates at theta^; they are not known elsewhere."""
         self._check(theta, reml)
         return self.fit
 
     def curvature(self, theta: ArrayLike, reml: bool, hessian: str = "auto") -> dict[str, Any]:
-        """Give what Satterthwaite's method needs."""
+        """Return what Satterthwaite's method needs."""
         self._check(theta, reml)
         return self._saved(self.satterthwaite, "satterthwaite")
 
     def information(self, theta: ArrayLike, reml: bool) -> dict[str, Any]:
-        """Give what Kenward and Roger's method needs."""
+        """Return what Kenward and Roger's method needs."""
         self._check(theta, reml)
         return self._saved(self.kenward_roger, "kenward-roger")
 
@@ -260,7 +260,7 @@ class LoadedProblem:
 
 @dataclass(frozen=True, eq=False)
 class LoadedEngine:
-    """Lends what is known of the problem, whatever the response."""
+    """Lends what is known about the problem, whatever the response."""
 
     problem: LoadedProblem
 
@@ -270,7 +270,7 @@ class LoadedEngine:
         yield self.problem
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse what else an engine can do."""
+        """Refuse everything else an engine can do."""
         if name.startswith("__"):
             raise AttributeError(name)
         raise no_data("the model matrices and the response")

@@ -217,7 +217,7 @@ def _common_format(x: NDArray[np.float64], decimals: int, digits: int) -> NDArra
 
 
 def _test_digits(digits: int) -> int:
-    """Give the digits of test statistics (decimals) and p-values (significant digits)."""
+    """Return the digits of test statistics (decimals) and p-values (significant digits)."""
     return max(1, min(5, digits - 1))
 
 
@@ -264,7 +264,7 @@ def _below_precision(eps: float, digits: int, width: int) -> str:
 
 
 def significance_stars(p: Iterable[float]) -> list[str]:
-    """Give the stars of p-values, padded to a common width; none where one is missing."""
+    """Return the stars of p-values, padded to a common width; none where one is missing."""
     stars = [next((s for bound, s in _STARS if value <= bound), "") for value in p]
     width = max(map(len, stars), default=0)
     return [symbols.ljust(width) for symbols in stars]

@@ -23,7 +23,7 @@ _STATISTICS = ("F", "Chisq")
 
 
 class TestTable(pd.DataFrame):
-    """A data frame of tests, one a row, that prints as R's ``print.anova``.
+    """A data frame of tests, one per row, that prints as R's ``print.anova``.
 
     Test statistics (``F value``, ``t value``, ``Chisq``) share a format, p-values (``Pr(...)``, the
     last column) have stars, what is missing is left blank. What is computed from it is a table too,
@@ -63,14 +63,14 @@ class TestTable(pd.DataFrame):
         return TestTable
 
     def copy(self, deep: bool = True) -> Self:  # type: ignore[misc]  # pandas-stubs say final
-        """Copy the table; what it is stays."""
+        """Copy the table with its metadata."""
         made = type(self)(super().copy(deep))
         for name in self._metadata:
             setattr(made, name, getattr(self, name))
         return made
 
     def to_text(self, digits: int = 5) -> str:
-        """Give the table as R prints it, with so many significant digits."""
+        """Format the table as R prints it, with this many significant digits."""
         cells, columns, has_stars = self._cells(digits)
         lines = self.heading.split("\n") if self.heading else []
         lines += matrix_lines(cells, [str(label) for label in self.index], columns, right=True)
@@ -79,7 +79,7 @@ class TestTable(pd.DataFrame):
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        """Give `to_text`."""
+        """Return `to_text()`."""
         return self.to_text() if self._is_numeric() else super().__repr__()
 
     def _repr_html_(self) -> str | None:
