@@ -59,7 +59,7 @@ def test_source_distribution_can_be_built_and_tested(tmp_path, monkeypatch):
         "cpp/src/version.cpp",
         "python/crossnest/_core.pyi",
         "tests/cpp/check.hpp",
-        "tests/reference/sleepstudy.csv.gz",
+        "tests/expected/reference/sleepstudy.csv.gz",
         "tests/test_packaging.py",
     }
     assert not [name for name in names if name.startswith(("build/", ".venv/"))]

@@ -3,10 +3,10 @@
     python tests/differential/against_r.py [--designs 300] [--seed 1] [--batch 20]
 
 R with lme4, lmerTest and pbkrtest is needed. R's criterion is the best of several optimizers. Where
-the criteria differ, both theta are judged by the dense n x n likelihood of `tests/oracle.py`; where
-only degrees of freedom of coefficients differ, both are judged by the dense matrices of
-`tests/marginal.py`. A disagreement is printed with the design's number: ``--only NUMBER`` repeats
-it.
+the criteria differ, both theta are judged by the dense n x n likelihood of
+`tests/helpers/oracle.py`; where only degrees of freedom of coefficients differ, both are judged by
+the dense matrices of `tests/helpers/marginal.py`. A disagreement is printed with the design's
+number: ``--only NUMBER`` repeats it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "helpers"))
 
 import crossnest  # noqa: E402
 from marginal import Marginal  # noqa: E402
