@@ -1,4 +1,4 @@
-#include "crossnest/constrained_deviance.hpp"
+#include "constrained_deviance.hpp"
 
 #include <Eigen/LU>
 #include <algorithm>
@@ -16,6 +16,9 @@ using Kind = ProfileParameter::Kind;
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kSmall = 1e-2;  // a standard deviation in units of sigma, about to vanish
+constexpr double kNudge = 1e-3;  // of a scale that may want to leave zero
+// A decrease that is not rounding.
+constexpr double kLower = 1e-9;
 
 std::size_t at(Eigen::Index i) { return static_cast<std::size_t>(i); }
 
@@ -42,8 +45,10 @@ std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, con
 }
 
 ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& design,
-                                         const ProfileParameter& parameter)
-    : criterion_(criterion),
+                                         const ProfileParameter& parameter,
+                                         InterruptCheck& interrupt)
+    : Objective(interrupt),
+      criterion_(criterion),
       coordinates_(criterion.coordinates()),
       parameter_(parameter),
       n_(criterion.nu(false)),
@@ -112,20 +117,24 @@ void ConstrainedDeviance::lay_out_term() {
   }
 }
 
+bool ConstrainedDeviance::is_free(Eigen::Index i) const {
+  return i > 0 &&
+         std::none_of(held_.begin(), held_.end(), [i](const auto& one) { return one.first == i; });
+}
+
 std::vector<Eigen::Index> ConstrainedDeviance::free() const {
   std::vector<Eigen::Index> free;
   for (Eigen::Index i = 1; i < size_; ++i)
-    if (std::none_of(held_.begin(), held_.end(), [i](const auto& one) { return one.first == i; }))
-      free.push_back(i);
+    if (is_free(i)) free.push_back(i);
   return free;
 }
 
-double ConstrainedDeviance::lower() const {
+double ConstrainedDeviance::least() const {
   if (is(Kind::sd)) return 0.0;
   return is(Kind::correlation) ? -kPi / 2.0 : -std::numeric_limits<double>::infinity();
 }
 
-double ConstrainedDeviance::upper() const {
+double ConstrainedDeviance::most() const {
   return is(Kind::correlation) ? kPi / 2.0 : std::numeric_limits<double>::infinity();
 }
 
@@ -195,13 +204,35 @@ bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
   return true;
 }
 
-std::vector<VectorXd> ConstrainedDeviance::boundary_starts(const VectorXd& z) const {
-  std::vector<VectorXd> starts;
+void ConstrainedDeviance::find_other_starts(const VectorXd& z, bool thorough) {
+  starts_.clear();
   for (std::size_t i = 0; is(Kind::correlation) && i < 2; ++i) {
-    starts.push_back(z);
-    starts.back()(entries_[i].index) = std::log(kSmall);
+    starts_.push_back(z);
+    starts_.back()(entries_[i].index) = std::log(kSmall);
   }
-  return starts;
+  if (!thorough) return;
+  VectorXd other;
+  for (const std::vector<double>& theta : criterion_.other_starts())
+    if (start(theta, other)) starts_.push_back(other);
+}
+
+bool ConstrainedDeviance::escape(VectorXd& z, double least) {
+  for (const Eigen::Index i : scales_) {
+    if (std::abs(z(i)) > kNudge) continue;
+    VectorXd moved = z;
+    double best = least, scale_there = z(i);
+    for (double scale = kNudge;; scale *= 2.0) {
+      moved(i) = scale;
+      const double next = value(moved);
+      if (!(next < best - kLower)) break;
+      best = next;
+      scale_there = scale;
+    }
+    if (best == least) continue;
+    z(i) = scale_there;
+    return true;
+  }
+  return false;
 }
 
 std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {
@@ -258,20 +289,28 @@ void ConstrainedDeviance::set_response(const VectorXd& z) {
   sigma2_ = own ? std::exp(2.0 * z(log_sigma())) / (s * s) : r2_ / n_;
 }
 
-double ConstrainedDeviance::value(const VectorXd& z) {
+double ConstrainedDeviance::evaluate(const VectorXd& z) {
   set_lambda(z);
   if (!criterion_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
   set_response(z);
   const double s = coordinates_.scale();
   const double d = criterion_.elimination().log_det() - criterion_.log_weights() +
                    n_ * std::log(2.0 * kPi * s * s * sigma2_) + r2_ / sigma2_;
-  return std::isfinite(d) ? d : std::numeric_limits<double>::infinity();
+  return d;
 }
 
-void ConstrainedDeviance::gradient(VectorXd& gradient) {
+double ConstrainedDeviance::rounding_error() {
+  return criterion_.rounding_error(direction_, r2_ / sigma2_);
+}
+
+double ConstrainedDeviance::difference(const VectorXd& z, Eigen::Index i) const {
+  return 1e-4 * (i == 0 ? unit_ : std::max(1.0, std::abs(z(i))));
+}
+
+void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
   const double weight = r2_ / sigma2_;
   criterion_.differentiate(direction_, weight, false);
-  gradient = VectorXd::Zero(size_);
+  gradient.setZero(size_);
   if (is(Kind::sigma) || is(Kind::sd)) gradient(log_sigma()) = 2.0 * (n_ - weight);
   if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (coordinates_.scale() * r2_);
   for (int term = 0; term < static_cast<int>(first_.size()); ++term)
@@ -301,7 +340,7 @@ void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
   gradient(0) = G(second, 0) * factor_(second, 1) - G(second, 1) * factor_(second, 0);
 }
 
-std::vector<double> ConstrainedDeviance::parameters() const {
+std::vector<double> ConstrainedDeviance::estimates() const {
   const double s = coordinates_.scale(), sigma = s * std::sqrt(sigma2_);
   std::vector<double> all;
   for (int term = 0; term < static_cast<int>(first_.size()); ++term) {

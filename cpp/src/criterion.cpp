@@ -208,17 +208,18 @@ double Criterion::objective(const double* theta, Scale scale, bool reml) {
 
 // A factorization is that of a matrix off by epsilon times its diagonal, so r2 is off by as much of
 // v'diag(A) v, with A = [Z X y]'W[Z X y] and v = (-b, -beta, 1); all of it is divided by r2 below.
-double Criterion::rounding_error() {
+double Criterion::rounding_error(const std::vector<double>& direction, double weight) {
   constexpr double kRounding = 4.0 * std::numeric_limits<double>::epsilon();
   const Eigen::Map<const Eigen::MatrixXd> F(elimination().border().data(), border_, border_);
-  const Eigen::VectorXd coefficients =
-      F.triangularView<Eigen::Upper>().solve(Eigen::VectorXd::Unit(border_, border_ - 1));
+  const Eigen::VectorXd coefficients = F.triangularView<Eigen::Upper>().solve(
+      Eigen::VectorXd(Eigen::Map<const Eigen::VectorXd>(direction.data(), border_)));
   double squares = 0.0;
   for (int j = 0; j < border_; ++j)
     squares += A_.border_border()[at(j * (border_ + 1))] * coefficients(j) * coefficients(j);
   std::vector<double> effects(at(vectors_.q()));
-  multiply_lambda(elimination().border_solution().data() + (border_ - 1) * vectors_.q(), 1,
-                  effects.data());
+  elimination().border_solution();
+  sum_response(direction);
+  multiply_lambda(response_.data(), 1, effects.data());
   const double* b = effects.data();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
@@ -226,8 +227,8 @@ double Criterion::rounding_error() {
     for (Index l = 0; l < blocks_[at(t)].levels; ++l, value += k * k, b += k)
       for (int i = 0; i < k; ++i) squares += value[i * (k + 1)] * b[i] * b[i];
   }
-  const double logs = std::abs(elimination().log_det()) + std::abs(A_.log_weights()) + nu(reml_);
-  return kRounding * (logs + nu(reml_) * squares);
+  const double logs = std::abs(elimination().log_det()) + std::abs(A_.log_weights()) + weight;
+  return kRounding * (logs + weight * squares);
 }
 
 // Whether lambda of a term is far enough from singular for the compact gradient; inverse_ is then
@@ -431,15 +432,24 @@ void Criterion::multiply_lambda_transposed(const double* V, int columns, double*
 
 // Z'W[X y] F^-1 - Z'WZ Lambda W, W = L'^-1 R_Z F^-1.
 std::vector<double> Criterion::scores(int first) {
+  std::vector<double> g;
+  find_scores(first, g);
+  return g;
+}
+
+void Criterion::find_scores(int first, std::vector<double>& g) {
   const Index q = vectors_.q();
   const int columns = border_ - first;
   const double* W = elimination().border_solution().data() + first * q;
   const Eigen::Map<const Eigen::MatrixXd> F(elimination().border().data(), border_, border_);
-  const Eigen::MatrixXd inverse = F.triangularView<Eigen::Upper>().solve(
-      Eigen::MatrixXd::Identity(border_, border_).rightCols(columns));
-  std::vector<double> LambdaW(at(q * columns)), g(at(q * columns), 0.0);
-  multiply_lambda(W, columns, LambdaW.data());
-  vectors_.multiply(LambdaW.data(), columns, g.data());
+  work_.inverse.assign(at(border_ * columns), 0.0);
+  for (int c = 0; c < columns; ++c) work_.inverse[at(c * border_ + first + c)] = 1.0;
+  Eigen::Map<Eigen::MatrixXd> inverse(work_.inverse.data(), border_, columns);
+  F.triangularView<Eigen::Upper>().solveInPlace(inverse);
+  work_.LambdaW.resize(at(q * columns));
+  g.assign(at(q * columns), 0.0);
+  multiply_lambda(W, columns, work_.LambdaW.data());
+  vectors_.multiply(work_.LambdaW.data(), columns, g.data());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
@@ -454,15 +464,16 @@ std::vector<double> Criterion::scores(int first) {
         }
     }
   }
-  return g;
 }
 
 // f_a / sqrt(r2) of every parameter, f_a = dLambda_a u + Lambda dLambda_a' g: q x m.
-std::vector<double> Criterion::directions(const std::vector<double>& g) {
+void Criterion::find_directions(const std::vector<double>& g, std::vector<double>& f) {
   const Index q = vectors_.q();
   const double* u = elimination().border_solution().data() + (border_ - 1) * q;
-  std::vector<double> f(at(q * parameters()), 0.0), derivative(inverse_.size());
-  std::vector<char> zero;  // which columns of the derivative are
+  f.assign(at(q * parameters()), 0.0);
+  std::vector<double>& derivative = work_.derivative;
+  std::vector<char>& zero = work_.zero;
+  derivative.resize(inverse_.size());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
@@ -495,7 +506,6 @@ std::vector<double> Criterion::directions(const std::vector<double>& g) {
       }
     }
   }
-  return f;
 }
 
 // [X y]'WZ f of one vector of random effects, added to out (border).
@@ -516,9 +526,12 @@ void Criterion::average_information(double* information) {
   const Index q = vectors_.q();
   const int m = parameters();
   const std::vector<double>& F = elimination().border();
-  const std::vector<double> f =
-      directions(scores(border_ - 1));  // over sqrt(r2), so nu / r2 becomes nu
-  std::vector<double> e(at(q * m), 0.0), z(at(border_ * m)), v(at(q));
+  std::vector<double>&f = work_.f, &e = work_.e, &z = work_.z, &v = work_.other;
+  find_scores(border_ - 1, work_.scores);
+  find_directions(work_.scores, f);  // over sqrt(r2), so nu / r2 becomes nu
+  e.assign(at(q * m), 0.0);
+  z.assign(at(border_ * m), 0.0);
+  v.resize(at(q));
   vectors_.multiply(f.data(), m, e.data());
   std::fill_n(information, m * m, 0.0);
   vectors_.add_gram(nu(reml_), f.data(), e.data(), m, information);

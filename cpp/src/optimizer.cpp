@@ -1,491 +1,428 @@
-#include "crossnest/optimizer.hpp"
+#include "optimizer.hpp"
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
-
-#include "newton_step.hpp"
 
 namespace crossnest {
 
 namespace {
 
 using Eigen::Index;
+using Eigen::Map;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
+using Ending = Verdict::Ending;
 
-// A scale this small relative to the residual's changes the criterion by rounding errors only,
-// unless there are some 1e8 observations to a level.
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+// The least scale that is sought by its logarithm.
 constexpr double kFloor = 1e-4;
-// A parameter this small at the optimum may be zero.
-constexpr double kNegligible = 1e-5;
-// A diagonal of lambda this small may be on its way to zero, which a smooth method reaches slowly.
-constexpr double kNearZero = 1e-3;
 // A predicted decrease this small is rounding error: the step that brings it changes nothing.
 constexpr double kExact = 1e-18;
-// No curvature of the criterion that matters is as small.
+// No curvature of an objective that matters is as small.
 constexpr double kFlat = 1e-9;
 constexpr double kSufficient = 1e-4;  // Armijo's constant
-// A difference of the criterion that matters between two searches.
+// A difference of the value that matters between two searches.
 constexpr double kLower = 1e-9;
-// Within this of a minimum, relative to theta, Newton's method leads there.
+// A round of starts that lowers the value by less is the last one.
+constexpr double kWorthwhile = 1e-7;
+constexpr int kRounds = 8;
+// Within this of a minimum, relative to x, Newton's method leads there.
 constexpr double kNear = 1e-3;
-// The average information is no good Hessian when this many steps running gain little.
-constexpr int kSlowSteps = 10;
-constexpr int kHalvings = 40;
-constexpr const char* kNoStart = "the criterion cannot be computed at the start";
-constexpr const char* kConverged = "predicted decrease below tolerance";
-constexpr const char* kStuck = "no further decrease found";
-constexpr const char* kArrived = "arrived where another search has ended";
+// A Hessian is no good when this many steps running are predicted badly or gain little.
+constexpr int kPatience = 2, kPatienceInLogarithms = 10;
+// An updated Hessian is computed again after this many updates, or four a parameter.
+constexpr int kUpdates = 40;
+// A step goes no further than this part of the way to a bound that is not at hand: what lies at the
+// bound may look quite different.
+constexpr double kPart = 0.9, kAtHand = 1e-3;
+constexpr int kShortenings = 40, kEscapes = 5;
+
+std::vector<double> numbers(const VectorXd& x) { return {x.data(), x.data() + x.size()}; }
+
+Map<const VectorXd> vector(const std::vector<double>& x) {
+  return {x.data(), static_cast<Index>(x.size())};
+}
 
 }  // namespace
 
-Optimizer::Optimizer(Criterion& criterion, const std::vector<Block>& blocks,
-                     const OptimizerOptions& options, InterruptCheck& interrupt)
-    : criterion_(criterion), blocks_(blocks), options_(options), interrupt_(interrupt) {
-  for (const Block& block : blocks) positive_.resize(positive_.size() + block.terms.size());
+const char* Verdict::message() const {
+  switch (ending) {
+    case Ending::tolerance:
+      return "predicted decrease below tolerance";
+    case Ending::rounding:
+      return "predicted decrease below rounding error";
+    case Ending::stuck:
+      return "no further decrease found";
+    case Ending::slow:
+      return "slow convergence";
+    case Ending::evaluations:
+      return "too many evaluations";
+    case Ending::arrived:
+      return "arrived where another search has ended";
+    case Ending::no_start:
+      break;
+  }
+  return "the criterion cannot be computed at the start";
 }
 
-double Optimizer::evaluate(const VectorXd& theta) {
-  interrupt_.poll();
-  ++evaluations_;
-  const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
-  return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
+Optimizer::Optimizer(Objective& objective, const OptimizerOptions& options)
+    : objective_(objective), options_(options) {}
+
+Optimum Optimizer::find_minimum(const std::vector<double>& start, Breadth breadth) {
+  const int evaluations = objective_.evaluations(), gradients = objective_.gradients();
+  Optimum best = minimize(start);
+  if (breadth == Breadth::one_start || !(objective_.work() < options_.cheap)) return best;
+  if (breadth == Breadth::in_doubt && best.converged() && !objective_.is_wide() &&
+      !objective_.is_on_boundary(vector(best.x)))
+    return best;
+  look_elsewhere(best);
+  return counted(std::move(best), evaluations, gradients);
 }
 
-Optimum Optimizer::finish(const State& state, double predicted, bool converged,
-                          const char* message) const {
-  std::vector<double> theta(state.x.data(), state.x.data() + state.x.size());
-  criterion_.normalize(theta.data());
-  return {std::move(theta), state.value, predicted, evaluations_, gradients_, converged, message};
+void Optimizer::look_elsewhere(Optimum& best) {
+  for (const VectorXd& other : objective_.other_starts()) improve(best, numbers(other));
+  if (!objective_.is_wide()) return;
+  for (const VectorXd& other : objective_.scattered_starts()) improve(best, numbers(other));
+  for (int round = 0; round < kRounds; ++round) {
+    const double before = best.value;
+    for (const VectorXd& other : objective_.starts_around(vector(best.x)))
+      improve(best, numbers(other));
+    if (!(best.value < before - kWorthwhile)) break;
+  }
 }
 
-void Optimizer::improve(Optimum& best, const std::vector<double>& start, bool reml) {
+Optimum Optimizer::minimize(const std::vector<double>& start) {
+  known_ = nullptr;
+  return search(start);
+}
+
+void Optimizer::improve(Optimum& best, const std::vector<double>& start) {
+  const int evaluations = objective_.evaluations() - best.evaluations;
+  const int gradients = objective_.gradients() - best.gradients;
+  if (!objective_.has_hessian()) kept_ = state_.hessian;
   known_ = &best;
-  Optimum other = search(start, reml);
-  const double lower = best.objective - other.objective;
+  Optimum other = search(start);
+  known_ = nullptr;
+  const double lower = best.value - other.value;
   bool better = lower > kLower;
   if (better) {  // what is lower far away may be rounding errors alone
-    evaluate(Eigen::Map<const VectorXd>(other.theta.data(), criterion_.parameters()));
-    better = lower > criterion_.rounding_error();
+    objective_.value(vector(other.x));
+    better = lower > objective_.rounding_error();
   }
-  const bool surer = other.converged && !best.converged && lower > -kLower;
-  const int evaluations = best.evaluations + evaluations_;
-  const int gradients = best.gradients + gradients_;
-  if (better || surer) best = std::move(other);
-  best.evaluations = evaluations;
-  best.gradients = gradients;
+  const bool surer = other.converged() && !best.converged() && lower > -kLower;
+  if (better || surer)
+    best = std::move(other);
+  else if (!objective_.has_hessian())
+    state_.hessian = kept_;
+  best = counted(std::move(best), evaluations, gradients);
 }
 
-// Whether a search is at the minimum that is known, and not below it.
-bool Optimizer::arrives(const VectorXd& theta, double value) {
-  if (known_ == nullptr || value < known_->objective - kLower) return false;
-  const Eigen::Map<const VectorXd> known(known_->theta.data(), theta.size());
-  arrived_ = known_->converged &&
-             ((theta - known).array().abs() <= kNear * known.array().abs().max(0.1)).all();
-  return arrived_;
+// An optimum with the work done since the objective's counts were these.
+Optimum Optimizer::counted(Optimum optimum, int evaluations, int gradients) const {
+  optimum.evaluations = objective_.evaluations() - evaluations;
+  optimum.gradients = objective_.gradients() - gradients;
+  return optimum;
 }
 
-// The step that need not be taken costs one evaluation, and leaves theta as close to the minimum as
-// its square.
-void Optimizer::last_step(State& state, const VectorXd& x, bool logarithmic) {
-  const double value = evaluate(logarithmic ? VectorXd(x.array().exp()) : x);
-  if (!(value <= state.value)) return;
-  state.x = x;
-  state.value = value;
-}
-
-Optimum Optimizer::minimize(const std::vector<double>& start, bool reml) {
-  known_ = nullptr;
-  return search(start, reml);
-}
-
-Optimum Optimizer::search(const std::vector<double>& start, bool reml) {
-  reml_ = reml;
-  evaluations_ = gradients_ = 0;
-  arrived_ = false;
-  VectorXd x = Eigen::Map<const VectorXd>(start.data(), static_cast<Index>(start.size()));
-  criterion_.impose(x.data(), reml);
-  Optimum best = criterion_.scales_only() ? newton(x) : quasi_newton(x);
-  if (arrived_) return best;
-  if (!best.converged && evaluations_ < options_.max_evaluations) {
-    const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
-    evaluate(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
-    if (next.objective <= best.objective + threshold()) best = next;
-  }
-  for (int restarts = 0; restarts < 5 && escape(best); ++restarts) {
-    const Optimum next = quasi_newton(Eigen::Map<const VectorXd>(best.theta.data(), x.size()));
-    if (!(next.objective < best.objective)) break;
-    best = next;
-  }
-  if (!criterion_.scales_only()) settle(best);
-  snap_zeros(best);
-  best.evaluations = evaluations_;
-  best.gradients = gradients_;
-  return best;
-}
-
-// Where diagonals of lambda are nearly zero, the search goes on from where they are zero: they stay
-// so, as the gradient in them vanishes there.
-void Optimizer::settle(Optimum& optimum) {
-  const std::vector<double>& bounds = criterion_.lower_bounds();
-  VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
-  bool near = false;
-  for (Index a = 0; a < theta.size(); ++a) {
-    if (!std::isfinite(bounds[static_cast<std::size_t>(a)])) continue;
-    if (theta(a) == 0.0 || theta(a) > kNearZero) continue;
-    if (criterion_.is_held(static_cast<int>(a), reml_)) continue;
-    theta(a) = 0.0;
-    near = true;
-  }
-  if (!near) return;
-  const Optimum settled = quasi_newton(theta);
-  if (settled.converged && settled.objective < optimum.objective) optimum = settled;
-}
-
-// A column of lambda that vanishes is found only to rounding by a smooth method: say zero where
-// zero is as good.
-void Optimizer::snap_zeros(Optimum& optimum) {
-  VectorXd theta = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
-  VectorXd snapped = (theta.array().abs() < kNegligible).select(0.0, theta);
-  criterion_.impose(snapped.data(), reml_);
-  if ((snapped.array() == theta.array()).all()) return;
-  const double value = evaluate(snapped);
-  if (!(value <= optimum.objective + options_.tolerance)) return;
-  optimum.theta.assign(snapped.data(), snapped.data() + snapped.size());
-  optimum.objective = value;
-}
-
-void Optimizer::gradient_in_log(State& state) {
-  const Index m = state.x.size();
-  const VectorXd theta = state.x.array().exp();
-  state.gradient.resize(m);
-  state.hessian.resize(m, m);
-  criterion_.gradient(state.gradient.data(), state.hessian.data());
-  ++gradients_;
-  state.gradient.array() *= theta.array();
-  state.hessian = theta.asDiagonal() * state.hessian * theta.asDiagonal();
-}
-
-Optimum Optimizer::newton(const VectorXd& start) {
-  const double floor = std::log(kFloor);
-  State state;
-  state.x = start.array().max(kFloor).log();
-  state.value = evaluate(state.x.array().exp());
-  if (!std::isfinite(state.value)) {
-    state.x.setZero();
-    state.value = evaluate(state.x.array().exp());
-    if (!std::isfinite(state.value))
-      return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
-  }
-  double predicted = std::numeric_limits<double>::infinity(), before = predicted;
-  int slow = 0;
-  bool converged = false;
-  const char* message = "too many evaluations";
-  std::vector<Index> free;
-  while (evaluations_ < options_.max_evaluations) {
-    if (arrives(state.x.array().exp(), state.value))
-      return finish(state, predicted, false, kArrived);
-    gradient_in_log(state);
-    free.clear();
-    for (Index i = 0; i < state.x.size(); ++i)
-      if ((state.x(i) > floor || state.gradient(i) < 0.0) &&
-          !criterion_.is_held(static_cast<int>(i), reml_))
-        free.push_back(i);
-    VectorXd step = newton_step(state.hessian, state.gradient, free);
-    predicted = -0.5 * state.gradient.dot(step);
-    if (predicted < options_.tolerance) {
-      converged = true;
-      message = kConverged;
-      last_step(state, (state.x + step).cwiseMax(floor), true);
-      break;
+Optimum Optimizer::search(const std::vector<double>& start) {
+  const int evaluations = objective_.evaluations(), gradients = objective_.gradients();
+  limit_ = evaluations + options_.max_evaluations;
+  Optimum best = descend(start, objective_.scales_only() ? Chart::logarithm : Chart::identity);
+  if (best.verdict.ending != Ending::arrived) {
+    if (!best.converged() && objective_.evaluations() < limit_) {
+      Optimum next = descend(best.x, Chart::identity);
+      bool better = next.value <= best.value;
+      if (!better && std::isfinite(objective_.value(vector(best.x))))
+        better = next.value <= best.value + threshold();
+      if (better) best = std::move(next);
     }
-    slow = predicted > 0.3 * before ? slow + 1 : 0;
-    before = predicted;
-    if (slow == kSlowSteps) {
-      message = "slow convergence";
-      break;
-    }
-    step *= std::min(1.0, 2.0 / step.cwiseAbs().maxCoeff());
-    const double slope = state.gradient.dot(step);
-    State trial;
-    double length = 1.0;
-    for (int halving = 0; halving < kHalvings; ++halving, length *= 0.5) {
-      trial.x = (state.x + length * step).cwiseMax(floor);
-      trial.value = evaluate(trial.x.array().exp());
-      if (trial.value <= state.value + kSufficient * length * slope) break;
-    }
-    if (!(trial.value < state.value)) {
-      // Rounding hides any further decrease.
-      criterion_.objective(VectorXd(state.x.array().exp()).data(), Scale::internal, reml_);
-      converged = predicted < threshold();
-      message = kStuck;
-      break;
-    }
-    state = std::move(trial);
+    escape(best);
+    settle(best);
+    snap(best);
   }
-  // At the floor, where the criterion falls towards still smaller scales: the variance is zero.
-  VectorXd theta = state.x.array().exp();
-  bool zeroed = false;
-  for (Index i = 0; i < theta.size(); ++i)
-    if (state.x(i) <= floor && state.gradient.size() > 0 && state.gradient(i) >= 0.0) {
-      theta(i) = 0.0;
-      zeroed = true;
-    }
-  criterion_.impose(theta.data(), reml_);
-  state.x = theta;
-  if (zeroed) state.value = evaluate(theta);
-  return finish(state, predicted, converged, message);
+  return counted(std::move(best), evaluations, gradients);
 }
 
-// The gradient in theta and an approximate Hessian. With d a function of Sigma = lambda lambda',
-//   d2d = d2/dSigma2 [dSigma, dSigma] + 2 tr(N dlambda dlambda'),   N = dd/dSigma:
-// average information stands for the first part; of the second the positive part is kept.
-void Optimizer::gradient_and_hessian(State& state) {
-  const Index m = state.x.size();
-  state.gradient.resize(m);
-  state.hessian.resize(m, m);
-  criterion_.gradient(state.gradient.data(), state.hessian.data());
-  ++gradients_;
-  for (const Block& block : blocks_)
-    for (const int term : block.terms) {
-      const CovarianceStructure& structure = criterion_.structure(term);
-      const int k = structure.size(), first = criterion_.first_parameter(term);
-      MatrixXd lambda(k, k), a(k, k), b(k, k);
-      structure.lambda(state.x.data() + first, lambda.data());
-      // Near a singular lambda the division by it leaves only rounding errors; N changes little, so
-      // the last good one serves.
-      if (lambda.diagonal().cwiseAbs().minCoeff() > 1e-3) {
-        const Eigen::SelfAdjointEigenSolver<MatrixXd> N(covariance_gradient(term, lambda));
-        positive_[static_cast<std::size_t>(term)] = N.eigenvectors() *
-                                                    N.eigenvalues().cwiseMax(0.0).asDiagonal() *
-                                                    N.eigenvectors().transpose();
-      }
-      const MatrixXd& positive = positive_[static_cast<std::size_t>(term)];
-      if (positive.size() == 0) continue;
-      for (int i = 0; i < structure.parameters(); ++i) {
-        interrupt_.poll(static_cast<double>(k) * k * (k + structure.parameters()));
-        structure.derivative(state.x.data() + first, i, a.data());
-        const MatrixXd Na = 2.0 * positive * a;
-        for (int j = 0; j < structure.parameters(); ++j) {
-          structure.derivative(state.x.data() + first, j, b.data());
-          state.hessian(first + i, first + j) += (Na.array() * b.array()).sum();
-        }
-      }
-    }
-}
-
-// The Hessian in the free parameters by differences of the gradient, where it can be computed. The
-// criterion is at x again afterwards.
-void Optimizer::difference_hessian(State& state, const std::vector<Index>& free) {
-  const Index m = state.x.size();
-  MatrixXd H = MatrixXd::Zero(m, m);
-  VectorXd gradient(m);
-  bool finite = true;
-  for (const Index i : free) {
-    VectorXd moved = state.x;
-    const double h = 1e-4 * std::max(std::abs(moved(i)), 0.01);
-    moved(i) += h;
-    finite = finite && std::isfinite(evaluate(moved));
-    if (!finite) break;
-    criterion_.gradient(gradient.data());
-    ++gradients_;
-    H.col(i) = (gradient - state.gradient) / h;
+void Optimizer::escape(Optimum& best) {
+  VectorXd x;
+  for (int i = 0; i < kEscapes; ++i) {
+    x = vector(best.x);
+    if (!objective_.escape(x, best.value)) return;
+    Optimum next = descend(numbers(x), Chart::identity);
+    if (!(next.value < best.value)) return;
+    best = std::move(next);
   }
-  if (finite) state.hessian = 0.5 * (H + H.transpose());
-  evaluate(state.x);
 }
 
-// What a step may leave to gain of a minimum, at the last evaluation.
-double Optimizer::threshold() { return std::max(options_.tolerance, criterion_.rounding_error()); }
+// A smooth method reaches a symmetry slowly; from there the search stays in it.
+void Optimizer::settle(Optimum& best) {
+  VectorXd x = vector(best.x);
+  if (!objective_.settle(x)) return;
+  Optimum settled = descend(numbers(x), Chart::identity);
+  if (settled.converged() && settled.value < best.value) best = std::move(settled);
+}
 
-// N = dd/d(lambda lambda') of a term, from dd/dlambda = 2 N lambda at the last gradient.
-MatrixXd Optimizer::covariance_gradient(int term, const MatrixXd& lambda) const {
-  const Index k = lambda.rows();
-  const MatrixXd M = Eigen::Map<const MatrixXd>(criterion_.lambda_gradient(term).data(), k, k);
-  const MatrixXd N = 0.5 * M * lambda.inverse();
-  return 0.5 * (N + N.transpose());
+// What vanishes is found only to rounding by a smooth method: say zero where zero is as good.
+void Optimizer::snap(Optimum& best) {
+  VectorXd x = vector(best.x);
+  if (!objective_.snap(x)) return;
+  const double value = objective_.value(x);
+  if (!(value <= best.value + options_.tolerance)) return;
+  best.x = numbers(x);
+  best.value = value;
+}
+
+// One search in one chart.
+Optimum Optimizer::descend(const std::vector<double>& start, Chart chart) {
+  chart_ = chart;
+  predicted_ = kInfinity;
+  if (!begin(start)) return finish(Ending::no_start);
+  if (chart == Chart::identity && is_minimum()) return finish(Ending::tolerance);
+  const bool own = objective_.has_hessian();
+  if (own || state_.gradient.size() == 0) differentiate(state_, own);
+  if (!own && state_.hessian.rows() != state_.x.size()) approximate();
+  Model model{own, own};
+  while (objective_.evaluations() < limit_) {
+    list_free();
+    predicted_ = find_step();
+    if (predicted_ < options_.tolerance) {
+      if (predicted_ > kExact) last_step();
+      return finish(Ending::tolerance);
+    }
+    cap_step();
+    const double length = search_along();
+    if (arrives(trial_)) {
+      std::swap(state_, trial_);
+      return finish(Ending::arrived);
+    }
+    if (trial_.value < state_.value) {
+      if (!advance(model, length)) return finish(Ending::slow);
+    } else if (!recover(model)) {
+      return finish(predicted_ < threshold() ? Ending::rounding : Ending::stuck);
+    }
+  }
+  return finish(Ending::evaluations);
+}
+
+// The exact Hessian, made definite, where it can be computed.
+void Optimizer::approximate() {
+  const Index m = state_.x.size();
+  if (objective_.exact_hessian(state_.x, state_.gradient, candidates_, state_.hessian)) {
+    const MatrixXd inner = definite(state_.hessian(candidates_, candidates_));
+    state_.hessian(candidates_, candidates_) = inner;
+  } else if (state_.hessian.rows() != m) {
+    state_.hessian.setIdentity(m, m);
+  }
+}
+
+// Puts the search to its start; false where the value cannot be computed there.
+bool Optimizer::begin(const std::vector<double>& start) {
+  const Index m = objective_.parameters();
+  objective_.begin_search(chart_ == Chart::logarithm);
+  state_.gradient.resize(0);
+  state_.x = vector(start);
+  objective_.impose(state_.x);
+  candidates_.clear();
+  lower_.resize(m);
+  upper_.resize(m);
+  bounded_ = chart_ == Chart::logarithm;
+  for (Index i = 0; i < m; ++i) {
+    if (objective_.is_free(i)) candidates_.push_back(i);
+    lower_(i) = bounded_ ? std::log(kFloor) : objective_.lower(i);
+    upper_(i) = chart_ == Chart::logarithm ? std::log(objective_.upper(i)) : objective_.upper(i);
+  }
+  for (const Index i : candidates_)
+    bounded_ = bounded_ || std::isfinite(lower_(i)) || std::isfinite(upper_(i));
+  const auto place = [&] {
+    state_.z = state_.x;
+    if (chart_ == Chart::logarithm) state_.z = state_.x.array().max(kFloor).log();
+    for (const Index i : candidates_) state_.z(i) = std::clamp(state_.z(i), lower_(i), upper_(i));
+    trial_.x = state_.x;  // the values of what is not searched over
+    evaluate(state_);
+    return std::isfinite(state_.value);
+  };
+  if (place()) return true;
+  if (!objective_.fall_back(state_.x)) return false;
+  objective_.impose(state_.x);
+  return place();
+}
+
+// Whether the gradient at the start is rounding error, as it is where moments give the minimum
+// (balanced designs): no Hessian is needed to say so. Looked at only where nothing is lost.
+bool Optimizer::is_minimum() {
+  if (bounded_ || !objective_.keeps_hessian()) return false;
+  differentiate(state_, false);
+  // What a Newton step could bring with the least curvature that is reckoned with.
+  const double most = 0.5 * state_.gradient.squaredNorm() / kFlat;
+  if (!(most < options_.tolerance)) return false;
+  predicted_ = most;
+  return true;
+}
+
+// x of a z, and its value.
+void Optimizer::evaluate(State& state) {
+  for (const Index i : candidates_)
+    state.x(i) = chart_ == Chart::logarithm ? std::exp(state.z(i)) : state.z(i);
+  state.value = objective_.value(state.x);
+}
+
+void Optimizer::differentiate(State& state, bool with_hessian) {
+  objective_.gradient(state.gradient, with_hessian ? &state.hessian : nullptr);
+  if (chart_ == Chart::identity) return;
+  state.gradient.array() *= state.x.array();
+  if (!with_hessian) return;
+  for (Index j = 0; j < state.x.size(); ++j)
+    state.hessian.col(j).array() *= state.x.array() * state.x(j);
+}
+
+// All but what is held at a value, or by the gradient at a bound.
+void Optimizer::list_free() {
+  free_.clear();
+  for (const Index i : candidates_)
+    if (!(state_.z(i) <= lower_(i) && state_.gradient(i) >= 0.0) &&
+        !(state_.z(i) >= upper_(i) && state_.gradient(i) <= 0.0))
+      free_.push_back(i);
+}
+
+// The Newton step, and the decrease that it predicts.
+double Optimizer::find_step() {
+  if (!bounded_) {
+    newton_.solve(state_.hessian, state_.gradient, free_, step_);
+    return -0.5 * state_.gradient.dot(step_);
+  }
+  low_ = lower_ - state_.z;
+  high_ = upper_ - state_.z;
+  if (chart_ == Chart::identity) {
+    low_ = (low_.array() < -kAtHand).select(kPart * low_, low_);
+    high_ = (high_.array() > kAtHand).select(kPart * high_, high_);
+  }
+  return newton_.solve_within(state_.hessian, state_.gradient, free_, low_, high_, step_);
+}
+
+// No component by more than is reasonable, all in proportion.
+void Optimizer::cap_step() {
+  double cap = chart_ == Chart::logarithm ? 2.0 : 1.0, longest = 0.0;
+  for (const Index i : free_) {
+    if (chart_ == Chart::identity) cap = std::max(cap, std::abs(state_.z(i)));
+    longest = std::max(longest, std::abs(step_(i)));
+  }
+  if (longest > cap) step_ *= cap / longest;
 }
 
 // Shortens the step until the value falls enough (Armijo), by the minimum of the parabola through
 // what is known, within limits. Returns the part of the step taken.
-double Optimizer::search_along(const State& state, const VectorXd& step, State& trial) {
-  const double slope = state.gradient.dot(step);
+double Optimizer::search_along() {
+  const double slope = state_.gradient.dot(step_);
   double length = 1.0;
-  for (int tries = 0; tries < kHalvings; ++tries) {
-    trial.x = state.x + length * step;
-    trial.value = evaluate(trial.x);
-    const double rise = trial.value - state.value;
+  for (int tries = 0; tries < kShortenings; ++tries) {
+    trial_.z = state_.z + length * step_;
+    evaluate(trial_);
+    const double rise = trial_.value - state_.value;
     if (rise <= kSufficient * length * slope) return length;
     const double parabola = -0.5 * slope * length * length / (rise - length * slope);
     length =
         std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length) : 0.1 * length;
+    if (-length * slope < 0.1 * kEpsilon * std::abs(state_.value)) break;  // rounding hides it
   }
-  trial.value = std::numeric_limits<double>::infinity();
+  trial_.value = kInfinity;
   return 0.0;
 }
 
-// Whether the gradient at the start is rounding error, as it is where moments give the minimum
-// (balanced designs): no Hessian is needed to say so. Looked at only where the factor outlives the
-// gradient, so that nothing is lost.
-bool Optimizer::is_minimum(State& state) {
-  if (!criterion_.keeps_factor()) return false;
-  state.gradient.resize(state.x.size());
-  criterion_.gradient(state.gradient.data());
-  ++gradients_;
-  return largest_decrease(state) < options_.tolerance;
-}
-
-double Optimizer::largest_decrease(const State& state) {
-  return 0.5 * state.gradient.squaredNorm() / kFlat;
-}
-
-Optimum Optimizer::quasi_newton(const VectorXd& start) {
-  const Index m = start.size();
-  for (MatrixXd& N : positive_) N.resize(0, 0);
-  State state;
-  state.x = start;
-  state.value = evaluate(state.x);
-  if (!std::isfinite(state.value)) {
-    state.x = Eigen::Map<const VectorXd>(criterion_.other_starts().front().data(), m);
-    criterion_.impose(state.x.data(), reml_);
-    state.value = evaluate(state.x);
-    if (!std::isfinite(state.value))
-      return finish(state, std::numeric_limits<double>::infinity(), false, kNoStart);
+// Makes the trial the state, with its derivatives. A computed Hessian that twice running predicts
+// the decrease badly, or converges slowly, is worse than an updated one: in logarithms, where it
+// serves longer, false says so.
+bool Optimizer::advance(Model& model, double length) {
+  const double expected = -length * state_.gradient.dot(step_) * (1.0 - 0.5 * length);
+  const double ratio = (state_.value - trial_.value) / expected;
+  model.poor = ratio < 0.5 || ratio > 2.0 || predicted_ > 0.3 * model.before ? model.poor + 1 : 0;
+  model.before = predicted_;
+  if (chart_ == Chart::logarithm && model.poor == kPatienceInLogarithms) return false;
+  if (chart_ == Chart::identity && model.poor == kPatience) model.recompute = false;
+  differentiate(trial_, model.recompute);
+  if (!model.recompute) {
+    step_ = trial_.z - state_.z;
+    change_ = trial_.gradient - state_.gradient;
+    update_bfgs(state_.hessian, step_, change_, scratch_);
+    trial_.hessian.swap(state_.hessian);
   }
-  if (is_minimum(state)) return finish(state, largest_decrease(state), true, kConverged);
-  gradient_and_hessian(state);
-  double predicted = std::numeric_limits<double>::infinity(), before = predicted;
-  bool fresh = true;   // the Hessian is computed at x, not updated
-  bool newton = true;  // compute it again after each step, as long as its steps are good
-  bool exact = false;  // it is the exact one
-  int poor = 0, resets = 0;
-  const std::vector<Index> free = criterion_.free_parameters(reml_);
-  while (evaluations_ < options_.max_evaluations) {
-    VectorXd step = newton_step(state.hessian, state.gradient, free);
-    predicted = -0.5 * state.gradient.dot(step);
-    if (predicted < options_.tolerance) {
-      if (predicted > kExact) last_step(state, state.x + step, false);
-      return finish(state, predicted, true, kConverged);
-    }
-    const double cap = std::max(1.0, state.x.cwiseAbs().maxCoeff());
-    step *= std::min(1.0, cap / step.cwiseAbs().maxCoeff());
-    State trial;
-    const double length = search_along(state, step, trial);
-    if (arrives(trial.x, trial.value)) return finish(trial, predicted, false, kArrived);
-    if (!(trial.value < state.value)) {
-      criterion_.objective(state.x.data(), Scale::internal, reml_);
-      const bool converged = predicted < threshold();
-      if (converged || exact) return finish(state, predicted, converged, kStuck);
-      // First the computed Hessian instead of the updated one, then none at all, and last the exact
-      // one: where its steps fail too, it says how much is left to gain.
-      ++resets;
-      if (!fresh) {
-        gradient_and_hessian(state);
-      } else if (resets < 3) {
-        state.hessian = MatrixXd::Identity(m, m) * state.gradient.cwiseAbs().maxCoeff();
-      } else {
-        difference_hessian(state, free);
-        exact = true;
-      }
-      fresh = true;
-      newton = false;
-      continue;
-    }
-    // A computed Hessian that twice running predicts the decrease badly, or converges slowly, is
-    // worse than an updated one.
-    const double expected = -length * state.gradient.dot(step) * (1.0 - 0.5 * length);
-    const double ratio = (state.value - trial.value) / expected;
-    poor = ratio < 0.5 || ratio > 2.0 || predicted > 0.3 * before ? poor + 1 : 0;
-    before = predicted;
-    newton = newton && poor < 2;
-    if (newton) {
-      gradient_and_hessian(trial);
-    } else {
-      trial.gradient.resize(m);
-      criterion_.gradient(trial.gradient.data());
-      ++gradients_;
-      trial.hessian = std::move(state.hessian);
-      update_bfgs(trial.hessian, trial.x - state.x, trial.gradient - state.gradient);
-    }
-    fresh = newton;
-    exact = false;
-    resets = 0;
-    state = std::move(trial);
-  }
-  return finish(state, predicted, false, "too many evaluations");
-}
-
-// Let N = d d / d(lambda lambda'), from the gradient M = 2 N lambda at a slightly enlarged lambda.
-// Where N has a negative eigenvalue, adding variance along its eigenvector lowers d.
-bool Optimizer::escape(Optimum& optimum) {
-  constexpr double kEnlarge = 1e-2, kSingular = 1e-3;
-  bool singular = false;
-  VectorXd enlarged = Eigen::Map<const VectorXd>(optimum.theta.data(), criterion_.parameters());
-  std::vector<MatrixXd> lambdas;
-  std::vector<int> terms;
-  for (const Block& block : blocks_)
-    for (const int term : block.terms) {
-      const CovarianceStructure& structure = criterion_.structure(term);
-      const int k = structure.size(), first = criterion_.first_parameter(term);
-      bool held = true;
-      for (int a = first; a < first + structure.parameters(); ++a)
-        held = held && criterion_.is_held(a, reml_);
-      if (held) continue;
-      MatrixXd lambda(k, k), factor(k, k);
-      structure.lambda(optimum.theta.data() + first, lambda.data());
-      const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(lambda * lambda.transpose());
-      if (!(eigen.eigenvalues().minCoeff() < kSingular * kSingular)) continue;
-      singular = true;
-      factor = eigen.eigenvectors() *
-               eigen.eigenvalues().array().max(kEnlarge * kEnlarge).sqrt().matrix().asDiagonal();
-      structure.from_factor(factor.data(), enlarged.data() + first);
-      lambdas.push_back(lambda);
-      terms.push_back(term);
-    }
-  if (!singular || !std::isfinite(evaluate(enlarged))) return false;
-  VectorXd gradient(enlarged.size());
-  criterion_.gradient(gradient.data());
-  ++gradients_;
-  const VectorXd at_optimum = Eigen::Map<const VectorXd>(optimum.theta.data(), enlarged.size());
-  struct Direction {
-    double curvature;
-    std::size_t place;
-    VectorXd vector;
-  };
-  std::vector<Direction> directions;
-  for (std::size_t i = 0; i < terms.size(); ++i) {
-    const CovarianceStructure& structure = criterion_.structure(terms[i]);
-    const int k = structure.size();
-    MatrixXd lambda(k, k);
-    structure.lambda(enlarged.data() + criterion_.first_parameter(terms[i]), lambda.data());
-    MatrixXd N = covariance_gradient(terms[i], lambda);
-    if (structure.scales_only()) N = MatrixXd(N.diagonal().asDiagonal());
-    const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(N);
-    directions.push_back({eigen.eigenvalues()(0), i, eigen.eigenvectors().col(0)});
-  }
-  const auto steepest = std::min_element(
-      directions.begin(), directions.end(),
-      [](const Direction& a, const Direction& b) { return a.curvature < b.curvature; });
-  const double needed = optimum.objective - 1e-7;
-  if (!(steepest->curvature < 0.0)) return false;
-  const MatrixXd& lambda = lambdas[steepest->place];
-  const CovarianceStructure& structure = criterion_.structure(terms[steepest->place]);
-  for (const double length : {0.3, 0.1, 0.03, 0.01}) {
-    MatrixXd covariance = lambda * lambda.transpose() +
-                          length * length * steepest->vector * steepest->vector.transpose();
-    semidefinite_cholesky(covariance.data(), structure.size());
-    VectorXd trial = at_optimum;
-    structure.from_factor(covariance.data(),
-                          trial.data() + criterion_.first_parameter(terms[steepest->place]));
-    criterion_.impose(trial.data(), reml_);
-    if (!(evaluate(trial) < needed)) continue;
-    optimum.theta.assign(trial.data(), trial.data() + trial.size());
+  std::swap(state_, trial_);
+  model.fresh = model.recompute;
+  model.exact = false;
+  model.resets = 0;
+  if (model.recompute || ++model.updates < std::max<Index>(kUpdates, 4 * state_.x.size()))
     return true;
+  model.updates = 0;
+  approximate();
+  model.fresh = true;
+  return true;
+}
+
+// Another Hessian where the steps of this one do not lower the value: first the computed instead of
+// the updated one, then none at all, and last the exact one. Where its steps fail too, it says how
+// much is left to gain. False where there is nothing left to try. The objective is at the state
+// then.
+bool Optimizer::recover(Model& model) {
+  objective_.value(state_.x);
+  if (chart_ == Chart::logarithm || model.exact || predicted_ < threshold()) return false;
+  const bool own = objective_.has_hessian();
+  ++model.resets;
+  if (own && !model.fresh) {
+    differentiate(state_, true);
+  } else if (own && model.resets < 3) {
+    state_.hessian.setIdentity();
+    state_.hessian *= state_.gradient.cwiseAbs().maxCoeff();
+  } else {
+    approximate();
+    model.exact = true;
   }
-  return false;
+  model.fresh = true;
+  model.recompute = false;
+  return true;
+}
+
+// What a step may leave to gain of a minimum, at the last evaluation.
+double Optimizer::threshold() { return std::max(options_.tolerance, objective_.rounding_error()); }
+
+// The step that need not be taken costs one evaluation, and leaves x as close to the minimum as its
+// square.
+void Optimizer::last_step() {
+  trial_.z = state_.z + step_;
+  evaluate(trial_);
+  if (!(trial_.value <= state_.value)) return;
+  state_.z.swap(trial_.z);
+  state_.x.swap(trial_.x);
+  state_.value = trial_.value;
+}
+
+// Whether a search is at the minimum that is known, and not below it.
+bool Optimizer::arrives(const State& state) const {
+  if (known_ == nullptr || !known_->converged() || state.value < known_->value - kLower)
+    return false;
+  const Map<const VectorXd> known = vector(known_->x);
+  return ((state.x - known).array().abs() <= kNear * known.array().abs().max(0.1)).all();
+}
+
+Optimum Optimizer::finish(Ending ending) {
+  if (chart_ == Chart::logarithm && ending != Ending::arrived) vanish();
+  objective_.normalize(state_.x);
+  Optimum optimum;
+  optimum.x = numbers(state_.x);
+  optimum.value = state_.value;
+  optimum.verdict = {ending, predicted_};
+  return optimum;
+}
+
+// At the floor, where the value falls towards still smaller scales: the scale is zero.
+void Optimizer::vanish() {
+  bool any = false;
+  for (const Index i : candidates_)
+    if (state_.z(i) <= lower_(i) && state_.gradient.size() > 0 && state_.gradient(i) >= 0.0) {
+      state_.x(i) = 0.0;
+      any = true;
+    }
+  if (any) state_.value = objective_.value(state_.x);
 }
 
 }  // namespace crossnest

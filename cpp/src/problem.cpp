@@ -11,6 +11,8 @@
 #include "crossnest/row_sums.hpp"
 #include "crossnest/small_dense.hpp"
 #include "crossnest/start.hpp"
+#include "optimizer.hpp"
+#include "profiled_criterion.hpp"
 
 #if !defined(_WIN32)
 #include <unistd.h>
@@ -311,18 +313,6 @@ void Problem::residuals(Estimates& out) {
   out.pwrss = s * s * (sum + root * root * penalty);
 }
 
-Optimum Problem::find_optimum(Optimizer& optimizer, const std::vector<double>& from, bool reml,
-                              bool look_elsewhere) {
-  Optimum best = optimizer.minimize(from, reml);
-  if (!look_elsewhere) return best;
-  for (const std::vector<double>& other : criterion_->other_starts())
-    optimizer.improve(best, other, reml);
-  if (weight_spread_.wide())
-    WideSearch(*criterion_, blocks_, *A_, weight_spread_, optimizer, interrupt_)
-        .improve(best, reml);
-  return best;
-}
-
 Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOptions& options) {
   const OneThreadEach kernels(kernels_);
   const auto began = std::chrono::steady_clock::now();
@@ -333,25 +323,27 @@ Fit Problem::fit(bool reml, const std::vector<double>& start, const OptimizerOpt
     check(start);
     from = criterion_->to_internal(start.data());
   }
-  Optimizer optimizer(*criterion_, blocks_, options, interrupt_);
-  const bool look_elsewhere = start.empty() && structure_->work() < options.cheap;
-  const Optimum best = find_optimum(optimizer, from, reml, look_elsewhere);
-  if (!std::isfinite(best.objective))
+  ProfiledCriterion objective(*criterion_, reml, structure_->work(), interrupt_);
+  if (weight_spread_.wide()) objective.search_widely(blocks_, *A_, weight_spread_);
+  Optimizer optimizer(objective, options);
+  const Optimum best =
+      optimizer.find_minimum(from, start.empty() ? Breadth::all_starts : Breadth::one_start);
+  if (!std::isfinite(best.value))
     throw FitError("the criterion could not be computed at any trial theta");
   Fit fit;
   criterion_->impose(from.data(), reml);
   fit.start = start.empty() ? criterion_->to_user(from.data()) : start;
-  fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
+  fit.estimates = estimates(criterion_->to_user(best.x.data()), reml);
   for (std::size_t t = 0; t < design_.terms.size(); ++t)
     fit.estimates.singular[t] =
-        criterion_->is_estimated_singular(static_cast<int>(t), best.theta.data());
-  fit.predicted_decrease = best.predicted_decrease;
+        criterion_->is_estimated_singular(static_cast<int>(t), best.x.data());
+  fit.predicted_decrease = best.verdict.predicted_decrease;
   fit.evaluations = best.evaluations;
   fit.gradients = best.gradients;
-  fit.converged = best.converged;
-  fit.message = best.message;
+  fit.converged = best.converged();
+  fit.message = best.verdict.message();
   fit.confounded = identifiability_.confounded;
-  if (fits_exactly(best.theta, fit.estimates)) fit_exact_response(best.theta, optimizer, fit);
+  if (fits_exactly(best.x, fit.estimates)) fit_exact_response(best.x, optimizer, fit);
   fit.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return fit;
 }
@@ -387,9 +379,9 @@ void Problem::fit_exact_response(std::vector<double> theta, Optimizer& optimizer
   std::vector<HeldParameter> held = criterion_->held();
   held.push_back({largest, kLarge, false});
   criterion_->hold(std::move(held));
-  const Optimum best = optimizer.minimize(theta, reml);
+  const Optimum best = optimizer.minimize(theta);
   hold();
-  fit.estimates = estimates(criterion_->to_user(best.theta.data()), reml);
+  fit.estimates = estimates(criterion_->to_user(best.x.data()), reml);
   fit.evaluations += best.evaluations;
   fit.gradients += best.gradients;
   fit.converged = false;
@@ -398,7 +390,7 @@ void Problem::fit_exact_response(std::vector<double> theta, Optimizer& optimizer
     const int first = criterion_->first_parameter(term);
     const int last = first + criterion_->structure(term).parameters();
     Confounding exact{Confounding::Kind::exact, term, {}};
-    if (std::any_of(best.theta.begin() + first, best.theta.begin() + last,
+    if (std::any_of(best.x.begin() + first, best.x.begin() + last,
                     [](double value) { return std::abs(value) > 1.0; }))
       for (int j = 0; j < criterion_->structure(term).size(); ++j) exact.effects.push_back(j);
     if (!exact.effects.empty()) fit.confounded.push_back(std::move(exact));

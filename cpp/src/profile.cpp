@@ -1,12 +1,15 @@
 #include "crossnest/profile.hpp"
 
-#include <Eigen/Eigenvalues>
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
-#include "crossnest/optimizer.hpp"
+#include "constrained_deviance.hpp"
 #include "newton_step.hpp"
+#include "optimizer.hpp"
+#include "profiled_criterion.hpp"
 
 namespace crossnest {
 
@@ -23,13 +26,15 @@ constexpr double kLongStep = 1.25;  // of the search for an end of an interval
 constexpr int kPoints = 200;        // of one side of a profile
 // A deviance lower by this than the minimum is another optimum and not rounding.
 constexpr double kLower = 1e-6;
-constexpr double kNudge = 1e-3;  // of a scale that may want to leave zero
+// The predicted decrease that ends a constrained refit.
+constexpr double kTolerance = 1e-10;
 
 constexpr const char* kBound = "zeta does not reach the cutoff before the parameter's bound";
 constexpr const char* kAtBound = "the estimate is at the parameter's bound";
 constexpr const char* kUndefined =
     "a standard deviation estimated as zero leaves the correlation undetermined";
 constexpr const char* kLost = "the deviance cannot be computed further out";
+constexpr const char* kUnsure = "a constrained refit stopped before its minimum";
 constexpr const char* kTooFar = "zeta does not reach the cutoff within reasonable values";
 
 // A constrained refit found a lower deviance than the fit's, at this theta.
@@ -41,184 +46,44 @@ struct LowerDeviance {
 struct Point {
   VectorXd z, gradient;
   double value = kInfinity;
+  Optimum found;
   double zeta = 0.0;   // without its sign
   double slope = 0.0;  // d zeta / d t, outwards
 };
 
-// The eigenvalues of H made positive, so that its steps go downhill.
-MatrixXd definite(const MatrixXd& H) {
-  const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(H);
-  const VectorXd values = eigen.eigenvalues().cwiseAbs();
-  return eigen.eigenvectors() * values.cwiseMax(1e-6 * values.maxCoeff()).asDiagonal() *
-         eigen.eigenvectors().transpose();
+OptimizerOptions refit_options() {
+  OptimizerOptions options;
+  options.tolerance = kTolerance;
+  return options;
 }
 
-// The constrained optima of one parameter: minimizes the deviance over x with t fixed.
-class Refits {
- public:
-  // `starts` are further z from which a lower optimum may be found.
-  Refits(ConstrainedDeviance& deviance, InterruptCheck& interrupt, std::vector<VectorXd> starts)
-      : deviance_(deviance),
-        interrupt_(interrupt),
-        free_(deviance.free()),
-        starts_(std::move(starts)) {}
+std::vector<double> numbers(const VectorXd& z) { return {z.data(), z.data() + z.size()}; }
 
-  double evaluate(const VectorXd& z) {
-    interrupt_.poll();
-    return deviance_.value(z);
-  }
-
-  // The Hessian of d in z by differences of the gradient; z.value and gradient are set.
-  MatrixXd hessian(Point& at) {
-    const Index m = deviance_.size();
-    at.value = evaluate(at.z);
-    deviance_.gradient(at.gradient);
-    MatrixXd H(m, m);
-    VectorXd gradient;
-    for (Index i = 0; i < m; ++i) {
-      const double h = 1e-4 * (i == 0 ? deviance_.unit() : std::max(1.0, std::abs(at.z(i))));
-      VectorXd moved = at.z;
-      moved(i) += h;
-      evaluate(moved);
-      deviance_.gradient(gradient);
-      H.col(i) = (gradient - at.gradient) / h;
-    }
-    return 0.5 * (H + H.transpose());
-  }
-
-  // Moves the point's x to the minimum, updating the Hessian H on the way. The value is infinite
-  // where the search cannot start.
-  void minimize(Point& point, MatrixXd& H) {
-    point.value = evaluate(point.z);
-    if (!std::isfinite(point.value)) return;
-    do {
-      descend(point, H);
-    } while (leave_zero(point));
-  }
-
-  // Takes another optimum at the same t if it is lower; true if so.
-  bool look_elsewhere(Point& point, const MatrixXd& H) {
-    bool found = false;
-    for (const VectorXd& start : starts_) {
-      Point other;
-      other.z = start;
-      other.z(0) = point.z(0);
-      MatrixXd own = H;
-      minimize(other, own);
-      if (!(other.value < point.value - kLower)) continue;
-      point = std::move(other);
-      found = true;
-    }
-    return found;
-  }
-
- private:
-  void descend(Point& point, MatrixXd& H) {
-    const double tolerance = std::max(1e-10, 1e-14 * std::abs(point.value));
-    deviance_.gradient(point.gradient);
-    int resets = 0;
-    for (int iteration = 1; iteration < 500; ++iteration) {
-      VectorXd step = newton_step(H, point.gradient, free_);
-      const double predicted = -0.5 * point.gradient.dot(step);
-      if (!std::isfinite(predicted)) return;
-      Point trial;
-      if (predicted < tolerance) {  // the last step, which need not be checked closely
-        trial.z = point.z + step;
-        trial.value = evaluate(trial.z);
-        if (trial.value <= point.value + tolerance) {
-          deviance_.gradient(trial.gradient);
-          point = std::move(trial);
-        }
-        return;
-      }
-      step *= std::min(1.0, 1.0 / (step.array().abs() / point.z.array().abs().max(1.0)).maxCoeff());
-      search_along(point, step, trial);
-      const bool stuck = !(trial.value < point.value);
-      if (stuck && (predicted < 1e3 * tolerance || resets == 3)) return;
-      if (stuck || iteration % 40 == 0) {
-        if (!stuck) point = std::move(trial);
-        ++resets;
-        reset(point, H);
-        continue;
-      }
-      deviance_.gradient(trial.gradient);
-      update_bfgs(H, trial.z - point.z, change(trial.gradient - point.gradient));
-      point = std::move(trial);
-    }
-  }
-
-  // Armijo's rule, shortening the step by the minimum of the parabola through what is known.
-  void search_along(const Point& point, const VectorXd& step, Point& trial) {
-    const double slope = point.gradient.dot(step);
-    double length = 1.0;
-    for (int tries = 0; tries < 40; ++tries) {
-      trial.z = point.z + length * step;
-      trial.value = evaluate(trial.z);
-      const double rise = trial.value - point.value;
-      if (rise <= 1e-4 * length * slope) return;
-      const double parabola = -0.5 * slope * length * length / (rise - length * slope);
-      length =
-          std::isfinite(parabola) ? std::clamp(parabola, 0.1 * length, 0.5 * length) : 0.1 * length;
-    }
-    trial.value = kInfinity;
-  }
-
-  void reset(Point& point, MatrixXd& H) {
-    H = hessian(point);
-    H.bottomRightCorner(free(), free()) = definite(H.bottomRightCorner(free(), free()));
-    H.row(0).setZero();
-    H.col(0).setZero();
-    point.value = evaluate(point.z);
-    deviance_.gradient(point.gradient);
-  }
-
-  // A gradient change without the part of t, which stays.
-  VectorXd change(VectorXd y) const {
-    y(0) = 0.0;
-    return y;
-  }
-
-  // d is even in a scale, so that its gradient vanishes at zero whether or not that is a minimum.
-  bool leave_zero(Point& point) {
-    for (const Index i : deviance_.scales()) {
-      if (std::abs(point.z(i)) > kNudge) continue;
-      VectorXd z = point.z;
-      double value = point.value;
-      for (double scale = kNudge;; scale *= 2.0) {
-        VectorXd moved = point.z;
-        moved(i) = scale;
-        const double next = evaluate(moved);
-        if (!(next < value - 1e-9)) break;
-        z = moved;
-        value = next;
-      }
-      if (value == point.value) continue;
-      point.z = z;
-      point.value = evaluate(z);
-      return true;
-    }
-    return false;
-  }
-
-  Index free() const { return deviance_.size() - 1; }
-
-  ConstrainedDeviance& deviance_;
-  InterruptCheck& interrupt_;
-  std::vector<Index> free_;
-  std::vector<VectorXd> starts_;
-};
+// The Hessian of d in z = (t, x) at a point, whose value and gradient are set.
+MatrixXd hessian(ConstrainedDeviance& deviance, Point& at) {
+  std::vector<Index> all(static_cast<std::size_t>(at.z.size()));
+  std::iota(all.begin(), all.end(), Index{0});
+  at.value = deviance.value(at.z);
+  deviance.gradient(at.gradient);
+  MatrixXd H = MatrixXd::Identity(at.z.size(), at.z.size());
+  deviance.exact_hessian(at.z, at.gradient, all, H);
+  return H;
+}
 
 // One side of a profile: the constrained optima on the way out from the estimate.
 class Side {
  public:
   // `hessian` is that of d in z at the estimate.
-  Side(ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
-       const MatrixXd& hessian, int side)
-      : deviance_(deviance), refits_(refits), estimate_(estimate), side_(side) {
-    const Index m = deviance.size() - 1;
-    H_ = MatrixXd::Zero(m + 1, m + 1);
-    H_.bottomRightCorner(m, m) = definite(hessian.bottomRightCorner(m, m));
-    tangent_ = newton_step(H_, hessian.col(0), deviance.free());
+  Side(ConstrainedDeviance& deviance, const Point& estimate, const MatrixXd& hessian, int side)
+      : deviance_(deviance),
+        optimizer_(deviance, refit_options()),
+        estimate_(estimate),
+        side_(side) {
+    const Index m = deviance.parameters() - 1;
+    MatrixXd& H = optimizer_.hessian();
+    H = MatrixXd::Zero(m + 1, m + 1);
+    H.bottomRightCorner(m, m) = definite(hessian.bottomRightCorner(m, m));
+    NewtonStep().solve(H, hessian.col(0), deviance.free(), tangent_);
     tangent_(0) = 1.0;
     const double curvature = tangent_.dot(hessian * tangent_);
     estimate_.slope = curvature > 0.0 ? std::sqrt(0.5 * curvature) : 0.0;
@@ -227,7 +92,7 @@ class Side {
   }
 
   const Point& estimate() const { return estimate_; }
-  double bound() const { return side_ < 0 ? deviance_.lower() : deviance_.upper(); }
+  double bound() const { return side_ < 0 ? deviance_.least() : deviance_.most(); }
   bool at_bound(const Point& point) const { return point.z(0) == bound(); }
 
   // A t further out than the point, where zeta should be larger by `step`.
@@ -239,28 +104,24 @@ class Side {
 
   // The constrained optimum at t, by way of one nearby.
   Point visit(const Point& from, double t) {
-    Point to;
-    to.z = from.z + (t - from.z(0)) * tangent_;
-    to.z(0) = t;
-    refits_.minimize(to, H_);
-    if (!std::isfinite(to.value)) {
-      to.z = from.z;
-      to.z(0) = t;
-      refits_.minimize(to, H_);
-      if (!std::isfinite(to.value)) return to;
-    }
+    deviance_.fix(t);
+    Optimum found = optimizer_.minimize(numbers(from.z + (t - from.z(0)) * tangent_));
+    if (!std::isfinite(found.value)) found = optimizer_.minimize(numbers(from.z));
+    if (!std::isfinite(found.value)) return Point();
+    const Point to = point(std::move(found));
     reach_ = std::max(std::abs(t - from.z(0)), 1e-3 * reach_);
     tangent_ = (to.z - from.z) / (t - from.z(0));
-    measure(to);
     return to;
   }
 
   // Whether there is a lower optimum than this at the same t, to be taken instead.
-  bool look_elsewhere(Point& point) {
-    if (!refits_.look_elsewhere(point, H_)) return false;
+  bool look_elsewhere(Point& at) {
+    Optimum best = at.found;
+    optimizer_.look_elsewhere(best);
+    if (!(best.value < at.value - kLower)) return false;
+    at = point(std::move(best));
     tangent_.setZero();
     tangent_(0) = 1.0;
-    measure(point);
     return true;
   }
 
@@ -278,13 +139,15 @@ class Side {
   // The points out to the cutoff; returns why they end before it.
   std::string trace(double cutoff, std::vector<Point>& points) {
     Point at = estimate_;
+    bool sure = true;
     if (at_bound(at)) return kAtBound;
     while (points.size() < kPoints) {
       at = march(at, kStep);
       if (!std::isfinite(at.value)) return kLost;
       look_elsewhere(at);
       points.push_back(at);
-      if (at.zeta >= cutoff) return "";
+      sure = sure && at.found.converged();
+      if (at.zeta >= cutoff) return sure ? "" : kUnsure;
       if (at_bound(at)) return kBound;
     }
     return kTooFar;
@@ -307,7 +170,10 @@ class Side {
       }
       const double miss = cutoff - next.zeta, t = next.z(0);
       if (std::abs(miss) < 1e-6 && next.slope > 0.0) {
-        if (!look_elsewhere(next)) return within(t + side_ * miss / next.slope);
+        if (!look_elsewhere(next)) {
+          if (!next.found.converged()) note = kUnsure;
+          return within(t + side_ * miss / next.slope);
+        }
       } else if (miss > 0.0 && at_bound(next)) {
         note = kBound;
         return bound();
@@ -320,13 +186,20 @@ class Side {
   }
 
  private:
-  void measure(Point& point) const {
+  Point point(Optimum found) const {
+    Point point;
+    point.z = Eigen::Map<const VectorXd>(found.x.data(), deviance_.parameters());
+    point.value = found.value;
     if (point.value < estimate_.value - kLower) throw LowerDeviance{deviance_.theta(point.z)};
+    if (!deviance_.is_at(point.z)) deviance_.value(point.z);
+    deviance_.gradient(point.gradient);
     point.zeta = std::sqrt(std::max(0.0, point.value - estimate_.value));
     point.slope = point.zeta > 0.0 ? side_ * point.gradient(0) / (2.0 * point.zeta) : 0.0;
+    point.found = std::move(found);
+    return point;
   }
 
-  double within(double t) const { return std::clamp(t, deviance_.lower(), deviance_.upper()); }
+  double within(double t) const { return std::clamp(t, deviance_.least(), deviance_.most()); }
 
   // Newton's step from the nearer end of the bracket, or its middle where that leads out of it.
   Point refine(const Point& inner, const Point& outer, double cutoff) {
@@ -339,10 +212,9 @@ class Side {
   }
 
   ConstrainedDeviance& deviance_;
-  Refits& refits_;
+  Optimizer optimizer_;
   Point estimate_;
-  int side_;  // -1 or 1
-  MatrixXd H_;
+  int side_;          // -1 or 1
   VectorXd tangent_;  // dz/dt along the profile
   double reach_;      // the last step in t
 };
@@ -364,26 +236,15 @@ Profiler::Profiler(Criterion& criterion, const Design& design, const std::vector
 }
 
 void Profiler::set_fit(std::vector<double> theta) {
-  ConstrainedDeviance deviance(criterion_, design_, {ProfileParameter::Kind::sigma});
+  ConstrainedDeviance deviance(criterion_, design_, {ProfileParameter::Kind::sigma}, interrupt_);
   VectorXd z;
   deviance.start(theta, z);
   deviance_ = deviance.value(z);  // may be interrupted, and the fit must stay of one piece
-  estimates_ = deviance.parameters();
+  estimates_ = deviance.estimates();
   theta_ = std::move(theta);
 }
 
-// Where else than next to the last point constrained optima are sought.
-std::vector<VectorXd> Profiler::starts(ConstrainedDeviance& deviance, const VectorXd& z) const {
-  if (z.size() == 0) return {};
-  std::vector<VectorXd> starts = deviance.boundary_starts(z);
-  VectorXd other;
-  if (thorough_)
-    for (const std::vector<double>& theta : criterion_.other_starts())
-      if (deviance.start(theta, other)) starts.push_back(other);
-  return starts;
-}
-
-// Calls work(deviance, refits, estimate, hessian), again from a better fit where it finds one. The
+// Calls work(deviance, estimate, hessian), again from a better fit where it finds one. The
 // estimate's z is empty where the parameter is not defined. Refuses a bad parameter or cutoff.
 template <class Work>
 auto Profiler::with_best_fit(int parameter, double cutoff, Work&& work) {
@@ -391,18 +252,22 @@ auto Profiler::with_best_fit(int parameter, double cutoff, Work&& work) {
   const OneThreadEach threads(kernels_);
   for (int restarts = 0;; ++restarts) {
     ConstrainedDeviance deviance(criterion_, design_,
-                                 parameters_.at(static_cast<std::size_t>(parameter)));
+                                 parameters_.at(static_cast<std::size_t>(parameter)), interrupt_);
     Point estimate;
     const bool defined = deviance.start(theta_, estimate.z);
-    if (!defined) estimate.z.resize(0);
-    Refits refits(deviance, interrupt_, starts(deviance, estimate.z));
-    const MatrixXd hessian = defined ? refits.hessian(estimate) : MatrixXd();
+    MatrixXd second;
+    if (defined) {
+      deviance.find_other_starts(estimate.z, thorough_);
+      second = hessian(deviance, estimate);
+    } else {
+      estimate.z.resize(0);
+    }
     try {
-      return work(deviance, refits, estimate, hessian);
+      return work(deviance, estimate, second);
     } catch (const LowerDeviance& lower) {
       if (restarts == 10) throw FitError("the profile finds ever lower deviances");
-      Optimizer optimizer(criterion_, blocks_, OptimizerOptions(), interrupt_);
-      set_fit(optimizer.minimize(lower.theta, false).theta);
+      ProfiledCriterion objective(criterion_, false, 0.0, interrupt_);
+      set_fit(Optimizer(objective, OptimizerOptions()).minimize(lower.theta).x);
     }
   }
 }
@@ -410,8 +275,7 @@ auto Profiler::with_best_fit(int parameter, double cutoff, Work&& work) {
 ProfileTrace Profiler::trace(int parameter, double cutoff) {
   return with_best_fit(
       parameter, cutoff,
-      [&](ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
-          const MatrixXd& hessian) {
+      [&](ConstrainedDeviance& deviance, const Point& estimate, const MatrixXd& hessian) {
         ProfileTrace trace;
         trace.points.push_back({0.0, estimates_});
         if (estimate.z.size() == 0) {
@@ -421,10 +285,10 @@ ProfileTrace Profiler::trace(int parameter, double cutoff) {
         for (const int side : {-1, 1}) {
           std::vector<Point> points;
           (side < 0 ? trace.lower_note : trace.upper_note) =
-              Side(deviance, refits, estimate, hessian, side).trace(cutoff, points);
+              Side(deviance, estimate, hessian, side).trace(cutoff, points);
           for (const Point& point : points) {
             deviance.value(point.z);
-            trace.points.push_back({side * point.zeta, deviance.parameters()});
+            trace.points.push_back({side * point.zeta, deviance.estimates()});
             trace.points.back().parameters[static_cast<std::size_t>(parameter)] =
                 deviance.parameter_at(point.z(0));
           }
@@ -437,14 +301,13 @@ ProfileTrace Profiler::trace(int parameter, double cutoff) {
 ProfileInterval Profiler::interval(int parameter, double cutoff) {
   return with_best_fit(
       parameter, cutoff,
-      [&](ConstrainedDeviance& deviance, Refits& refits, const Point& estimate,
-          const MatrixXd& hessian) {
+      [&](ConstrainedDeviance& deviance, const Point& estimate, const MatrixXd& hessian) {
         if (estimate.z.size() == 0) return ProfileInterval{-1.0, 1.0, kUndefined, kUndefined};
         ProfileInterval interval;
         interval.lower = deviance.parameter_at(
-            Side(deviance, refits, estimate, hessian, -1).end(cutoff, interval.lower_note));
+            Side(deviance, estimate, hessian, -1).end(cutoff, interval.lower_note));
         interval.upper = deviance.parameter_at(
-            Side(deviance, refits, estimate, hessian, 1).end(cutoff, interval.upper_note));
+            Side(deviance, estimate, hessian, 1).end(cutoff, interval.upper_note));
         return interval;
       });
 }

@@ -13,6 +13,8 @@
 
 #include "crossnest/moments.hpp"
 #include "crossnest/responses.hpp"
+#include "optimizer.hpp"
+#include "profiled_criterion.hpp"
 
 namespace crossnest {
 
@@ -45,10 +47,14 @@ class Worker {
         workspace_(shared.problem.blocks(), A_, shared.problem.structure(),
                    shared.problem.kernels(), pool_, interrupt_),
         criterion_(shared.problem.design(), shared.problem.blocks(), coordinates_, A_, workspace_),
-        optimizer_(criterion_, shared.problem.blocks(), shared.options.optimizer, interrupt_),
+        objective_(criterion_, shared.options.reml, shared.problem.structure().work(), interrupt_),
+        optimizer_(objective_, shared.options.optimizer),
         reader_(shared.problem.design(), shared.problem.blocks(), shared.problem.coordinates(),
                 interrupt_),
-        responses_(at(kBatch)) {}
+        responses_(at(kBatch)) {
+    const WeightSpread& weights = shared.problem.weight_spread();
+    if (weights.wide()) objective_.search_widely(shared.problem.blocks(), A_, weights);
+  }
 
   // Fits the responses [begin, end) of Y, at most kBatch of them.
   void fit(const double* Y, Index begin, Index end, Refits& out) {
@@ -69,6 +75,7 @@ class Worker {
   CrossProducts A_;
   FactorWorkspace workspace_;
   Criterion criterion_;
+  ProfiledCriterion objective_;
   Optimizer optimizer_;
   ResponseReader reader_;
   std::vector<ResponseProducts> responses_;
@@ -85,22 +92,9 @@ void Worker::fit(const ResponseProducts& response, Index r, Refits& out) {
   A_.set_response(response);
   criterion_.hold(held_parameters(shared_.problem.identifiability(), shared_.problem.design(),
                                   shared_.problem.blocks(), coordinates_, A_));
-  const bool reml = shared_.options.reml;
-  Optimum best = optimizer_.minimize(start(), reml);
+  // An optimum inside, reached from moments, is the one the other starts lead to as well.
+  const Optimum best = optimizer_.find_minimum(start(), Breadth::in_doubt);
   status = verdict(best);
-  // An optimum inside, reached from moments, is the one the other starts lead to as well, unless
-  // weights are far apart.
-  const bool wide = shared_.problem.weight_spread().wide();
-  if ((status != RefitStatus::ok || wide) &&
-      shared_.problem.structure().work() < shared_.options.optimizer.cheap) {
-    for (const std::vector<double>& other : criterion_.other_starts())
-      optimizer_.improve(best, other, reml);
-    if (wide)
-      WideSearch(criterion_, shared_.problem.blocks(), A_, shared_.problem.weight_spread(),
-                 optimizer_, interrupt_)
-          .improve(best, reml);
-    status = verdict(best);
-  }
   out.evaluations[at(r)] = best.evaluations;
   if (status != RefitStatus::not_computable) estimate(best, r, out);
 }
@@ -116,11 +110,10 @@ std::vector<double> Worker::start() {
 }
 
 RefitStatus Worker::verdict(const Optimum& optimum) const {
-  if (!std::isfinite(optimum.objective)) return RefitStatus::not_computable;
-  if (!optimum.converged) return RefitStatus::not_converged;
-  const int terms = static_cast<int>(shared_.problem.design().terms.size());
-  for (int term = 0; term < terms; ++term)
-    if (criterion_.is_estimated_singular(term, optimum.theta.data())) return RefitStatus::singular;
+  if (!std::isfinite(optimum.value)) return RefitStatus::not_computable;
+  if (!optimum.converged()) return RefitStatus::not_converged;
+  const Eigen::Map<const VectorXd> theta(optimum.x.data(), criterion_.parameters());
+  if (objective_.is_on_boundary(theta)) return RefitStatus::singular;
   return RefitStatus::ok;
 }
 
@@ -128,10 +121,9 @@ RefitStatus Worker::verdict(const Optimum& optimum) const {
 void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const bool reml = shared_.options.reml;
   const Index rank = coordinates_.rank();
-  out.objective[at(r)] = optimum.objective;
-  if (!criterion_.is_at(optimum.theta))
-    criterion_.objective(optimum.theta.data(), Scale::internal, reml);
-  const std::vector<double> theta = criterion_.to_user(optimum.theta.data());
+  out.objective[at(r)] = optimum.value;
+  if (!criterion_.is_at(optimum.x)) criterion_.objective(optimum.x.data(), Scale::internal, reml);
+  const std::vector<double> theta = criterion_.to_user(optimum.x.data());
   std::copy(theta.begin(), theta.end(),
             out.theta.begin() + static_cast<std::ptrdiff_t>(at(r) * theta.size()));
   const double s = coordinates_.scale();

@@ -4,15 +4,16 @@
 #include <cmath>
 #include <limits>
 
+#include "objective.hpp"
+
 namespace crossnest {
 
 namespace {
 
 using Eigen::MatrixXd;
+using Eigen::VectorXd;
 
-// A criterion lower by less is the same minimum.
-constexpr double kLower = 1e-7;
-constexpr int kRounds = 8;
+constexpr std::size_t kMostAround = 12;                // starts around a minimum
 constexpr int kEach = 50, kFewest = 100, kMost = 400;  // points sampled: of each parameter, in all
 constexpr int kRay = 33;                               // points of a ray,
 constexpr double kDecades = 4.0;                       // from 10^-4 to 10^4 of the scale
@@ -69,10 +70,9 @@ WeightSpread::WeightSpread(const Design& design, InterruptCheck& interrupt) {
   typical = std::exp(logs / static_cast<double>(design.n)) / sum;
 }
 
-WideSearch::WideSearch(Criterion& criterion, const std::vector<Block>& blocks,
-                       const CrossProducts& A, const WeightSpread& weights, Optimizer& optimizer,
-                       InterruptCheck& interrupt)
-    : criterion_(criterion), optimizer_(optimizer), interrupt_(interrupt) {
+WideStarts::WideStarts(const Criterion& criterion, const std::vector<Block>& blocks,
+                       const CrossProducts& A, const WeightSpread& weights)
+    : criterion_(criterion) {
   std::size_t terms = 0;
   for (const Block& block : blocks) terms += block.terms.size();
   low_.resize(terms);
@@ -99,14 +99,7 @@ WideSearch::WideSearch(Criterion& criterion, const std::vector<Block>& blocks,
   }
 }
 
-double WideSearch::evaluate(const std::vector<double>& theta) {
-  interrupt_.poll();
-  ++evaluations_;
-  const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
-  return std::isfinite(value) ? value : std::numeric_limits<double>::infinity();
-}
-
-WideSearch::Lambdas WideSearch::lambdas(const std::vector<double>& theta) const {
+WideStarts::Lambdas WideStarts::lambdas(const VectorXd& theta) const {
   Lambdas result;
   for (int term = 0; term < terms(); ++term) {
     const int k = criterion_.structure(term).size();
@@ -118,61 +111,59 @@ WideSearch::Lambdas WideSearch::lambdas(const std::vector<double>& theta) const 
 }
 
 // What is held stays held.
-std::vector<double> WideSearch::theta(const Lambdas& lambdas) const {
-  std::vector<double> theta(at(criterion_.parameters()));
+VectorXd WideStarts::theta(const Objective& objective, const Lambdas& lambdas) const {
+  VectorXd theta(criterion_.parameters());
   for (int term = 0; term < terms(); ++term)
     criterion_.structure(term).from_factor(lambdas[at(term)].data(),
                                            theta.data() + criterion_.first_parameter(term));
-  criterion_.impose(theta.data(), reml_);
+  objective.impose(theta);
   return theta;
 }
 
-void WideSearch::improve(Optimum& best, bool reml) {
-  reml_ = reml;
-  evaluations_ = 0;
-  free_ = criterion_.free_parameters(reml);
-  if (free_.empty()) return;
-  search(scattered(), 4 + 2 * free_.size(), best);
-  for (int round = 0; round < kRounds; ++round) {
-    const double before = best.objective;
-    search(around(best.theta), at(12), best);
-    if (!(best.objective < before - kLower)) break;
-  }
-  best.evaluations += evaluations_;
+std::vector<Eigen::Index> WideStarts::free(const Objective& objective) {
+  std::vector<Eigen::Index> free;
+  for (Eigen::Index i = 0; i < objective.parameters(); ++i)
+    if (objective.is_free(i)) free.push_back(i);
+  return free;
 }
 
-// Searches from the lowest of the starts.
-void WideSearch::search(std::vector<Start> starts, std::size_t most, Optimum& best) {
+// The lowest of the starts where the criterion can be computed.
+std::vector<VectorXd> WideStarts::lowest(std::vector<Start> starts, std::size_t most) {
   std::sort(starts.begin(), starts.end(),
             [](const Start& a, const Start& b) { return a.value < b.value; });
   if (starts.size() > most) starts.resize(most);
-  for (const Start& start : starts)
-    if (std::isfinite(start.value)) optimizer_.improve(best, start.theta, reml_);
+  std::vector<VectorXd> thetas;
+  for (Start& start : starts)
+    if (std::isfinite(start.value)) thetas.push_back(std::move(start.theta));
+  return thetas;
 }
 
-std::vector<WideSearch::Start> WideSearch::scattered() {
-  const int m = static_cast<int>(free_.size());
+std::vector<VectorXd> WideStarts::scattered(Objective& objective) const {
+  const std::vector<Eigen::Index> free = WideStarts::free(objective);
+  if (free.empty()) return {};
+  const int m = static_cast<int>(free.size());
   const int count = std::clamp(kEach * m, kFewest, kMost);
   const std::vector<double> points = lattice(m, count);
-  std::vector<std::vector<double>> thetas;
+  std::vector<VectorXd> thetas;
   std::vector<double> values;
   for (int i = 0; i < count; ++i) {
-    thetas.push_back(place(points.data() + Index{i} * m));
-    values.push_back(evaluate(thetas.back()));
+    thetas.push_back(place(objective, free, points.data() + Index{i} * m));
+    values.push_back(objective.value(thetas.back()));
   }
   std::vector<Start> starts;
   for (int i = 0; i < count; ++i)
     if (lower_than_neighbours(points, values, m, i))
       starts.push_back({thetas[at(i)], values[at(i)]});
-  return starts;
+  return lowest(std::move(starts), 4 + 2 * free.size());
 }
 
 // theta of a point of the unit cube, which has a coordinate for each free parameter: the scale of
 // an effect for a diagonal of lambda, else its direction.
-std::vector<double> WideSearch::place(const double* point) const {
+VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::Index>& free,
+                           const double* point) const {
   constexpr double kHalfTurn = 3.14159265358979323846;
   std::vector<double> coordinates(at(criterion_.parameters()), 0.5);
-  for (std::size_t i = 0; i < free_.size(); ++i) coordinates[at(free_[i])] = point[i];
+  for (std::size_t i = 0; i < free.size(); ++i) coordinates[at(free[i])] = point[i];
   const double* u = coordinates.data();
   Lambdas sampled;
   for (int term = 0; term < terms(); ++term) {
@@ -189,27 +180,28 @@ std::vector<double> WideSearch::place(const double* point) const {
     for (int i = 0; i < k; ++i) lambda.row(i) *= scales[at(i)] / lambda.row(i).norm();
     sampled.push_back(std::move(lambda));
   }
-  return theta(sampled);
+  return theta(objective, sampled);
 }
 
-std::vector<WideSearch::Start> WideSearch::around(const std::vector<double>& theta) {
+std::vector<VectorXd> WideStarts::around(Objective& objective, const VectorXd& theta) const {
+  if (free(objective).empty()) return {};
   const Lambdas at_best = lambdas(theta);
   std::vector<Start> starts;
-  add_minima_along(at_best, -1, -1, starts);
+  add_minima_along(objective, at_best, -1, -1, starts);
   for (int term = 0; term < terms(); ++term) {
     const int k = criterion_.structure(term).size();
-    if (terms() > 1) add_minima_along(at_best, term, -1, starts);
+    if (terms() > 1) add_minima_along(objective, at_best, term, -1, starts);
     for (int effect = 0; k > 1 && effect < k; ++effect)
-      add_minima_along(at_best, term, effect, starts);
-    if (!criterion_.structure(term).scales_only()) add_faces(at_best, term, starts);
+      add_minima_along(objective, at_best, term, effect, starts);
+    if (!criterion_.structure(term).scales_only()) add_faces(objective, at_best, term, starts);
   }
-  return starts;
+  return lowest(std::move(starts), kMostAround);
 }
 
 // The minima along a ray on which the scale of an effect changes, or of all of a term (effect < 0),
 // or of all terms (term < 0). One that is zero starts from unit scale.
-void WideSearch::add_minima_along(const Lambdas& lambdas, int term, int effect,
-                                  std::vector<Start>& starts) {
+void WideStarts::add_minima_along(Objective& objective, const Lambdas& lambdas, int term,
+                                  int effect, std::vector<Start>& starts) const {
   Lambdas unit = lambdas;
   const auto scale = [&](Lambdas& all, double factor) {
     for (int t = 0; t < terms(); ++t) {
@@ -231,8 +223,8 @@ void WideSearch::add_minima_along(const Lambdas& lambdas, int term, int effect,
   for (int i = 0; i < kRay; ++i) {
     Lambdas scaled = unit;
     scale(scaled, std::pow(10.0, kDecades * (2.0 * i / (kRay - 1.0) - 1.0)));
-    ray.push_back({theta(scaled), 0.0});
-    ray.back().value = evaluate(ray.back().theta);
+    ray.push_back({theta(objective, scaled), 0.0});
+    ray.back().value = objective.value(ray.back().theta);
   }
   const std::size_t centre = kRay / 2;
   for (std::size_t i = 1; i + 1 < ray.size(); ++i) {
@@ -243,15 +235,16 @@ void WideSearch::add_minima_along(const Lambdas& lambdas, int term, int effect,
 }
 
 // Where an effect is a linear function of those before it, with either sign.
-void WideSearch::add_faces(const Lambdas& lambdas, int term, std::vector<Start>& starts) {
+void WideStarts::add_faces(Objective& objective, const Lambdas& lambdas, int term,
+                           std::vector<Start>& starts) const {
   const Eigen::Index k = lambdas[at(term)].rows();
   for (Eigen::Index j = 1; j < k; ++j)
     for (const double sign : {1.0, -1.0}) {
       Lambdas face = lambdas;
       face[at(term)](j, j) = 0.0;
       face[at(term)].row(j).head(j) *= sign;
-      starts.push_back({theta(face), 0.0});
-      starts.back().value = evaluate(starts.back().theta);
+      starts.push_back({theta(objective, face), 0.0});
+      starts.back().value = objective.value(starts.back().theta);
     }
 }
 

@@ -10,7 +10,10 @@
 #include <vector>
 
 #include "check.hpp"
+#include "dense.hpp"
 #include "designs.hpp"
+#include "optimizer.hpp"
+#include "profiled_criterion.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CROSSNEST_TEST_SANITIZED
@@ -167,6 +170,29 @@ void check_allocations(const designs::Data& data, const std::vector<std::string>
   }
 }
 
+// What a search allocates does not depend on how many steps it takes: whole steps allocate nothing
+// but what is allowed in a gradient.
+void check_steps(const designs::Data& data, long in_gradient = 0) {
+  dense::Engine engine(data);
+  crossnest::ProfiledCriterion objective(engine.criterion, true, 0.0, engine.interrupt);
+  std::vector<double> start;
+  for (const double bound : engine.criterion.lower_bounds())
+    start.push_back(bound == 0.0 ? 30.0 : 1.0);
+  crossnest::OptimizerOptions options;
+  options.tolerance = 0.0;
+  long first = -1;
+  for (const int evaluations : {2, 3, 4, 6}) {
+    options.max_evaluations = evaluations;
+    crossnest::Optimizer optimizer(objective, options);
+    const crossnest::Optimum before = optimizer.minimize(start);
+    CHECK(before.verdict.ending == crossnest::Verdict::Ending::evaluations);
+    CHECK(before.gradients > evaluations / 2);
+    const long allocated = allocations_in([&] { optimizer.minimize(start); });
+    if (first < 0) first = allocated;
+    CHECK(allocated <= first + in_gradient * (before.gradients - 2));
+  }
+}
+
 }  // namespace
 
 #if !defined(CROSSNEST_TEST_SANITIZED)
@@ -212,4 +238,11 @@ TEST(dense_tail_kernels_aside) {
 TEST(sparse_tail) {
   check_allocations(designs::workers(3000, 1000, 2, 1, 1), {"block-diagonal", "sparse"});
   check_allocations(designs::workers(500, 300, 2, 2, 2), {"block-diagonal", "sparse"});
+}
+
+TEST(steps_of_a_search) {
+  check_steps(designs::single(60, 12, 1));
+  check_steps(designs::single(60, 12, 4));
+  check_steps(designs::nested(60, 20, 5, 300, 2, 1, 1));
+  check_steps(designs::crossed(40, 30, 600, 2, 1), 1);  // a tile in dpotri
 }

@@ -2,7 +2,9 @@
 #include <crossnest/problem.hpp>
 
 #include "check.hpp"
+#include "constrained_deviance.hpp"
 #include "dense.hpp"
+#include "optimizer.hpp"
 
 namespace {
 
@@ -39,7 +41,7 @@ void check_gradient(ConstrainedDeviance& deviance, const VectorXd& z, double tol
 // At a theta, without the constraint in force: the criterion's own deviance and that parameter; and
 // the gradient there, away from there, and where the parameter is zero.
 void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, double expected) {
-  ConstrainedDeviance deviance(engine.criterion, engine.design, parameter);
+  ConstrainedDeviance deviance(engine.criterion, engine.design, parameter, engine.interrupt);
   const std::vector<double> theta = some_theta(engine.criterion);
   const double d = engine.criterion.objective(theta.data(), crossnest::Scale::internal, false);
   VectorXd z;
@@ -57,11 +59,11 @@ void check_all(const designs::Data& data,
                crossnest::TailKind tail = crossnest::TailKind::automatic) {
   dense::Engine engine(data, tail);
   const auto parameters = crossnest::profile_parameters(engine.criterion, engine.design);
-  ConstrainedDeviance sigma(engine.criterion, engine.design, {Kind::sigma});
+  ConstrainedDeviance sigma(engine.criterion, engine.design, {Kind::sigma}, engine.interrupt);
   VectorXd z;
   sigma.start(some_theta(engine.criterion), z);
   sigma.value(z);
-  const std::vector<double> values = sigma.parameters();
+  const std::vector<double> values = sigma.estimates();
   CHECK(values.size() == parameters.size());
   for (std::size_t j = 0; j < parameters.size(); ++j)
     check_parameter(engine, parameters[j], values[j]);
@@ -109,11 +111,11 @@ TEST(parameters_are_those_of_the_dense_model) {
   const std::vector<double> internal = some_theta(engine.criterion);
   const std::vector<double> theta = engine.criterion.to_user(internal.data());
   const dense::Model model(engine.design, theta, false);
-  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::sigma});
+  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::sigma}, engine.interrupt);
   VectorXd z;
   CHECK(deviance.start(internal, z));
   deviance.value(z);
-  const std::vector<double> values = deviance.parameters();
+  const std::vector<double> values = deviance.estimates();
   const double sigma = std::sqrt(model.r2 / model.nu), length = std::hypot(theta[1], theta[2]);
   CHECK_NEAR(values[0], sigma * theta[0], 1e-10);
   CHECK_NEAR(values[1], theta[1] / length, 1e-10);
@@ -125,9 +127,50 @@ TEST(parameters_are_those_of_the_dense_model) {
 
 TEST(a_correlation_of_an_effect_without_variance_is_undefined) {
   dense::Engine engine(designs::single(12, 8, 2));
-  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::correlation, 0, 0, 1});
+  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::correlation, 0, 0, 1},
+                               engine.interrupt);
   VectorXd z;
   CHECK(!deviance.start({0.0, 0.0, 0.0}, z));
+}
+
+// The optimizer that fits: at the minimum it moves nothing, beside it the deviance is higher, and
+// the constraint is kept.
+TEST(constrained_refits) {
+  dense::Engine engine(designs::nested_crossed(24, 6, 9, 200, 2, 1, 1));
+  const auto parameters = crossnest::profile_parameters(engine.criterion, engine.design);
+  double least = NAN;
+  for (const ProfileParameter& parameter : parameters) {
+    ConstrainedDeviance deviance(engine.criterion, engine.design, parameter, engine.interrupt);
+    VectorXd z;
+    CHECK(deviance.start(some_theta(engine.criterion), z));
+    std::vector<double> values;
+    for (const double moved : {0.0, 0.2}) {
+      crossnest::Optimizer optimizer(deviance, crossnest::OptimizerOptions());
+      const double t = z(0) + moved * deviance.unit();
+      deviance.fix(t);
+      const crossnest::Optimum optimum =
+          optimizer.minimize(std::vector<double>(z.data(), z.data() + z.size()));
+      CHECK(optimum.converged());
+      CHECK(optimum.x[0] == t);
+      VectorXd at = Eigen::Map<const VectorXd>(optimum.x.data(), z.size()), gradient;
+      CHECK_NEAR(deviance.value(at), optimum.value, 1e-11);
+      CHECK(deviance.rounding_error() < 1e-9);
+      deviance.gradient(gradient);
+      for (const Eigen::Index i : deviance.free()) {
+        CHECK_NEAR(gradient(i), 0.0, 2e-3);
+        for (const double step : {-0.1, 0.1}) {
+          VectorXd beside = at;
+          beside(i) += step;
+          CHECK(deviance.value(beside) > optimum.value - 1e-8);
+        }
+      }
+      values.push_back(optimum.value);
+    }
+    if (std::isnan(least))
+      least = crossnest::Problem(engine.data.design(), {}).profiler().deviance();
+    CHECK(values[0] >= least - 1e-8);
+    CHECK(values[1] >= least - 1e-8);
+  }
 }
 
 TEST(ends_lie_on_the_profile) {

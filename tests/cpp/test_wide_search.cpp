@@ -4,14 +4,17 @@
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "optimizer.hpp"
+#include "profiled_criterion.hpp"
 
 namespace {
 
+using crossnest::Breadth;
 using crossnest::Optimizer;
 using crossnest::OptimizerOptions;
 using crossnest::Optimum;
+using crossnest::ProfiledCriterion;
 using crossnest::WeightSpread;
-using crossnest::WideSearch;
 
 // Five levels of each of two factors, weights from 10^-5 to 10^5.
 designs::Data far_apart(std::uint64_t seed) {
@@ -44,21 +47,21 @@ TEST(finds_minima_far_from_moments) {
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
     const designs::Data data = far_apart(seed);
     dense::Engine engine(data);
-    Optimizer optimizer(engine.criterion, engine.blocks, OptimizerOptions(), engine.interrupt);
+    ProfiledCriterion objective(engine.criterion, true, 0.0, engine.interrupt);
     const WeightSpread weights(data.design(), engine.interrupt);
-    const Optimum first =
-        optimizer.minimize(moment_start(engine.blocks, engine.A, engine.criterion), true);
-    Optimum best = first;
-    WideSearch(engine.criterion, engine.blocks, engine.A, weights, optimizer, engine.interrupt)
-        .improve(best, true);
-    CHECK(best.objective <= first.objective + 1e-9);
+    objective.search_widely(engine.blocks, engine.A, weights);
+    Optimizer optimizer(objective, OptimizerOptions());
+    const std::vector<double> start = moment_start(engine.blocks, engine.A, engine.criterion);
+    const Optimum first = optimizer.minimize(start);
+    const Optimum best = optimizer.find_minimum(start, Breadth::all_starts);
+    CHECK(best.value <= first.value + 1e-9);
     CHECK(best.evaluations > first.evaluations);
-    improved += best.objective < first.objective - 0.1;
+    improved += best.value < first.value - 0.1;
     designs::Random random(seed);
     for (int restart = 0; restart < 5; ++restart) {
-      std::vector<double> start(best.theta.size());
-      for (double& value : start) value = std::pow(10.0, 4.0 * random.uniform() - 2.0);
-      CHECK(optimizer.minimize(start, true).objective > best.objective - 1e-4);
+      std::vector<double> other(best.x.size());
+      for (double& value : other) value = std::pow(10.0, 4.0 * random.uniform() - 2.0);
+      CHECK(optimizer.minimize(other).value > best.value - 1e-4);
     }
   }
   CHECK(improved > 0);
@@ -69,16 +72,17 @@ TEST(held_parameters_stay_held) {
     const designs::Data data = far_apart(seed);
     dense::Engine engine(data);
     engine.criterion.hold({{0, 2.0, false}, {1, 0.0, false}, {2, 0.5, true}});
-    Optimizer optimizer(engine.criterion, engine.blocks, OptimizerOptions(), engine.interrupt);
     const WeightSpread weights(data.design(), engine.interrupt);
     for (const bool reml : {true, false}) {
-      Optimum best =
-          optimizer.minimize(moment_start(engine.blocks, engine.A, engine.criterion), reml);
-      WideSearch(engine.criterion, engine.blocks, engine.A, weights, optimizer, engine.interrupt)
-          .improve(best, reml);
-      CHECK(best.theta[0] == 2.0);
-      CHECK(best.theta[1] == 0.0);
-      if (reml) CHECK(best.theta[2] == 0.5);
+      ProfiledCriterion objective(engine.criterion, reml, 0.0, engine.interrupt);
+      objective.search_widely(engine.blocks, engine.A, weights);
+      const Optimum best =
+          Optimizer(objective, OptimizerOptions())
+              .find_minimum(moment_start(engine.blocks, engine.A, engine.criterion),
+                            Breadth::all_starts);
+      CHECK(best.x[0] == 2.0);
+      CHECK(best.x[1] == 0.0);
+      if (reml) CHECK(best.x[2] == 0.5);
     }
   }
 }

@@ -32,6 +32,7 @@ class Criterion {
   Criterion(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
             const CrossProducts& A, FactorWorkspace& workspace);
 
+  int terms() const { return static_cast<int>(structures_.size()); }
   int parameters() const { return static_cast<int>(bounds_.size()); }
   const std::vector<double>& lower_bounds() const { return bounds_; }
   /// Whether theta consists of scales only, so that its logarithm may be optimized.
@@ -51,7 +52,9 @@ class Criterion {
   double objective(const double* theta, Scale scale, bool reml);
   /// How far off rounding may put the last objective(), which must have been finite: r2 is what is
   /// left where larger numbers cancel, and d has nu log r2.
-  double rounding_error();
+  double rounding_error() { return rounding_error(unconstrained_, nu(reml_)); }
+  /// The same of any criterion of the form that differentiate() speaks of, after factorize() too.
+  double rounding_error(const std::vector<double>& direction, double weight);
   /// The gradient at the theta of the last objective() call, which must have been finite. With
   /// `information` (m x m, column-major) also the average-information matrix, an approximation of
   /// the Hessian of d that is never indefinite (Gilmour, Thompson and Cullis 1995, Biometrics 51).
@@ -143,7 +146,8 @@ class Criterion {
                    bool reml);
   void add_cross_products(const Inverse& omega);
   void average_information(double* information);
-  std::vector<double> directions(const std::vector<double>& g);
+  void find_scores(int first, std::vector<double>& g);
+  void find_directions(const std::vector<double>& g, std::vector<double>& f);
   void add_border_product(const double* f, double* out) const;
 
   const std::vector<Block>& blocks_;
@@ -168,7 +172,17 @@ class Criterion {
   std::vector<double> row_;                           // one k x border or k x k block
   std::vector<double> LambdaW_, ALambdaW_;            // q x border
   std::vector<double> response_;                      // q, W direction
-  std::vector<double> unconstrained_;                 // border: (0, ..., 0, 1)
+  /// Of scores() and the average information, kept from one step of a search to the next.
+  struct Workspace {
+    std::vector<double> inverse;                 // border x border: columns of F^-1
+    std::vector<double> LambdaW, scores, other;  // q
+    std::vector<double> f, e;                    // q x m
+    std::vector<double> z;                       // border x m
+    std::vector<double> derivative;              // k x k of the widest term
+    std::vector<char> zero;                      // which of its columns are
+  };
+  Workspace work_;
+  std::vector<double> unconstrained_;  // border: (0, ..., 0, 1)
 };
 
 }  // namespace crossnest

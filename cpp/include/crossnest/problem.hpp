@@ -8,11 +8,13 @@
 #include "crossnest/criterion.hpp"
 #include "crossnest/identifiability.hpp"
 #include "crossnest/information.hpp"
-#include "crossnest/optimizer.hpp"
+#include "crossnest/optimizer_options.hpp"
 #include "crossnest/profile.hpp"
 #include "crossnest/wide_search.hpp"
 
 namespace crossnest {
+
+class Optimizer;
 
 struct ProblemOptions {
   int threads = 0;  ///< 0: all cores
@@ -124,8 +126,6 @@ class Problem {
   bool fits_exactly(std::vector<double> theta, const Estimates& found);
   void fit_exact_response(std::vector<double> theta, Optimizer& optimizer, Fit& fit);
   void check_memory(double cross_products, double factor) const;
-  Optimum find_optimum(Optimizer& optimizer, const std::vector<double>& from, bool reml,
-                       bool look_elsewhere);
   void require_finite(const std::vector<double>& theta, bool reml);
   void fixed_estimates(Estimates& out) const;
   void random_estimates(Estimates& out) const;

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "crossnest/constrained_deviance.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
+#include "crossnest/profile_parameter.hpp"
 
 namespace crossnest {
 
@@ -19,7 +19,8 @@ struct ProfilePoint {
 /// The profile of one parameter, by increasing value; the estimate, where zeta = 0, is among them.
 struct ProfileTrace {
   std::vector<ProfilePoint> points;
-  /// Why the profile ends before the cutoff on either side; empty where it does not.
+  /// Why the profile ends before the cutoff on either side, or that a refit on the way did not
+  /// converge; else empty.
   std::string lower_note, upper_note;
 };
 
@@ -27,7 +28,8 @@ struct ProfileTrace {
 struct ProfileInterval {
   double lower, upper;  ///< a bound of the parameter where zeta is not reached before it; NaN
                         ///< where nothing can be said
-  std::string lower_note, upper_note;  ///< why an end is a bound or NaN, else empty
+  std::string lower_note,
+      upper_note;  ///< why an end is a bound or NaN, or that its refit did not converge; else empty
 };
 
 /// Profiles the ML deviance of a model in standard deviations, correlations, sigma and fixed
@@ -63,8 +65,6 @@ class Profiler {
  private:
   template <class Work>
   auto with_best_fit(int parameter, double cutoff, Work&& work);
-  std::vector<Eigen::VectorXd> starts(ConstrainedDeviance& deviance,
-                                      const Eigen::VectorXd& z) const;
   void set_fit(std::vector<double> theta);
 
   Criterion& criterion_;

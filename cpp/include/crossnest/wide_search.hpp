@@ -1,10 +1,11 @@
-// The search for a lower minimum of a criterion that may have several far apart.
+// Starts for a criterion that may have several minima far apart.
 #pragma once
 
+#include <Eigen/Core>
 #include <vector>
 
+#include "crossnest/criterion.hpp"
 #include "crossnest/cross_products.hpp"
-#include "crossnest/optimizer.hpp"
 
 namespace crossnest {
 
@@ -20,51 +21,48 @@ struct WeightSpread {
   bool wide() const { return ratio > 100.0; }
 };
 
-/// Looks for minima over the whole range of theta, where evaluations cost next to nothing.
+class Objective;
+
+/// Starts over the whole range of theta, where evaluations cost next to nothing.
 ///
 /// Scattered points: theta is sampled, the scale of each effect log-uniform between what the
-/// heaviest level can show and what a typical row can, and the search starts from each point lower
-/// than all its neighbours (multi-level single linkage: Rinnooy Kan and Timmer 1987, Mathematical
-/// Programming 39, 57-78). Then, from the best minimum known and for as long as that leads lower:
-/// the minima along rays through it, on which the scales of one effect, of one term or of all terms
-/// change together, and the faces where an effect is a linear function of those before it. Held
-/// parameters keep their values.
-class WideSearch {
+/// heaviest level can show and what a typical row can, and each point lower than all its neighbours
+/// is a start (multi-level single linkage: Rinnooy Kan and Timmer 1987, Mathematical Programming
+/// 39, 57-78). Then, around the best minimum known: the minima along rays through it, on which the
+/// scales of one effect, of one term or of all terms change together, and the faces where an effect
+/// is a linear function of those before it. Held parameters keep their values.
+class WideStarts {
  public:
-  /// All arguments must outlive the search.
-  WideSearch(Criterion& criterion, const std::vector<Block>& blocks, const CrossProducts& A,
-             const WeightSpread& weights, Optimizer& optimizer, InterruptCheck& interrupt);
+  /// The criterion must outlive the starts.
+  WideStarts(const Criterion& criterion, const std::vector<Block>& blocks, const CrossProducts& A,
+             const WeightSpread& weights);
 
-  /// Replaces an optimum by a lower one where there is one.
-  void improve(Optimum& best, bool reml);
+  /// The lowest first. `objective` is d of the criterion, and says what is free.
+  std::vector<Eigen::VectorXd> scattered(Objective& objective) const;
+  std::vector<Eigen::VectorXd> around(Objective& objective, const Eigen::VectorXd& theta) const;
 
  private:
   using Lambdas = std::vector<Eigen::MatrixXd>;  // by term
 
   struct Start {
-    std::vector<double> theta;
+    Eigen::VectorXd theta;
     double value;
   };
 
-  std::vector<Start> scattered();
-  std::vector<double> place(const double* point) const;
-  std::vector<Start> around(const std::vector<double>& theta);
-  void add_minima_along(const Lambdas& at, int term, int effect, std::vector<Start>& starts);
-  void add_faces(const Lambdas& at, int term, std::vector<Start>& starts);
-  void search(std::vector<Start> starts, std::size_t most, Optimum& best);
-
-  double evaluate(const std::vector<double>& theta);
-  Lambdas lambdas(const std::vector<double>& theta) const;
-  std::vector<double> theta(const Lambdas& lambdas) const;
+  static std::vector<Eigen::VectorXd> lowest(std::vector<Start> starts, std::size_t most);
+  static std::vector<Eigen::Index> free(const Objective& objective);
+  Eigen::VectorXd place(const Objective& objective, const std::vector<Eigen::Index>& free,
+                        const double* point) const;
+  void add_minima_along(Objective& objective, const Lambdas& at, int term, int effect,
+                        std::vector<Start>& starts) const;
+  void add_faces(Objective& objective, const Lambdas& at, int term,
+                 std::vector<Start>& starts) const;
+  Lambdas lambdas(const Eigen::VectorXd& theta) const;
+  Eigen::VectorXd theta(const Objective& objective, const Lambdas& lambdas) const;
   int terms() const { return static_cast<int>(low_.size()); }
 
-  Criterion& criterion_;
-  Optimizer& optimizer_;
-  InterruptCheck& interrupt_;
+  const Criterion& criterion_;
   std::vector<std::vector<double>> low_, high_;  // by term and effect: log of the scales sampled
-  std::vector<Eigen::Index> free_;               // parameters that are not held
-  bool reml_ = true;
-  int evaluations_ = 0;
 };
 
 }  // namespace crossnest

@@ -1,4 +1,4 @@
-// The deviance with one parameter of the model held at a value.
+// The deviance with one parameter of the model held at a value, as an objective.
 #pragma once
 
 #include <Eigen/Core>
@@ -6,31 +6,14 @@
 #include <vector>
 
 #include "crossnest/criterion.hpp"
+#include "crossnest/profile_parameter.hpp"
+#include "objective.hpp"
 
 namespace crossnest {
 
-/// One parameter of the model on the scale it is reported on.
-struct ProfileParameter {
-  enum class Kind {
-    sd,           ///< standard deviation of an effect of a term
-    correlation,  ///< correlation of two effects of a term
-    sigma,        ///< residual standard deviation
-    fixed         ///< fixed effect
-  };
-  Kind kind;
-  int term = 0;  ///< index into Design::terms (sd, correlation)
-  /// sd: the effect; correlation: the column of the pair; fixed: index among the kept columns of X.
-  int first = 0;
-  int second = 0;  ///< correlation: the row of the pair
-};
-
-/// All parameters of a model: term by term its standard deviations and correlations (the lower
-/// triangle, column by column), then sigma, then the fixed effects.
-std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, const Design& design);
-
 /// The ML deviance as a function of z = (t, x): t is the parameter of interest, x whatever else is
 /// not profiled out in closed form, so that minimizing over x with t fixed is the constrained
-/// refit.
+/// refit: as an objective it is d(x), t where fix() puts it.
 ///
 ///     d = log|Omega| + n log(2 pi sigma^2) + r2 / sigma^2 - sum log w,
 ///     r2 = |F [-beta; 1]|^2 at the best beta (that agrees with t)
@@ -44,42 +27,46 @@ std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, con
 /// - correlation of i and j: with i and j first, lambda's row of i is (e^a, 0, ...), that of j is
 ///   e^b (sin t, cos t, 0, ...); x = a, b, the other entries, theta of the other terms.
 ///
-/// t and x are unbounded (d is even in the columns of lambda) but for t itself, see bounds().
-class ConstrainedDeviance {
+/// x is unbounded: d is even in the columns of lambda.
+class ConstrainedDeviance final : public Objective {
  public:
-  ConstrainedDeviance(Criterion& criterion, const Design& design,
-                      const ProfileParameter& parameter);
+  ConstrainedDeviance(Criterion& criterion, const Design& design, const ProfileParameter& parameter,
+                      InterruptCheck& interrupt);
 
-  /// Length of z.
-  Eigen::Index size() const { return size_; }
+  /// Fixes t.
+  void fix(double t) { t_ = t; }
   /// Bounds of t.
-  double lower() const;
-  double upper() const;
+  double least() const;
+  double most() const;
   /// t in units in which a change of one is large.
   double unit() const { return unit_; }
   /// The parameter on the scale it is reported on.
   double parameter_at(double t) const;
-  /// Components of z that are not fixed: all but the first, t, and those of parameters held.
+  /// The components of x.
   std::vector<Eigen::Index> free() const;
-  /// Components of z that are scales: entries of lambda whose sign does not matter.
-  const std::vector<Eigen::Index>& scales() const { return scales_; }
+
+  /// Length of z.
+  Eigen::Index parameters() const override { return size_; }
+  bool has_hessian() const override { return false; }
+  double rounding_error() override;
+  bool is_free(Eigen::Index i) const override;
+  void impose(Eigen::VectorXd& z) const override { z(0) = t_; }
+  std::vector<Eigen::VectorXd> other_starts() const override { return starts_; }
+  /// d is even in a scale, so that its gradient vanishes at zero whether or not that is a minimum.
+  bool escape(Eigen::VectorXd& z, double value) override;
 
   /// z of an unconstrained theta (engine's coordinates). False when the parameter is not defined
   /// there: a correlation of an effect whose standard deviation is zero.
   bool start(const std::vector<double>& from, Eigen::VectorXd& z);
-  /// Further z near the boundary, from which the optimum may have to be sought: a correlation may
-  /// have any value where one of its standard deviations is zero.
-  std::vector<Eigen::VectorXd> boundary_starts(const Eigen::VectorXd& z) const;
+  /// Where else the optimum may have to be sought: a correlation may have any value where one of
+  /// its standard deviations is zero; and, if `thorough`, from the criterion's other starts.
+  void find_other_starts(const Eigen::VectorXd& z, bool thorough);
   /// theta (engine's coordinates) of a z.
   std::vector<double> theta(const Eigen::VectorXd& z);
 
-  /// d(z); infinite where it cannot be computed.
-  double value(const Eigen::VectorXd& z);
-  /// The gradient at the z of the last value(), which must have been finite.
-  void gradient(Eigen::VectorXd& gradient);
   /// Every parameter of the model (in the order of profile_parameters(), user's scale) at the z of
   /// the last value(). A correlation of an effect whose standard deviation is zero is NaN.
-  std::vector<double> parameters() const;
+  std::vector<double> estimates() const;
 
  private:
   struct Entry {  // z(index) times scale is entry (row, column) of the constrained term's factor
@@ -88,6 +75,9 @@ class ConstrainedDeviance {
     Eigen::Index index;
   };
 
+  double evaluate(const Eigen::VectorXd& z) override;
+  void differentiate(Eigen::VectorXd& gradient, Eigen::MatrixXd* hessian) override;
+  double difference(const Eigen::VectorXd& z, Eigen::Index i) const override;
   void lay_out_term();
   bool start_on_term(double sigma, Eigen::VectorXd& z) const;
   void set_lambda(const Eigen::VectorXd& z);
@@ -104,11 +94,13 @@ class ConstrainedDeviance {
   const Coordinates& coordinates_;
   ProfileParameter parameter_;
   double n_;
+  double t_ = 0.0;
   Eigen::Index size_ = 1;
   double unit_ = 1.0;
-  std::vector<Eigen::Index> first_;  // by term: where its parameters begin in z
-  std::vector<bool> diagonal_;       // by term: no correlations
-  std::vector<Eigen::Index> scales_;
+  std::vector<Eigen::Index> first_;   // by term: where its parameters begin in z
+  std::vector<bool> diagonal_;        // by term: no correlations
+  std::vector<Eigen::Index> scales_;  // entries of lambda whose sign does not matter
+  std::vector<Eigen::VectorXd> starts_;
   std::vector<std::pair<Eigen::Index, int>> held_;  // where in z, which parameter
   std::vector<Entry> entries_;                      // the constrained term's free entries
   std::vector<int> permutation_;                    // its effects, those of the constraint first
