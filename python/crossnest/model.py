@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from .base.arguments import check_flag, check_level
-from .base.ddf_methods import check_ddf, check_information
+from .base.ddf_methods import check_ddf
 from .base.foreign_arguments import explain_unknown_arguments
 from .fit.model import FittedModel
 from .report.summary import Summary, summarize
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from .base.ddf_methods import Ddf, Information
+    from .base.ddf_methods import Ddf
     from .diagnostics.goodness import Shares
     from .diagnostics.influence import Influence
     from .diagnostics.quantile_residuals import QuantileResiduals
@@ -69,20 +69,18 @@ class LinearMixedModel(FittedModel):
         self,
         ddf: Ddf = "satterthwaite",
         correlation: bool | None = None,
-        information: Information = "expected",
     ) -> Summary:
         """Summarize the fit; printing the result gives the layout of lme4 and lmerTest.
 
         Parameters
         ----------
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
-            Degrees of freedom of the tests of the fixed effects: by the method named, observations
-            minus fixed effects, infinite (z-tests), or no tests (lme4's summary).
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", ...}
+            Degrees of freedom of the tests of the fixed effects: by the method named (Kenward and
+            Roger's with the expected information on the variance parameters, as in pbkrtest, or
+            the observed one, as in SAS and JMP), observations minus fixed effects, infinite
+            (``"normal"``: z-tests), or no tests (``"none"``: lme4's summary).
         correlation : bool, optional
             Whether to print the correlations of the fixed effects; up to 12 effects if not given.
-        information : {"expected", "observed"}
-            For Kenward and Roger's method, which information on the variance parameters:
-            pbkrtest's, the expected one, or that of SAS and JMP.
 
         Warns
         -----
@@ -91,8 +89,7 @@ class LinearMixedModel(FittedModel):
         """
         check_flag(correlation, "correlation", optional=True)
         ddf = check_ddf(ddf, none=True)
-        information = check_information(information, ddf)
-        return summarize(self, self._scaled_quantiles, correlation, ddf, information)
+        return summarize(self, self._scaled_quantiles, correlation, ddf)
 
     def __repr__(self) -> str:
         """Show what lme4 prints for a fit."""
@@ -121,7 +118,6 @@ class LinearMixedModel(FittedModel):
         rhs: ArrayLike = 0.0,
         joint: bool = True,
         ddf: Ddf = "satterthwaite",
-        information: Information = "expected",
     ) -> TestTable:
         """Test linear hypotheses L beta = rhs on the fixed effects.
 
@@ -136,10 +132,9 @@ class LinearMixedModel(FittedModel):
             (m,) values of L beta, or one for all.
         joint : bool
             One F test of all hypotheses, or a t test of each.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
-            Method of the denominator degrees of freedom.
-        information : {"expected", "observed"}
-            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
+            Method of the denominator degrees of freedom; Kenward and Roger's as in pbkrtest, or
+            with the observed information as in SAS and JMP.
 
         Returns
         -------
@@ -148,13 +143,12 @@ class LinearMixedModel(FittedModel):
         """
         from .inference.contest import contest
 
-        return contest(self, L, rhs, joint, ddf, information)
+        return contest(self, L, rhs, joint, ddf)
 
     def anova(
         self,
         type: Literal[1, 2, 3, "I", "II", "III"] = 3,
         ddf: Ddf = "satterthwaite",
-        information: Information = "expected",
     ) -> TestTable:
         """Test the terms of the fixed effects by F tests, as lmerTest does.
 
@@ -165,10 +159,9 @@ class LinearMixedModel(FittedModel):
         type : {3, 2, 1, "III", "II", "I"}
             Each term in a way free of cell counts; after all terms that do not contain it; after
             those before it.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
-            Method of the denominator degrees of freedom.
-        information : {"expected", "observed"}
-            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
+            Method of the denominator degrees of freedom; Kenward and Roger's as in pbkrtest, or
+            with the observed information as in SAS and JMP.
 
         Returns
         -------
@@ -178,7 +171,7 @@ class LinearMixedModel(FittedModel):
         """
         from .inference.anova_of_terms import anova
 
-        return anova(self, type, ddf, information)
+        return anova(self, type, ddf)
 
     def ranova(self, reduce_terms: bool = True) -> TestTable:
         """Test the random-effects terms by likelihood ratios, leaving out one at a time.
@@ -215,7 +208,7 @@ class LinearMixedModel(FittedModel):
             The terms to test; all that may be left out if not given.
         test : {"chisq", "F"}
             Likelihood ratios of fits by maximum likelihood, or F tests in the model as it is.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
             Denominator degrees of freedom of the F tests.
 
         Returns
@@ -242,7 +235,7 @@ class LinearMixedModel(FittedModel):
 
         Parameters
         ----------
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
             Denominator degrees of freedom of the F tests.
         alpha_random, alpha_fixed : float
             p-values above which a random and a fixed term is left out.
@@ -292,7 +285,12 @@ class LinearMixedModel(FittedModel):
     def confint(
         self,
         method: Literal[
-            "profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"
+            "profile",
+            "wald",
+            "bootstrap",
+            "satterthwaite",
+            "kenward-roger",
+            "kenward-roger-observed",
         ] = "profile",
         level: float = 0.95,
         parm: Sequence[str] | str | None = None,
@@ -304,16 +302,17 @@ class LinearMixedModel(FittedModel):
 
         Parameters
         ----------
-        method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"}
-            Only ``profile`` and ``bootstrap`` have intervals for the covariance parameters.
+        method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger", ...}
+            Also ``"kenward-roger-observed"``. Only ``profile`` and ``bootstrap`` have intervals for
+            the covariance parameters.
         level : float
             Coverage.
         parm : str or sequence of str, optional
             Names of parameters, ``"theta_"`` (all of the covariance) or ``"beta_"`` (all fixed
             effects); all if not given.
         **options
-            ``progress`` for ``profile``; ``information`` for ``kenward-roger``; for ``bootstrap``
-            the kind of ``interval``, and the arguments of `bootstrap`.
+            ``progress`` for ``profile``; for ``bootstrap`` the kind of ``interval``, and the
+            arguments of `bootstrap`.
 
         Returns
         -------
@@ -392,7 +391,6 @@ class LinearMixedModel(FittedModel):
         adjust: str = "tukey",
         ddf: Ddf = "kenward-roger",
         level: float = 0.95,
-        information: Information = "expected",
     ) -> MarginalMeans:
         """Estimate marginal means (least-squares means) of the fixed effects.
 
@@ -411,12 +409,11 @@ class LinearMixedModel(FittedModel):
             name.
         adjust : {"tukey", "holm", "bonferroni", "sidak", "fdr", "none"}
             Adjustment of the contrasts' p-values.
-        ddf : {"kenward-roger", "satterthwaite", "residual", "normal"}
-            Method of standard errors and degrees of freedom.
+        ddf : {"kenward-roger", "kenward-roger-observed", "satterthwaite", "residual", "normal"}
+            Method of standard errors and degrees of freedom; Kenward and Roger's as in pbkrtest,
+            or with the observed information as in SAS and JMP.
         level : float
             Confidence level.
-        information : {"expected", "observed"}
-            For Kenward and Roger's method: pbkrtest's information, or that of SAS and JMP.
 
         Returns
         -------
@@ -425,7 +422,7 @@ class LinearMixedModel(FittedModel):
         """
         from .inference.emmeans import emmeans
 
-        return emmeans(self, specs, by, at, contrasts, adjust, ddf, level, information)
+        return emmeans(self, specs, by, at, contrasts, adjust, ddf, level)
 
     def emtrends(
         self,
@@ -437,7 +434,6 @@ class LinearMixedModel(FittedModel):
         adjust: str = "tukey",
         ddf: Ddf = "kenward-roger",
         level: float = 0.95,
-        information: Information = "expected",
     ) -> MarginalMeans:
         """Estimate slopes in a covariate, averaged as marginal means are.
 
@@ -449,7 +445,7 @@ class LinearMixedModel(FittedModel):
             Variables whose combinations have a slope each; ``"1"`` for the overall one.
         var : str
             The covariate.
-        by, at, contrasts, adjust, ddf, level, information
+        by, at, contrasts, adjust, ddf, level
             As for `emmeans`.
 
         Returns
@@ -459,7 +455,7 @@ class LinearMixedModel(FittedModel):
         """
         from .inference.emmeans import emtrends
 
-        options = (by, at, contrasts, adjust, ddf, level, information)
+        options = (by, at, contrasts, adjust, ddf, level)
         return emtrends(self, specs, var, *options)
 
     @property
@@ -531,7 +527,7 @@ class LinearMixedModel(FittedModel):
             Whether to give intervals.
         conf_level : float
             Their coverage.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
+        ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", ...}
             Degrees of freedom of the fixed effects.
         """
         from .report.tidying import tidy
@@ -632,9 +628,9 @@ class LinearMixedModel(FittedModel):
         ----------
         path : str or path
             Where to. A file that is there is replaced.
-        ddf : {"satterthwaite", "kenward-roger"} or sequence of them, optional
-            Degrees of freedom the loaded model shall have; if not given both, as far as they can be
-            had.
+        ddf : {"satterthwaite", "kenward-roger", ...} or sequence of them, optional
+            Degrees of freedom the loaded model shall have; if not given all, as far as they can be
+            computed.
         covariances : bool
             Whether to keep what standard errors of predictions with random effects need.
         """

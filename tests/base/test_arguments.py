@@ -192,7 +192,6 @@ def test_a_frame_where_a_word_belongs_is_refused_by_name(fitted):
         "re": [lambda: model.simulate(re=frame), lambda: model.quantile_residuals(re=frame)],
         "kind": [lambda: model.residuals(frame), lambda: model.bootstrap(5, kind=frame)],
         "ddf": [lambda: model.summary(ddf=frame), lambda: model.anova(ddf=frame)],
-        "information": [lambda: model.summary(information=frame)],
         "new_levels": [lambda: model.predict(new_levels=frame)],
         "interval": [lambda: model.predict(interval=frame)],
         "effects": [lambda: model.model_matrix(frame)],
@@ -220,6 +219,10 @@ def test_a_frame_where_a_word_belongs_is_refused_by_name(fitted):
         ("ken", "kenward-roger"),
         ("kr", "kenward-roger"),
         ("KR", "kenward-roger"),
+        ("kenward-roger-observed", "kenward-roger-observed"),
+        ("Kenward-Roger (observed)", "kenward-roger-observed"),
+        ("kr-observed", "kenward-roger-observed"),
+        ("KR_obs", "kenward-roger-observed"),
         ("Satterthwaite", "satterthwaite"),
         ("sat", "satterthwaite"),
         ("resid", "residual"),
@@ -242,6 +245,7 @@ def test_the_beginning_of_several_options_is_none():
     assert choice("ran_p", "effects", ("ran_pars", "ran_vals")) == "ran_pars"
     with pytest.raises(ValueError, match="effects must be one of ran_pars, ran_vals, not 'ran'"):
         choice("ran", "effects", ("ran_pars", "ran_vals"))
+    assert choice("ca", "kind", ("case-weighted", "case")) == "case"
 
 
 def test_values_spelled_as_in_r_are_accepted_everywhere(fitted, tmp_path):

@@ -317,7 +317,7 @@ CALLS: dict[str, Call] = {
     "load": Call(_public("load"), {"path": "/nowhere"}),
     "to_polars": Call(_public("to_polars"), {"result": lambda: model().fixef}),
     "kr_modcomp": Call(
-        _public("kr_modcomp"), {"large": model, "small": "f", "information": "expected"}
+        _public("kr_modcomp"), {"large": model, "small": "f", "ddf": "kenward-roger"}
     ),
     "sat_modcomp": Call(_public("sat_modcomp"), {"large": model, "small": "f"}),
     "pb_modcomp": Call(
@@ -365,13 +365,11 @@ CALLS: dict[str, Call] = {
         _of("refit_many"),
         {"Y": lambda: np.column_stack([frame().y] * 2), "n_jobs": 1, "progress": False},
     ),
-    "summary": Call(
-        _of("summary"), {"ddf": "satterthwaite", "correlation": None, "information": "expected"}
-    ),
-    "anova": Call(_of("anova"), {"type": 3, "ddf": "satterthwaite", "information": "expected"}),
+    "summary": Call(_of("summary"), {"ddf": "satterthwaite", "correlation": None}),
+    "anova": Call(_of("anova"), {"type": 3, "ddf": "satterthwaite"}),
     "contest": Call(
         _of("contest"),
-        {"L": "x", "rhs": 0.0, "joint": True, "ddf": "satterthwaite", "information": "expected"},
+        {"L": "x", "rhs": 0.0, "joint": True, "ddf": "satterthwaite"},
     ),
     "drop1": Call(_of("drop1", "ml"), {"scope": None, "test": "F", "ddf": "satterthwaite"}),
     "step": Call(
@@ -418,7 +416,6 @@ CALLS: dict[str, Call] = {
             "adjust": "tukey",
             "ddf": "satterthwaite",
             "level": 0.9,
-            "information": "expected",
         },
     ),
     "emtrends": Call(
@@ -432,7 +429,6 @@ CALLS: dict[str, Call] = {
             "adjust": "tukey",
             "ddf": "satterthwaite",
             "level": 0.9,
-            "information": "expected",
         },
     ),
     "influence": Call(_of("influence"), {"group": None, "exact": False, "n_jobs": 1}),

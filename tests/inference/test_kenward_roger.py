@@ -50,14 +50,17 @@ def test_reference(fitted, name):
     np.testing.assert_allclose(kr.vcov, vcov, rtol=1e-5, atol=1e-6 * np.abs(vcov).max())
 
 
-@pytest.mark.parametrize("information", ["expected", "observed"])
+@pytest.mark.parametrize(
+    ("ddf", "information"),
+    [("kenward-roger", "expected"), ("kenward-roger-observed", "observed")],
+)
 @pytest.mark.parametrize("name", MODELS)
-def test_n_by_n_matrices(fitted, name, information):
+def test_n_by_n_matrices(fitted, name, ddf, information):
     model = fitted(name)
     marginal = Marginal.of(model)
     W = marginal.varpar_vcov(information)
     vcov = marginal.adjusted_vcov(W)
-    kr = make_tester(model, "kenward-roger", information)
+    kr = make_tester(model, ddf)
     np.testing.assert_allclose(kr.vcov, vcov, rtol=1e-7, atol=1e-8 * np.abs(vcov).max())
     p = len(model.fixef)
     for L in [*np.split(np.eye(p), p), np.eye(p), np.random.default_rng(1).normal(size=(p, p))]:
@@ -157,9 +160,9 @@ def test_units_do_not_matter(fitted, change):
     changed = data.assign(x=data.eval(change), Reaction=1e3 * data["Reaction"])
     other = quietly("Reaction ~ x + (x | Subject)", changed)
     L = np.array([[0.0, 1.0]])
-    for information in ("expected", "observed"):
-        first = make_tester(base, "kenward-roger", information).modified_f_test(L)
-        second = make_tester(other, "kenward-roger", information).modified_f_test(L)
+    for ddf in ("kenward-roger", "kenward-roger-observed"):
+        first = make_tester(base, ddf).modified_f_test(L)
+        second = make_tester(other, ddf).modified_f_test(L)
         np.testing.assert_allclose(second, first, rtol=1e-5)
 
 
@@ -211,7 +214,7 @@ def dough():
 
 
 def test_observed_information_as_in_sas(dough):
-    kr = make_tester(dough, "kenward-roger", information="observed")
+    kr = make_tester(dough, "kenward-roger-observed")
     table = kr.t_table(eye(dough))[:4]
     errors = [0.65833550480657, 0.20623824340802, 0.20421432933848, 0.20623824340802]
     df = [17.9117348654385, 12.5049351013861, 12.4684849005296, 12.5049351013861]
@@ -228,7 +231,7 @@ def test_expected_information_on_the_same_data(dough):
 
 
 def test_whoever_tests_may_ask_for_the_observed_information(dough):
-    options = {"ddf": "kenward-roger", "information": "observed"}
+    options = {"ddf": "kenward-roger-observed"}
     summary = dough.summary(**options)
     line = summary.coef_table.loc["FR"]
     np.testing.assert_allclose(line["Std. Error"], 0.206238243, rtol=1e-7)
@@ -239,31 +242,30 @@ def test_whoever_tests_may_ask_for_the_observed_information(dough):
     tables = [
         dough.contest("FR", **options),
         dough.anova(**options).loc[["FR"]],
-        crossnest.kr_modcomp(dough, "~ . - FR", information="observed").iloc[:1],
+        crossnest.kr_modcomp(dough, "~ . - FR", **options).iloc[:1],
     ]
     for table in tables:
         np.testing.assert_allclose(table["DenDF"], line["df"], rtol=1e-9)
         assert "(observed information)" in table.heading
     half = scipy.stats.t.ppf(0.975, line["df"]) * line["Std. Error"]
-    ends = dough.confint("kenward-roger", parm="FR", information="observed")
+    ends = dough.confint("kenward-roger-observed", parm="FR")
     np.testing.assert_allclose(ends, [[line["Estimate"] - half, line["Estimate"] + half]])
     middle = {"FR": 0, "MC": 0, "SS": 0}
-    slope = dough.emtrends("1", "FR", at=middle, information="observed")
+    slope = dough.emtrends("1", "FR", at=middle, **options)
     np.testing.assert_allclose(slope.table["SE"], line["Std. Error"], rtol=1e-6)
-    assert "kenward-roger (observed information)" in repr(slope)
+    assert "method: kenward-roger-observed" in repr(slope)
     expected = dough.summary(ddf="kenward-roger").coef_table.loc["FR"]
     np.testing.assert_allclose(expected["Std. Error"], 0.206295358, rtol=1e-6)
     np.testing.assert_allclose(expected["df"], 12.35263, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ddf", ["satterthwaite", "residual", "normal", "none"])
-def test_other_methods_have_no_observed_information(fitted, ddf):
-    model = fitted("sleepstudy")
-    for ask in (model.summary, model.anova, lambda **options: model.contest("Days", **options)):
-        with pytest.raises(ValueError, match=r"observed' is for ddf='kenward|ddf must be one of"):
-            ask(ddf=ddf, information="observed")
-    with pytest.raises(ValueError, match="information must be"):
-        model.summary(ddf=ddf, information="average")
+@pytest.mark.parametrize("ddf", ["satterthwaite", "residual", "normal"])
+def test_a_comparison_by_this_method_has_no_other(fitted, ddf):
+    message = "ddf must be 'kenward-roger' or 'kenward-roger-observed' for kr_modcomp, not"
+    with pytest.raises(ValueError, match=message):
+        crossnest.kr_modcomp(fitted("sleepstudy"), "~ 1", ddf=ddf)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'information'"):
+        fitted("sleepstudy").anova(ddf=ddf, information="observed")
 
 
 def test_an_indefinite_observed_information_is_refused():
@@ -274,8 +276,8 @@ def test_an_indefinite_observed_information_is_refused():
     data["g"] = np.repeat(list("abcdefgh"), 6)
     model = quietly("y ~ x + (1 | g)", data)
     assert model.is_singular
-    with pytest.raises(ValueError, match=r"not positive definite.*information='expected'"):
-        model.anova(ddf="kenward-roger", information="observed")
+    with pytest.raises(ValueError, match=r"not positive definite.*ddf='kenward-roger'"):
+        model.anova(ddf="kenward-roger-observed")
     assert model.anova(ddf="kenward-roger")["DenDF"].iloc[0] == pytest.approx(39, rel=1e-6)
 
 

@@ -22,6 +22,7 @@ from numpy.testing import assert_allclose
 import crossnest
 from conftest import MODELS, fitted_model
 from crossnest import FileFormatError, NoDataError, load
+from crossnest.base.ddf_methods import METHODS
 from crossnest.fit import joint_covariance
 from crossnest.storage.archive import FORMAT_VERSION, read_archive, write_archive
 
@@ -72,7 +73,7 @@ def data():
 
 def assert_same(loaded, model, newdata):
     """Compare everything a loaded model can still say."""
-    for ddf in ("satterthwaite", "kenward-roger", "residual", "normal", "none"):
+    for ddf in (*METHODS, "none"):
         assert str(loaded.summary(ddf=ddf)) == str(model.summary(ddf=ddf))
     assert repr(loaded) == repr(model)
     assert loaded._repr_html_() == model._repr_html_()
@@ -386,6 +387,10 @@ def test_degrees_of_freedom_that_were_left_out(again, tmp_path):
     with pytest.raises(NoDataError, match="'kenward-roger' in `ddf`"):
         loaded.anova(ddf="kenward-roger")
     again(fitted_model("sleepstudy"), ddf="kenward-roger").anova(ddf="kenward-roger")
+    both = again(fitted_model("sleepstudy"), ddf="kr-observed")
+    for ddf in ("kenward-roger", "kenward-roger-observed"):
+        fitted = fitted_model("sleepstudy").anova(ddf=ddf)
+        pd.testing.assert_frame_equal(both.anova(ddf=ddf), fitted)
     assert again(fitted_model("sleepstudy"), ddf=[]).anova(ddf="normal").shape == (1, 6)
     with pytest.raises(ValueError, match="REML"):
         fitted_model("sleepstudy_ml").save(tmp_path / "no", ddf=["kenward-roger"])

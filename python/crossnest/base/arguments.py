@@ -151,12 +151,13 @@ def choice(
     value: Any,
     name: str,
     options: Sequence[Option],
-    aliases: Mapping[str, Option] | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> Option:
     """Return the option that a text names, written as in R or abbreviated.
 
     Case and punctuation do not matter, and the beginning of an option will do where no other begins
-    so: ``"Kenward-Roger"``, ``"kenward_roger"`` and ``"ken"`` are ``"kenward-roger"``.
+    so, or only longer forms of it: ``"Kenward-Roger"``, ``"kenward_roger"`` and ``"ken"`` are
+    ``"kenward-roger"``, not ``"kenward-roger-observed"``.
 
     Parameters
     ----------
@@ -167,7 +168,8 @@ def choice(
     options : sequence of str
         What it may be.
     aliases : mapping of str to str, optional
-        Other words for the options, in small letters without punctuation.
+        Other words for the options, in small letters without punctuation; those of other options
+        do not count.
 
     Raises
     ------
@@ -176,14 +178,19 @@ def choice(
     """
     if is_word(value, options):
         return options[options.index(value)]
-    words = {word: option for word, option in (aliases or {}).items() if option in options}
-    words |= {_letters(option): option for option in options}
+    words = {_letters(option): option for option in options}
+    words |= {
+        word: options[options.index(option)]
+        for word, option in (aliases or {}).items()
+        if option in options
+    }
     word = _letters(value) if isinstance(value, str) else ""
     if word in words:
         return words[word]
     begun = {option for known, option in words.items() if word and known.startswith(word)}
-    if len(begun) == 1:
-        return begun.pop()
+    shortest = min(begun, key=len, default=None)
+    if shortest is not None and all(option.startswith(shortest) for option in begun):
+        return shortest
     raise ValueError(f"{name} must be one of {', '.join(options)}, not {value!r}")
 
 

@@ -7,40 +7,41 @@ from typing import Any, Literal
 
 from .arguments import choice
 
-Ddf = Literal["satterthwaite", "kenward-roger", "residual", "normal", "none"]
-Information = Literal["expected", "observed"]
+Ddf = Literal[
+    "satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal", "none"
+]
 
 #: How headings name the methods of the degrees of freedom; the first two are lmerTest's words.
 METHODS: Mapping[Ddf, str] = {
     "satterthwaite": "Satterthwaite's method",
     "kenward-roger": "Kenward-Roger's method",
+    "kenward-roger-observed": "Kenward-Roger's method (observed information)",
     "residual": "residual degrees of freedom",
     "normal": "the normal approximation",
 }
 #: The words of R and others for them.
 DDF_ALIASES: Mapping[str, Ddf] = {
     "kr": "kenward-roger",
+    "krobserved": "kenward-roger-observed",
     "asymptotic": "normal",
     "z": "normal",
     "lme4": "none",
 }
-#: What the variance parameters' covariance matrix is the inverse of in Kenward and Roger's method.
-INFORMATION: tuple[Information, ...] = ("expected", "observed")
+#: Kenward and Roger's, with W the inverse of the expected (pbkrtest) or the observed information.
+KENWARD_ROGER: tuple[Ddf, ...] = ("kenward-roger", "kenward-roger-observed")
 #: The method that is none, for tables without tests.
 NO_TEST: tuple[Ddf, ...] = ("none",)
 
 
-def method_name(ddf: Ddf, information: Information = "expected") -> str:
-    """Describe how the degrees of freedom are computed, as headings do.
+def method_name(ddf: Ddf) -> str:
+    """Return the name of a method as headings print it.
 
     Raises
     ------
     ValueError
-        If `ddf` is none of the methods, or it does not have this kind of information.
+        If `ddf` is none of the methods.
     """
-    ddf = check_ddf(ddf)
-    observed = check_information(information, ddf) == "observed"
-    return METHODS[ddf] + (" (observed information)" if observed else "")
+    return METHODS[check_ddf(ddf)]
 
 
 def check_ddf(ddf: Any, none: bool = False) -> Ddf:
@@ -59,11 +60,3 @@ def check_ddf(ddf: Any, none: bool = False) -> Ddf:
         no_test = not none and isinstance(ddf, str) and ddf in NO_TEST
         why = "ddf='none' asks for no tests; for a test " if no_test else ""
         raise ValueError(f"{why}ddf must be one of {listed}, not {ddf!r}") from None
-
-
-def check_information(information: Any, ddf: Ddf) -> Information:
-    """Return the kind of information a text stands for; refuse one the method does not have."""
-    found = choice(information, "information", INFORMATION)
-    if found == "observed" and ddf != "kenward-roger":
-        raise ValueError(f"information='observed' is for ddf='kenward-roger', not {ddf!r}")
-    return found

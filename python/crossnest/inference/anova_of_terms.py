@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..base.ddf_methods import Ddf, Information, method_name
+from ..base.ddf_methods import Ddf, method_name
 from ..fit.model import FittedModel
 from ..tables.test_tables import TestTable
 from .anova_hypotheses import hypothesis_matrices
@@ -21,7 +21,6 @@ def anova(
     model: FittedModel,
     type: Literal[1, 2, 3, "I", "II", "III"] = 3,
     ddf: Ddf = "satterthwaite",
-    information: Information = "expected",
 ) -> TestTable:
     """Test the terms of the fixed effects, as lmerTest does.
 
@@ -32,11 +31,9 @@ def anova(
     type : {3, 2, 1, "III", "II", "I"}
         Type of the hypotheses: III does not depend on the numbers of observations in the cells, II
         tests each term after all that do not contain it, I after those before it.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
-        Method of the denominator degrees of freedom.
-    information : {"expected", "observed"}
-        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
-        the expected one, or that of SAS and JMP.
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
+        Method of the denominator degrees of freedom; Kenward and Roger's with the expected
+        information on the variance parameters (pbkrtest) or the observed one (SAS, JMP).
 
     Returns
     -------
@@ -47,7 +44,7 @@ def anova(
     Raises
     ------
     ValueError
-        If type, ddf or information is none of those above.
+        If type or ddf is none of those above.
     NotImplementedError
         For type III where the contrasts of a factor do not tell all its levels apart.
 
@@ -57,11 +54,11 @@ def anova(
     models. Journal of Statistical Software 82(13).
     """
     number = _type_number(type)
-    method = method_name(ddf, information)
+    method = method_name(ddf)
     heading = f"Type {_ROMAN[number]} Analysis of Variance Table with {method}"
     if not len(model.fixef):
         return TestTable(columns=F_COLUMNS, dtype=np.float64, heading=heading)
-    test = tester(model, ddf, information)
+    test = tester(model, ddf)
     matrices = hypothesis_matrices(model, number)
     rows = {
         term: f_row(test, L, np.zeros(len(L)), model.sigma)

@@ -14,7 +14,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
-from ..base.ddf_methods import Information, method_name
+from ..base.ddf_methods import KENWARD_ROGER, Ddf, check_ddf, method_name
 from ..base.errors import InferenceWarning
 from ..design.design import Design
 from ..fit.model import FittedModel
@@ -394,7 +394,7 @@ def _independent(term: RandomTerm) -> bool:
 def kr_modcomp(
     large: FittedModel,
     small: FittedModel | str | ArrayLike,
-    information: Information = "expected",
+    ddf: Ddf = "kenward-roger",
     common_rows: bool = False,
 ) -> TestTable:
     """Test a model within a larger one by Kenward and Roger's F test.
@@ -407,8 +407,9 @@ def kr_modcomp(
         A model with the same random effects; or a formula of some of the large model's terms, such
         as ``"~ recipe"``, or ``"~ . - recipe"`` where ``.`` stands for all of them; or a matrix L,
         (m, p) or (p,), of restrictions L beta = 0.
-    information : {"expected", "observed"}
-        Which information on the variance parameters: pbkrtest's or SAS's.
+    ddf : {"kenward-roger", "kenward-roger-observed"}
+        With the expected information on the variance parameters (pbkrtest), or the observed one
+        (SAS, JMP).
     common_rows : bool
         Whether to fit the models again to the rows that all of them have, where they were fitted
         to different ones because of missing values.
@@ -433,9 +434,13 @@ def kr_modcomp(
     for tests in linear mixed models: the R package pbkrtest. Journal of Statistical Software
     59(9).
     """
+    ddf = check_ddf(ddf)
+    if ddf not in KENWARD_ROGER:
+        listed = " or ".join(map(repr, KENWARD_ROGER))
+        raise ValueError(f"ddf must be {listed} for kr_modcomp, not {ddf!r}")
     large, small = _on_common_rows(large, small, common_rows)
     L, text = restrictions(large, small)
-    method = tester(refitted(large, reml=True), "kenward-roger", information)
+    method = tester(refitted(large, reml=True), ddf)
     assert isinstance(method, KenwardRogerTester)
     test = method.modified_f_test(L)
     columns = {
@@ -445,8 +450,7 @@ def kr_modcomp(
         "F value": [test.statistic, test.unscaled],
         "Pr(>F)": [test.pvalue, test.unscaled_pvalue],
     }
-    name = method_name("kenward-roger", information)
-    heading = f"F test with {name}\nlarge: {large.formula}\nsmall: {text}"
+    heading = f"F test with {method_name(ddf)}\nlarge: {large.formula}\nsmall: {text}"
     table = TestTable(columns, heading=heading, index=["Ftest", "FtestU"])
     table.attrs["L"] = L.tolist()
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,24 +11,26 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from ..base.arguments import choice
+from ..base.ddf_methods import DDF_ALIASES
 from .bootstrap import INTERVALS, bootstrap
 from .ddf import tester
 from .parameters import choose, normal_quantile, parameter_names, percent_names
 from .profile import intervals
 
 if TYPE_CHECKING:
-    from ..base.ddf_methods import Information
+    from ..base.ddf_methods import Ddf
     from ..fit.model import FittedModel
     from .bootstrap import IntervalKind
 
 #: What each method can be told besides level and parameters.
 _OPTIONS = {
     "profile": ("progress",),
-    "kenward-roger": ("information",),
     "bootstrap": ("interval", "n", "kind", "resample", "seed", "n_jobs", "progress"),
 }
 
-Method = Literal["profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"]
+Method = Literal[
+    "profile", "wald", "bootstrap", "satterthwaite", "kenward-roger", "kenward-roger-observed"
+]
 
 
 def confint(
@@ -43,19 +46,19 @@ def confint(
     ----------
     model : LinearMixedModel
         A fitted model.
-    method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger"}
+    method : {"profile", "wald", "bootstrap", "satterthwaite", "kenward-roger", ...}
         ``profile``: where the deviance, all other parameters estimated again, has risen by the
         quantile of chi-squared with one degree of freedom; a REML fit is fitted by maximum
         likelihood first, as in lme4. ``wald``: fixed effects plus or minus normal quantiles of
-        their standard errors. ``satterthwaite``, ``kenward-roger``: with quantiles of t (and the
-        latter's adjusted standard errors). ``bootstrap``: from refits to resampled data.
+        their standard errors. ``satterthwaite``, ``kenward-roger``, ``kenward-roger-observed``:
+        with quantiles of t (and the adjusted standard errors of the last two). ``bootstrap``: from
+        refits to resampled data.
     level : float
         Coverage.
     parm : str or sequence of str, optional
         Parameters, as for `crossnest.inference.profile.profile`. Default: all.
     **options
-        For ``profile``: ``progress``. For ``kenward-roger``: ``information``, ``"expected"``
-        (pbkrtest) or ``"observed"`` (SAS). For ``bootstrap``: ``interval``, the kind of interval
+        For ``profile``: ``progress``. For ``bootstrap``: ``interval``, the kind of interval
         (``"percentile"`` if not given), and the arguments ``n``, ``kind``, ``resample``, ``seed``,
         ``n_jobs`` and ``progress`` of `crossnest.inference.bootstrap.bootstrap`; intervals of a
         statistic are those of `Bootstrap.confint`.
@@ -79,10 +82,11 @@ def confint(
         "profile": _profile,
         "wald": _wald,
         "bootstrap": _bootstrap,
-        "satterthwaite": _satterthwaite,
-        "kenward-roger": _kenward_roger,
+        "satterthwaite": partial(_by_t, ddf="satterthwaite"),
+        "kenward-roger": partial(_by_t, ddf="kenward-roger"),
+        "kenward-roger-observed": partial(_by_t, ddf="kenward-roger-observed"),
     }
-    method = choice(method, "method", tuple(methods), {"kr": "kenward-roger"})
+    method = choice(method, "method", tuple(methods), DDF_ALIASES)
     names = parameter_names(model)
     chosen = [names[j] for j in choose(names, parm, len(model.fixef))]
     normal_quantile(level)  # refuses a level that is none
@@ -105,28 +109,9 @@ def _wald(model: FittedModel, chosen: list[str], level: float) -> pd.DataFrame:
     return _symmetric(model, chosen, level, fixed, normal_quantile(level))
 
 
-def _satterthwaite(model: FittedModel, chosen: list[str], level: float) -> pd.DataFrame:
-    return _by_t(model, chosen, level, "satterthwaite")
-
-
-def _kenward_roger(
-    model: FittedModel,
-    chosen: list[str],
-    level: float,
-    information: Information = "expected",
-) -> pd.DataFrame:
-    return _by_t(model, chosen, level, "kenward-roger", information)
-
-
-def _by_t(
-    model: FittedModel,
-    chosen: list[str],
-    level: float,
-    ddf: Literal["satterthwaite", "kenward-roger"],
-    information: Information = "expected",
-) -> pd.DataFrame:
+def _by_t(model: FittedModel, chosen: list[str], level: float, ddf: Ddf) -> pd.DataFrame:
     """Estimate plus or minus t quantiles, with the degrees of freedom of a method."""
-    table = tester(model, ddf, information).t_table(np.eye(len(model.fixef)))
+    table = tester(model, ddf).t_table(np.eye(len(model.fixef)))
     quantile = -stdtrit(table["df"].to_numpy(), (1 - level) / 2)
     return _symmetric(model, chosen, level, table, quantile)
 

@@ -10,7 +10,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
-from ..base.ddf_methods import Ddf, Information, method_name
+from ..base.ddf_methods import Ddf, method_name
 from ..fit.model import FittedModel
 from ..tables.test_tables import TestTable
 from .canonical_rows import unit_rows
@@ -30,7 +30,6 @@ def contest(
     rhs: ArrayLike = 0.0,
     joint: bool = True,
     ddf: Ddf = "satterthwaite",
-    information: Information = "expected",
 ) -> TestTable:
     """Test linear hypotheses on the fixed effects.
 
@@ -46,11 +45,9 @@ def contest(
         (m,) values of L beta under the hypotheses, or one for all.
     joint : bool
         Whether to test all hypotheses together by an F test, or each by a t test.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
-        Method of the denominator degrees of freedom.
-    information : {"expected", "observed"}
-        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
-        the expected one, or that of SAS and JMP.
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
+        Method of the denominator degrees of freedom; Kenward and Roger's with the expected
+        information on the variance parameters (pbkrtest) or the observed one (SAS, JMP).
 
     Returns
     -------
@@ -73,9 +70,9 @@ def contest(
     models. Journal of Statistical Software 82(13).
     """
     check_flag(joint, "joint")
-    method = method_name(ddf, information)
+    method = method_name(ddf)
     hypotheses = Hypotheses.of(model, L, rhs)
-    test = tester(model, ddf, information)
+    test = tester(model, ddf)
     if not joint:
         return _one_by_one(test, hypotheses, f"Tests of linear hypotheses with {method}")
     _check_consistent(test, hypotheses)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from ..base.ddf_methods import Ddf, Information, check_ddf, check_information
+from ..base.ddf_methods import Ddf, check_ddf
 from .kenward_roger import kenward_roger_tester
 from .satterthwaite import satterthwaite_tester
 from .tester import FixedDfTester, JointTester
@@ -17,48 +18,36 @@ if TYPE_CHECKING:
     from ..fit.model import FittedModel
 
 
-def tester(model: FittedModel, ddf: Ddf, information: Information = "expected") -> JointTester:
+def tester(model: FittedModel, ddf: Ddf) -> JointTester:
     """Return the tester of a method, made once for each model.
 
     Parameters
     ----------
     model : LinearMixedModel
         A fitted model.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         The method.
-    information : {"expected", "observed"}
-        For Kenward and Roger's method: which information on the variance parameters.
 
     Raises
     ------
     ValueError
-        If the method is unknown or is "none", it has no such information, or Kenward and Roger's
-        is asked for a model fitted by maximum likelihood.
+        If the method is unknown or is "none", or Kenward and Roger's is asked for a model fitted
+        by maximum likelihood.
     MemoryError
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
     ddf = check_ddf(ddf)
-    information = check_information(information, ddf)
-    made: dict[tuple[str, str], JointTester] = model.__dict__.setdefault("_testers", {})
-    key = (ddf, information)
-    if key not in made:
-        made[key] = _MAKERS[ddf](model, information)
-    return made[key]
+    made: dict[str, JointTester] = model.__dict__.setdefault("_testers", {})
+    if ddf not in made:
+        made[ddf] = _MAKERS[ddf](model)
+    return made[ddf]
 
 
-def _satterthwaite(model: FittedModel, information: str) -> JointTester:
-    return satterthwaite_tester(model)
-
-
-def _kenward_roger(model: FittedModel, information: str) -> JointTester:
-    return kenward_roger_tester(model, information)
-
-
-def _residual(model: FittedModel, information: str) -> JointTester:
+def _residual(model: FittedModel) -> JointTester:
     return _fixed_df(model, float(model.nobs - len(model._fit.beta)))
 
 
-def _normal(model: FittedModel, information: str) -> JointTester:
+def _normal(model: FittedModel) -> JointTester:
     return _fixed_df(model, np.inf)
 
 
@@ -67,19 +56,18 @@ def _fixed_df(model: FittedModel, denominator: float) -> FixedDfTester:
     return FixedDfTester(fit.beta, model._covariance, fit.RX, model.sigma, denominator)
 
 
-_MAKERS: dict[str, Callable[[FittedModel, str], JointTester]] = {
-    "satterthwaite": _satterthwaite,
-    "kenward-roger": _kenward_roger,
+_MAKERS: dict[str, Callable[[FittedModel], JointTester]] = {
+    "satterthwaite": satterthwaite_tester,
+    "kenward-roger": partial(kenward_roger_tester, information="expected"),
+    "kenward-roger-observed": partial(kenward_roger_tester, information="observed"),
     "residual": _residual,
     "normal": _normal,
 }
 
 
-def coefficient_tests(
-    model: FittedModel, ddf: Ddf, information: Information = "expected"
-) -> pd.DataFrame:
+def coefficient_tests(model: FittedModel, ddf: Ddf) -> pd.DataFrame:
     """Test each fixed effect: the columns of `Tester.t_table`, one row per coefficient."""
     fixef = model.fixef
-    table = tester(model, ddf, information).t_table(np.eye(len(fixef)))
+    table = tester(model, ddf).t_table(np.eye(len(fixef)))
     table.index = fixef.index
     return table

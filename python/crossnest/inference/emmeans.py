@@ -23,7 +23,7 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import as_names, check_level
-from ..base.ddf_methods import check_ddf, check_information
+from ..base.ddf_methods import check_ddf
 from ..base.read_only import ReadOnly
 from ..formula.formula import factor_names
 from .contrast_families import contrast_family, is_pairwise
@@ -36,7 +36,7 @@ from .multiplicity import adjusted_pvalues, check_method
 from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 
 if TYPE_CHECKING:
-    from ..base.ddf_methods import Ddf, Information
+    from ..base.ddf_methods import Ddf
     from ..fit.model import FittedModel
     from .tester import JointTester
 
@@ -262,10 +262,10 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _tester(model: FittedModel, ddf: Ddf, information: Information) -> JointTester:
+def _tester(model: FittedModel, ddf: Ddf) -> JointTester:
     """Return the method's tester; say what to do where it is refused."""
     try:
-        return tester(model, ddf, information)
+        return tester(model, ddf)
     except MemoryError as error:
         hint = "ddf='satterthwaite' needs far less memory"
         raise MemoryError(f"{error}; {hint}") from error
@@ -280,12 +280,10 @@ def _marginal_means(
     adjust: str,
     ddf: Ddf,
     level: float,
-    information: Information,
     trend: str | None,
 ) -> MarginalMeans:
     """Average a grid and estimate; the common part of `emmeans` and `emtrends`."""
     level, adjust, ddf = check_level(level), check_method(adjust), check_ddf(ddf)
-    information = check_information(information, ddf)
     strata = () if by is None else tuple(as_names(by, "by"))
     names = grid.with_groups([*(n for n in as_names(specs, "specs") if n not in strata), *strata])
     _check_names(names, grid)
@@ -296,13 +294,10 @@ def _marginal_means(
         raise ValueError(f"`by` takes up all of {', '.join(names)}: name in `specs` what is left")
     cells, L, averaged = grid.marginal(names)
     space = RowSpace.of(model)
-    functions = LinearFunctions(
-        _tester(model, ddf, information), space, L, np.full(len(L), grid.offset)
-    )
+    functions = LinearFunctions(_tester(model, ddf), space, L, np.full(len(L), grid.offset))
     estimates = _estimate_table(functions.t_table(), f"{trend}.trend" if trend else "emmean", level)
     involved = [*names, trend] if trend else names
-    method = f"{ddf} (observed information)" if information == "observed" else ddf
-    common = (*_interaction_note(model, involved), *_common_notes(model, averaged, method))
+    common = (*_interaction_note(model, involved), *_common_notes(model, averaged, ddf))
     notes = (*common, f"Confidence level used: {level:g}")
     means = MarginalMeans(
         table=EmmTable.of(pd.concat([cells, estimates], axis=1), strata, notes),
@@ -328,7 +323,6 @@ def emmeans(
     adjust: str = "tukey",
     ddf: Ddf = "kenward-roger",
     level: float = 0.95,
-    information: Information = "expected",
 ) -> MarginalMeans:
     """Estimate marginal means (least-squares means).
 
@@ -353,13 +347,11 @@ def emmeans(
         Contrasts of the means: see `MarginalMeans.contrast`.
     adjust : {"tukey", "holm", "bonferroni", "sidak", "fdr", "none"}
         Adjustment of the contrasts' p-values; intervals are not adjusted.
-    ddf : {"kenward-roger", "satterthwaite", "residual", "normal"}
-        Method of the standard errors and degrees of freedom.
+    ddf : {"kenward-roger", "kenward-roger-observed", "satterthwaite", "residual", "normal"}
+        Method of the standard errors and degrees of freedom; Kenward and Roger's with the expected
+        information on the variance parameters (pbkrtest) or the observed one (SAS, JMP).
     level : float
         Confidence level.
-    information : {"expected", "observed"}
-        For Kenward and Roger's method, which information on the variance parameters: pbkrtest's,
-        the expected one, or that of SAS and JMP.
 
     Raises
     ------
@@ -370,7 +362,7 @@ def emmeans(
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
     grid = reference_grid(model, at)
-    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, information, None)
+    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, None)
 
 
 def emtrends(
@@ -383,7 +375,6 @@ def emtrends(
     adjust: str = "tukey",
     ddf: Ddf = "kenward-roger",
     level: float = 0.95,
-    information: Information = "expected",
 ) -> MarginalMeans:
     """Estimate slopes in a covariate, averaged as marginal means are.
 
@@ -403,4 +394,4 @@ def emtrends(
         If `var` is not a covariate of the fixed effects, and as `emmeans`.
     """
     grid = slope_grid(model, var, at)
-    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, information, var)
+    return _marginal_means(model, grid, specs, by, contrasts, adjust, ddf, level, var)

@@ -16,7 +16,7 @@ tests in linear mixed models - the R package pbkrtest. Journal of Statistical So
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -132,7 +132,9 @@ class KenwardRogerTester(JointTester):
         return float(scaling), float(den_df)
 
 
-def kenward_roger_tester(model: FittedModel, information: str) -> KenwardRogerTester:
+def kenward_roger_tester(
+    model: FittedModel, information: Literal["expected", "observed"]
+) -> KenwardRogerTester:
     """Find what Kenward and Roger's tests need of a fitted model.
 
     Parameters
@@ -184,7 +186,7 @@ def _inverse(information: FloatArray) -> FloatArray:
     if values[0] < -1e-8 * np.abs(values).max():
         raise ValueError(
             "the observed information on the variance parameters is not positive definite, as may "
-            "be where a variance is zero: use the expected one (information='expected')"
+            "be where a variance is zero: use the expected one (ddf='kenward-roger')"
         )
     kept = values > 1e-12 * values[-1]
     vectors = scale[:, None] * vectors[:, kept]

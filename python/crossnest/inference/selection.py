@@ -80,7 +80,7 @@ def step(
     ----------
     model : LinearMixedModel
         The model to start from.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         Denominator degrees of freedom of the F tests.
     alpha_random, alpha_fixed : float
         p-values above which a random and a fixed term is left out.

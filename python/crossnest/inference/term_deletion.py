@@ -168,7 +168,7 @@ def drop1(
     test : {"chisq", "F"}
         Likelihood-ratio tests of fits by maximum likelihood, as lme4 does; or F tests in the model
         as it is, as lmerTest does.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         Denominator degrees of freedom of the F tests.
 
     Returns

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import scipy.stats
 
-from ..base.ddf_methods import Ddf, check_ddf
+from ..base.ddf_methods import KENWARD_ROGER, Ddf, check_ddf
 from ..diagnostics.goodness import icc, r2
 from ..inference.ddf import coefficient_tests
 
@@ -76,7 +76,7 @@ class RegressionTable:
     @property
     def __maketables_vcov_info__(self) -> dict[str, str | None]:
         """Say where the standard errors come from."""
-        kind = "Kenward-Roger" if check_ddf(self.ddf) == "kenward-roger" else "model"
+        kind = "Kenward-Roger" if check_ddf(self.ddf) in KENWARD_ROGER else "model"
         return {"vcov_type": kind, "clustervar": None}
 
     @property

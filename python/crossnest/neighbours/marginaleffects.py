@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.stats
 
-from ..base.ddf_methods import Ddf, check_ddf
+from ..base.arguments import choice
+from ..base.ddf_methods import DDF_ALIASES, KENWARD_ROGER, Ddf, check_ddf
 from ..design.new_rows import new_rows
 from ..formula.formula import factor_names
 from ..inference.ddf import tester
@@ -144,7 +145,7 @@ class MixedModelAdapter(ModelAbstract):
 
         Parameters
         ----------
-        vcov : bool or {"model", "kenward-roger"}
+        vcov : bool or {"model", "kenward-roger", "kenward-roger-observed"}
             That which goes with `ddf`; none; the model's, or Kenward and Roger's.
 
         Raises
@@ -153,10 +154,9 @@ class MixedModelAdapter(ModelAbstract):
             If it is none of these.
         """
         if isinstance(vcov, str):
-            methods: dict[str, Ddf] = {"model": "normal", "kenward-roger": "kenward-roger"}
-            if vcov not in methods:
-                raise ValueError(f"vcov must be True, False, 'model' or 'kenward-roger': {vcov!r}")
-            return tester(self.model, methods[vcov]).vcov
+            methods: dict[str, Ddf] = {"model": "normal", **{ddf: ddf for ddf in KENWARD_ROGER}}
+            method = choice(vcov, "vcov", tuple(methods), DDF_ALIASES)
+            return tester(self.model, methods[method]).vcov
         return self._tester.vcov if vcov else None
 
     def get_exog(self, newdata: pl.DataFrame) -> FloatArray:

@@ -45,7 +45,7 @@ def plot_forest(
         The fitted models; a mapping gives their names.
     level : float
         Confidence level.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         Method of the degrees of freedom.
     intercept : bool
         Whether to draw the intercept, which is often far from all others; it is drawn anyway if

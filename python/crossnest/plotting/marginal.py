@@ -58,7 +58,7 @@ def plot_marginal(
         Levels of factors and values of covariates to take instead, by column.
     level : float
         Confidence level.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         Method of the standard errors and degrees of freedom.
     points : bool
         Whether to draw the observations too.

@@ -283,7 +283,7 @@ def compare(
         What to call them; the names of the caller's variables if not given.
     stars : bool
         Whether to test the fixed effects and mark their estimates with stars.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal"}
         Degrees of freedom of these tests; a linear model has its own.
     common_rows : bool
         Whether to fit the models again to the rows that all of them have, where they were fitted

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .._core import FitError
 from ..base.arguments import check_flag
-from ..base.ddf_methods import check_ddf, check_information, method_name
+from ..base.ddf_methods import check_ddf, method_name
 from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
 from ..fit.convergence import verdict_line
@@ -39,7 +39,7 @@ from ..tables.r_format import (
 from ..tables.test_tables import with_stars
 
 if TYPE_CHECKING:
-    from ..base.ddf_methods import Ddf, Information
+    from ..base.ddf_methods import Ddf
     from ..fit.model import FittedModel
 
 FloatArray = NDArray[np.float64]
@@ -92,10 +92,8 @@ class Summary(ReadOnly):
         What is to say of the optimization; empty when all went well.
     show_correlation : bool or None
         Whether `text` shows the correlations; None for up to `MAX_CORRELATIONS` fixed effects.
-    ddf : {"none", "satterthwaite", "kenward-roger", "residual", "normal"}
+    ddf : {"none", "satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", ...}
         How the fixed effects were tested.
-    information : {"expected", "observed"}
-        Which information on the variance parameters Kenward and Roger's method took.
     """
 
     formula: str
@@ -122,7 +120,6 @@ class Summary(ReadOnly):
     messages: tuple[str, ...] = ()
     show_correlation: bool | None = None
     ddf: Ddf = "none"
-    information: Information = "expected"
 
     @property
     def coef_table(self) -> pd.DataFrame:
@@ -147,8 +144,8 @@ class Summary(ReadOnly):
         if self.ddf == "none":
             return f"{self._fitted_by} ['lmerMod']"
         kind = "z" if self.ddf == "normal" else "t"
-        title = f"{self._fitted_by}. {kind}-tests use {method_name(self.ddf, self.information)}"
-        in_lmertest = self.ddf in ("satterthwaite", "kenward-roger")
+        title = f"{self._fitted_by}. {kind}-tests use {method_name(self.ddf)}"
+        in_lmertest = self.ddf not in ("residual", "normal")
         title = title if in_lmertest else title.replace(" .", ".")
         lines = textwrap.wrap(title, LINE_WIDTH - 3, subsequent_indent="  ")
         if in_lmertest:
@@ -317,9 +314,7 @@ def correlation_matrix(covariance: FloatArray) -> FloatArray:
     return np.asarray(covariance / np.outer(stddev, stddev), dtype=np.float64)
 
 
-def coefficient_table(
-    model: FittedModel, ddf: Ddf, information: Information = "expected"
-) -> pd.DataFrame:
+def coefficient_table(model: FittedModel, ddf: Ddf) -> pd.DataFrame:
     """Estimate and test the fixed effects: the columns of `Summary.coef_table`, (p, m).
 
     Where the degrees of freedom are unavailable, they and the p-values are NaN, and a warning says
@@ -328,18 +323,15 @@ def coefficient_table(
     Raises
     ------
     ValueError
-        If `ddf` is none of the methods, or it does not have this kind of information.
+        If `ddf` is none of the methods.
     """
     ddf = check_ddf(ddf, none=True)
-    information = check_information(information, ddf)
     if ddf == "none":
         return _untested(model)
     from ..inference.ddf import coefficient_tests  # scipy.stats takes long to import
 
     try:
-        table = (
-            coefficient_tests(model, ddf, information) if model._coef_names else _untested(model)
-        )
+        table = coefficient_tests(model, ddf) if model._coef_names else _untested(model)
     except (ValueError, NotImplementedError, MemoryError, FitError) as error:
         text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
         warnings.warn(text, InferenceWarning, stacklevel=4)
@@ -362,7 +354,6 @@ def summarize(
     quantiles: FloatArray | None = None,
     correlation: bool | None = None,
     ddf: Ddf = "none",
-    information: Information = "expected",
 ) -> Summary:
     """Collect the numbers of a summary.
 
@@ -372,11 +363,11 @@ def summarize(
         The fitted model.
     quantiles : (5,) array, optional
         Quantiles of the scaled residuals, if they are to be printed.
-    correlation, ddf, information
+    correlation, ddf
         As for `LinearMixedModel.summary`.
     """
     design, labels = model.design, model.labels
-    coefficients = coefficient_table(model, ddf, information)
+    coefficients = coefficient_table(model, ddf)
     return Summary(
         formula=model.formula,
         data_name=labels.data,
@@ -402,7 +393,6 @@ def summarize(
         messages=_messages(model),
         show_correlation=correlation,
         ddf=ddf,
-        information=information,
     )
 
 

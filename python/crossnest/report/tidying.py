@@ -65,7 +65,7 @@ def tidy(
         modes. They are NaN for the other two: `LinearMixedModel.confint` has those of ``ran_pars``.
     conf_level : float
         Coverage of the intervals.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "normal", "none"}
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal", "none"}
         Degrees of freedom of the fixed effects; with "none" no p-values, and normal intervals.
 
     Returns

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from .._core import FitError
 from ..base.arguments import as_list, check_flag, check_path, choice
+from ..base.ddf_methods import DDF_ALIASES
 from ..data.columns import Column
 from ..design.design import Design
 from ..design.grouping import GroupingFactor
@@ -46,8 +47,13 @@ if TYPE_CHECKING:
 
 __all__ = ["read_model", "save"]
 
-Method = Literal["satterthwaite", "kenward-roger"]
-METHODS: tuple[Method, ...] = ("satterthwaite", "kenward-roger")
+Method = Literal["satterthwaite", "kenward-roger", "kenward-roger-observed"]
+#: Which pieces of a file a method needs: both kinds of information are computed from one.
+PIECES: Mapping[Method, str] = {
+    "satterthwaite": "satterthwaite",
+    "kenward-roger": "kenward-roger",
+    "kenward-roger-observed": "kenward-roger",
+}
 
 #: Fields of a design that are kept as they are.
 _DESIGN = (
@@ -77,9 +83,10 @@ def save(
         The fitted model.
     path : str or path
         Where to. A file that is there is replaced.
-    ddf : {"satterthwaite", "kenward-roger"} or sequence of them, optional
+    ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed"} or sequence of them, optional
         Methods for the degrees of freedom the loaded model shall have; the others need nothing
-        extra. By default both, as far as they can be computed; those named here must be.
+        extra. By default all, as far as they can be computed; those named here must be. Either of
+        Kenward and Roger's two brings the other with it.
     covariances : bool
         Whether to keep the covariances between random effects and with the fixed effects, for
         standard errors of predictions with random effects: p numbers a random effect. Of two
@@ -95,7 +102,7 @@ def save(
     check_flag(covariances, "covariances")
     check_path(path)
     if ddf is not None:
-        ddf = [choice(method, "ddf", METHODS, {"kr": "kenward-roger"}) for method in as_list(ddf)]
+        ddf = [choice(method, "ddf", tuple(PIECES), DDF_ALIASES) for method in as_list(ddf)]
     encoders = encode_encoders(model.design.encoders)
     with model._problem() as problem:
         content = {
@@ -173,21 +180,22 @@ def _encode_ddf(
 ) -> dict[str, Any]:
     """Compute what the degrees of freedom need; by default what is possible."""
     out: dict[str, Any] = {}
-    for method in METHODS:
-        out[method] = None
-        if method not in (METHODS if ddf is None else ddf):
+    asked = set(PIECES.values() if ddf is None else (PIECES[method] for method in ddf))
+    for pieces in dict.fromkeys(PIECES.values()):
+        out[pieces] = None
+        if pieces not in asked:
             continue
         try:
-            out[method] = dict(_ddf_pieces(model, problem, method))
+            out[pieces] = dict(_ddf_pieces(model, problem, pieces))
         except (MemoryError, FitError, ValueError):
             if ddf is not None:
                 raise
     return out
 
 
-def _ddf_pieces(model: FittedModel, problem: Problem, method: Method) -> Mapping[str, Any]:
+def _ddf_pieces(model: FittedModel, problem: Problem, pieces: str) -> Mapping[str, Any]:
     theta = model._fit.theta
-    if method == "satterthwaite":
+    if pieces == "satterthwaite":
         return problem.curvature(theta, model.reml)
     if not model.reml:
         raise ValueError("Kenward and Roger's method is for fits by REML only")
