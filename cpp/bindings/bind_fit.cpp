@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 
 #include "py_problem.hpp"
@@ -51,6 +52,65 @@ py::list cond_var(const PyFit& self) {
     list.append(array_of(variances[t], {levels, k, k}));
   }
   return list;
+}
+
+using ByFactor = std::vector<std::vector<double>>;
+
+// What of_factor(covariance, factor) computes for each grouping factor.
+template <class OfFactor>
+ByFactor for_factors(const PyFit& self, OfFactor&& of_factor) {
+  return self.problem->run([&](Problem& problem) {
+    const auto covariance = problem.conditional_covariance(self.fit.estimates);
+    ByFactor all;
+    for (std::size_t f = 0; f < problem.design().factors.size(); ++f)
+      all.push_back(of_factor(covariance, static_cast<int>(f)));
+    return all;
+  });
+}
+
+// One (J, K, width) array for each grouping factor, K the effects of all terms on it.
+py::list by_factor(const PyFit& self, const ByFactor& values, std::optional<py::ssize_t> width) {
+  const crossnest::Design& design = self.problem->problem().design();
+  py::list list;
+  for (std::size_t f = 0; f < values.size(); ++f) {
+    py::ssize_t effects = 0;
+    for (std::size_t t = 0; t < design.terms.size(); ++t)
+      if (design.terms[t].factor == static_cast<int>(f)) effects += self.fit.estimates.effects[t];
+    const auto levels = static_cast<py::ssize_t>(design.factors[f].levels);
+    list.append(array_of(values[f], {levels, effects, width.value_or(effects)}));
+  }
+  return list;
+}
+
+py::list effect_loadings(const PyFit& self) {
+  const std::vector<double>& RX = self.fit.estimates.RX;
+  const auto values =
+      for_factors(self, [&](const auto& covariance, int f) { return covariance.loadings(f, RX); });
+  return by_factor(self, values, static_cast<py::ssize_t>(self.fit.estimates.beta.size()));
+}
+
+py::list effect_covariances(const PyFit& self) {
+  const auto values =
+      for_factors(self, [](const auto& covariance, int f) { return covariance.within(f); });
+  return by_factor(self, values, std::nullopt);
+}
+
+using Indices = py::array_t<crossnest::Index, py::array::c_style | py::array::forcecast>;
+
+py::array_t<double> effect_covariances_among(const PyFit& self, const Indices& start,
+                                             const Indices& factors, const Indices& levels) {
+  const std::vector<crossnest::Index> ends(start.data(), start.data() + start.size());
+  if (factors.size() != levels.size() || ends.empty() || ends.front() != 0 ||
+      ends.back() != levels.size() || !std::is_sorted(ends.begin(), ends.end()))
+    throw py::value_error("start must increase from 0 to the number of factors and of levels");
+  std::vector<crossnest::LevelOf> all;
+  for (py::ssize_t i = 0; i < levels.size(); ++i)
+    all.push_back(
+        {static_cast<int>(factors.data()[i]), static_cast<crossnest::Level>(levels.data()[i])});
+  const auto values = self.problem->run([&](Problem& problem) {
+    return problem.conditional_covariance(self.fit.estimates).among(ends, all);
+  });
+  return array_of(values);
 }
 
 const char* kind_name(crossnest::Confounding::Kind kind) {
@@ -192,6 +252,10 @@ void bind_fit(py::module_& module) {
       .def_readonly("problem", &PyFit::problem)
       .def_property_readonly("confounded", &confounded)
       .def("cond_var", &cond_var)
+      .def("effect_loadings", &effect_loadings)
+      .def("effect_covariances", &effect_covariances)
+      .def("effect_covariances_among", &effect_covariances_among, py::arg("start"),
+           py::arg("factors"), py::arg("levels"))
       .def("leverages", &leverages)
       .def("prediction_variances", &prediction_variances, py::arg("X"), py::arg("codes"),
            py::arg("columns"), py::arg("included"));

@@ -434,6 +434,12 @@ std::vector<std::vector<double>> Problem::conditional_variances(const Estimates&
   return out;
 }
 
+ConditionalCovariance Problem::conditional_covariance(const Estimates& at_theta) {
+  require_finite(at_theta.theta, at_theta.reml);
+  return {design_,  blocks_, *coordinates_, *structure_, *criterion_, at_theta.theta.data(),
+          kernels_, pool_,   interrupt_};
+}
+
 // z Lambda Omega^-1 Lambda' z' of one row; `mapped` is the row in the engine's coordinates.
 double Problem::leverage_of_random(const Inverse& omega, Index row, const double* mapped) const {
   double sum = 0.0;

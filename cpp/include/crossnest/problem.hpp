@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crossnest/conditional_covariance.hpp"
 #include "crossnest/criterion.hpp"
 #include "crossnest/identifiability.hpp"
 #include "crossnest/information.hpp"
@@ -98,6 +99,8 @@ class Problem {
   /// Var(b | y) = sigma^2 Lambda Omega^-1 Lambda' of every level, given theta, sigma and beta; by
   /// term, k x k x J.
   std::vector<std::vector<double>> conditional_variances(const Estimates& at);
+  /// The same between any levels, and with the fixed effects. Good until the problem is used again.
+  ConditionalCovariance conditional_covariance(const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Estimates& at);
   /// Variance of x beta^ + z b^ about x beta + z b for other rows (rows.n); see prediction.hpp.

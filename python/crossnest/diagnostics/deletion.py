@@ -1,6 +1,6 @@
 """Deletion of units from generalized least squares, theta held fixed, without any n x n matrix.
 
-Write V^-1 = W - W Zt Omega^-1 Zt'W with Zt = Z Lambda, R = RX (so that X'V^-1 X = R'R),
+Write V^-1 = W - W Z Lambda Omega^-1 Lambda'Z'W, R = RX (so that X'V^-1 X = R'R),
 Q = V^-1 X R^-1 and v = V^-1 (y - X beta) = W (y - fitted). Without the rows I
 
     X'V^-1 X  becomes  R'(I - G) R,      G = Q_I'(M_II)^-1 Q_I,    M = V^-1,
@@ -11,36 +11,32 @@ where the information about beta is the identity. G and c are all that is needed
 
 - one row: M_ii = P_ii + |Q_i|^2 with P_ii = w_i (1 - h_i), h the leverages, because
   y - fitted = W^-1 P y;
-- a group of rows, c the columns in which its Zt is not zero, S = (Omega^-1)_cc, T = Zt_c'W Zt_c:
-  M_II = W - W Zt_c S Zt_c'W has the inverse W^-1 + Zt_c (I - S T)^-1 S Zt_c', so that only sums
-  over the group's rows are needed.
+- a group of rows, c the columns of Z of its levels, C = Lambda Omega^-1 Lambda' among them,
+  T = Z_c'W Z_c: M_II = W - W Z_c C Z_c'W has the inverse W^-1 + Z_c (I - C T)^-1 C Z_c', so that
+  only sums over the group's rows are needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
-import scipy.sparse.csgraph
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from ..fit.model import _sparse_z
+from ..fit.joint_covariance import fixed_part
 
 if TYPE_CHECKING:
+    from ..design.design import Design, RandomEffects
     from ..fit.model import FittedModel
 
 __all__ = ["Deletions", "delete_cases", "delete_groups"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-SparseArray: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
 
-#: Numbers held at a time, in matrices (p, p) of cases or in blocks of Omega^-1.
+#: Numbers held at a time, in matrices (p, p) of cases or in covariances of groups.
 MOST_NUMBERS = 50_000_000
 #: Random effects a deleted group may touch: beyond, its dense systems cost more than to solve for
 #: the rows that are left.
@@ -76,15 +72,11 @@ class Deletions:
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks:
-    """What a fitted model is made of, rows whitened.
+class _Rows:
+    """What deletion needs of each row.
 
     Attributes
     ----------
-    Z : sparse (n, q) array
-        Z Lambda.
-    omega : sparse (q, q) array
-        Lambda'Z'WZ Lambda + I.
     weights : (n,) array
         Diagonal of W.
     Q : (n, p) array
@@ -93,55 +85,47 @@ class _Blocks:
         V^-1 (y - X beta - offset).
     """
 
-    Z: SparseArray
-    omega: SparseArray
     weights: FloatArray
     Q: FloatArray
     v: FloatArray
 
     @classmethod
-    def of(cls, model: FittedModel) -> _Blocks:
-        """Solve for V^-1 X with a sparse factor of Omega."""
+    def of(cls, model: FittedModel) -> _Rows:
+        """Take Z Lambda Omega^-1 Lambda'Z'W X R^-1 off X R^-1, for V^-1 X R^-1."""
         weights = model.design.weights
         w = np.ones(model.nobs) if weights is None else weights
-        Z = _relative_z(model)
-        WZ = Z.multiply(w[:, None]).tocsr()
-        omega = (Z.T @ WZ + scipy.sparse.eye_array(Z.shape[1])).tocsr()
-        X = scipy.linalg.solve_triangular(
-            model._fit.RX, model.design.X[:, model._kept].T, trans="T"
-        ).T
-        factor = scipy.sparse.linalg.splu(omega.tocsc(), permc_spec="MMD_AT_PLUS_A")
-        Q = w[:, None] * (X - Z @ factor.solve(np.ascontiguousarray(WZ.T @ X)))
-        return cls(Z, omega, w, Q, w * model._residuals("response"))
+        X = fixed_part(model.design.X[:, model._kept], model._fit.RX)
+        with model._live_fit() as fit:
+            loadings = fit.effect_loadings()
+        for term, effects in _effects_of_terms(model.design):
+            factor = model.design.factors[term.factor]
+            for column, effect in zip(term.columns, effects, strict=True):
+                part = loadings[term.factor][factor.codes, effect]
+                X -= part if column is None else column[:, None] * part
+        return cls(w, w[:, None] * X, w * model._residuals("response"))
 
 
-def _relative_z(model: FittedModel) -> SparseArray:
-    """Assemble Z Lambda, sparse (n, q)."""
-    terms = zip(model.design.random, model._relative_factors, strict=True)
-    levels = [model.design.factors[term.factor].n_levels for term in model.design.random]
-    blocks = [
-        scipy.sparse.kron(scipy.sparse.eye_array(count), factor)
-        for (_, factor), count in zip(terms, levels, strict=True)
-    ]
-    product = scipy.sparse.csr_array(
-        _sparse_z(model.design) @ scipy.sparse.block_diag(blocks, format="csr")
-    )
-    product.eliminate_zeros()
-    return product
+def _effects_of_terms(design: Design) -> Iterator[tuple[RandomEffects, range]]:
+    """Yield each term and where its effects stand among those of its grouping factor."""
+    ends = [0] * len(design.factors)
+    for term in design.random:
+        first = ends[term.factor]
+        ends[term.factor] += len(term.names)
+        yield term, range(first, ends[term.factor])
 
 
 def delete_cases(model: FittedModel) -> Iterator[Deletions]:
     """Delete each row, in runs of as many rows as fit in memory."""
-    blocks, leverages = _Blocks.of(model), model.leverages().to_numpy()
-    left = blocks.weights * np.maximum(1 - leverages, 0)  # P_ii
-    diagonal = left + (blocks.Q**2).sum(axis=1)
-    p = blocks.Q.shape[1]
+    every, leverages = _Rows.of(model), model.leverages().to_numpy()
+    left = every.weights * np.maximum(1 - leverages, 0)  # P_ii
+    diagonal = left + (every.Q**2).sum(axis=1)
+    p = every.Q.shape[1]
     step = max(MOST_NUMBERS // (8 * p**2), 1)
     for start in range(0, len(left), step):
         rows = slice(start, start + step)
-        Q = blocks.Q[rows]
+        Q = every.Q[rows]
         scaled = Q / diagonal[rows, None]
-        yield Deletions(scaled[:, :, None] * Q[:, None, :], scaled * blocks.v[rows, None])
+        yield Deletions(scaled[:, :, None] * Q[:, None, :], scaled * every.v[rows, None])
 
 
 def delete_groups(model: FittedModel, codes: NDArray[np.int32], n_units: int) -> Deletions | None:
@@ -149,7 +133,7 @@ def delete_groups(model: FittedModel, codes: NDArray[np.int32], n_units: int) ->
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : FittedModel
         The fitted model.
     codes : (n,) array of int
         Each row's group, 0 ... n_units - 1.
@@ -159,84 +143,93 @@ def delete_groups(model: FittedModel, codes: NDArray[np.int32], n_units: int) ->
     Returns
     -------
     Deletions or None
-        None if the random effects are connected in blocks too large for their dense inverses, or
-        a group has too many of them.
+        None if a group has more random effects than `MOST_EFFECTS`.
     """
-    blocks = _Blocks.of(model)
+    every = _Rows.of(model)
     order = np.argsort(codes, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(codes, minlength=n_units))[:-1])
-    if any(len(np.unique(blocks.Z[rows].indices)) > MOST_EFFECTS for rows in members):
+    groups = [_Group.of(model.design, rows) for rows in members]
+    sizes = np.array([group.Z.shape[1] for group in groups])
+    if sizes.max() > MOST_EFFECTS:
         return None
-    inverse = _BlockInverse.of(blocks.omega)
-    if inverse is None:
-        return None
-    sums = np.stack([_group_sums(blocks, inverse, rows) for rows in members])
-    return Deletions(sums[:, :, :-1], sums[:, :, -1])
-
-
-def _group_sums(blocks: _Blocks, inverse: _BlockInverse, rows: IntArray) -> FloatArray:
-    """Compute Q_I'(M_II)^-1 [Q_I v_I] of a group of rows: (p, p + 1)."""
-    w, Z = blocks.weights[rows, None], blocks.Z[rows]
-    columns, at = np.unique(Z.indices, return_inverse=True)
-    dense = np.zeros((len(rows), len(columns)))
-    dense[np.repeat(np.arange(len(rows)), np.diff(Z.indptr)), at] = Z.data
-    Qv = np.column_stack([blocks.Q[rows], blocks.v[rows]])
-    S, T, E = inverse.entries(columns), dense.T @ (w * dense), dense.T @ Qv
-    inner = np.linalg.solve(np.eye(len(columns)) - S @ T, S @ E)
-    product: FloatArray = (Qv.T @ (Qv / w) + E.T @ inner)[:-1]
-    return product
+    sums = []
+    for batch in _batches(sizes):
+        covariances = _covariances(model, groups[batch])
+        for group, C in zip(groups[batch], covariances, strict=True):
+            sums.append(_group_sums(every, group, C))
+    stacked = np.stack(sums)
+    return Deletions(stacked[:, :, :-1], stacked[:, :, -1])
 
 
 @dataclass(frozen=True, eq=False)
-class _BlockInverse:
-    """The inverse of a symmetric matrix whose rows fall into blocks that are not connected.
+class _Group:
+    """The rows of a group and the levels they have.
 
     Attributes
     ----------
-    block : (q,) array of int
-        Each row's block.
-    place : (q,) array of int
-        Its position within the block.
-    size : (q,) array of int
-        The size of its block.
-    first : (q,) array of int
-        Where the inverse of its block begins in `values`.
-    values : array
-        The inverses of the blocks, one after the other.
+    rows : (m,) array of int
+        The rows.
+    factors, levels : (c,) array of int
+        Grouping factor and code of each level that occurs.
+    Z : (m, e) array
+        The columns of Z of the effects of these levels, level by level.
     """
 
-    block: IntArray
-    place: IntArray
-    size: IntArray
-    first: IntArray
-    values: FloatArray
+    rows: IntArray
+    factors: IntArray
+    levels: IntArray
+    Z: FloatArray
 
     @classmethod
-    def of(cls, matrix: SparseArray) -> _BlockInverse | None:
-        """Invert block by block; None if there are more than `MOST_NUMBERS` entries."""
-        n_blocks, labels = scipy.sparse.csgraph.connected_components(matrix, directed=False)
-        block = labels.astype(np.intp)
-        sizes = np.bincount(block, minlength=n_blocks)
-        ends = np.cumsum(sizes.astype(np.int64) ** 2)
-        if ends[-1] > MOST_NUMBERS:
-            return None
-        order = np.argsort(block, kind="stable")
-        place = np.empty_like(block)
-        place[order] = np.arange(len(block)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        size, first = sizes[block], (ends - sizes**2)[block]
-        values = np.zeros(ends[-1])
-        entries = matrix.tocoo()
-        rows, columns = entries.row, entries.col
-        values[first[rows] + place[rows] * size[rows] + place[columns]] = entries.data
-        for s in np.unique(sizes):  # blocks of one size together
-            starts = (ends - sizes**2)[sizes == s]
-            at = starts[:, None] + np.arange(s * s)
-            values[at] = np.linalg.inv(values[at].reshape(-1, s, s)).reshape(at.shape)
-        return cls(block, place, size, first, values)
+    def of(cls, design: Design, rows: IntArray) -> _Group:
+        """Find the levels of some rows."""
+        factors, levels, parts = [], [], []
+        terms = list(_effects_of_terms(design))
+        for f, factor in enumerate(design.factors):
+            own = [(term, effects) for term, effects in terms if term.factor == f]
+            present, at = np.unique(factor.codes[rows], return_inverse=True)
+            k = own[-1][1].stop
+            Z = np.zeros((len(rows), len(present), k))
+            for term, effects in own:
+                for column, effect in zip(term.columns, effects, strict=True):
+                    Z[np.arange(len(rows)), at, effect] = 1.0 if column is None else column[rows]
+            factors.append(np.full(len(present), f))
+            levels.append(present)
+            parts.append(Z.reshape(len(rows), -1))
+        return cls(rows, np.concatenate(factors), np.concatenate(levels), np.hstack(parts))
 
-    def entries(self, at: NDArray[np.integer[Any]]) -> FloatArray:
-        """Return the entries of the inverse in some rows and the same columns."""
-        i, j = at[:, None], at[None, :]
-        same = self.block[i] == self.block[j]
-        position = self.first[i] + self.place[i] * self.size[i] + np.where(same, self.place[j], 0)
-        return np.where(same, self.values[position], 0.0)
+
+def _batches(sizes: IntArray) -> Iterator[slice]:
+    """Cut groups into runs whose matrices of squared size have at most `MOST_NUMBERS` entries."""
+    run = np.cumsum(sizes.astype(np.int64) ** 2)
+    first = 0
+    while first < len(sizes):
+        before = run[first - 1] if first else 0
+        last = max(int(np.searchsorted(run, before + MOST_NUMBERS, side="right")), first + 1)
+        yield slice(first, last)
+        first = last
+
+
+def _covariances(model: FittedModel, groups: list[_Group]) -> Iterator[FloatArray]:
+    """Yield Lambda Omega^-1 Lambda' among the levels of each group, (e, e)."""
+    with model._live_fit() as fit:
+        numbers = fit.effect_covariances_among(
+            np.cumsum([0, *(len(group.levels) for group in groups)]),
+            np.concatenate([group.factors for group in groups]),
+            np.concatenate([group.levels for group in groups]),
+        )
+    first = 0
+    for group in groups:
+        size = group.Z.shape[1]
+        yield numbers[first : first + size**2].reshape(size, size)
+        first += size**2
+
+
+def _group_sums(every: _Rows, group: _Group, C: FloatArray) -> FloatArray:
+    """Compute Q_I'(M_II)^-1 [Q_I v_I] of a group of rows: (p, p + 1)."""
+    w, Z = every.weights[group.rows, None], group.Z
+    Qv = np.column_stack([every.Q[group.rows], every.v[group.rows]])
+    T, E = Z.T @ (w * Z), Z.T @ Qv
+    inner = np.linalg.solve(np.eye(len(C)) - C @ T, C @ E)
+    product: FloatArray = (Qv.T @ (Qv / w) + E.T @ inner)[:-1]
+    return product

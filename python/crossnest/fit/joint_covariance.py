@@ -12,8 +12,8 @@ factors are crossed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 from ..base.errors import NoDataError
 from ..base.read_only import ReadOnly
 from ..data.columns import CodeArray, FloatArray
-from ..design.design import RandomEffects
-from .engine import Engine
 
 if TYPE_CHECKING:
     from .._core import Fit
@@ -38,8 +36,6 @@ Levels: TypeAlias = NDArray[np.int64]
 
 #: Blocks of crossed factors are kept for all pairs of levels up to this many.
 MAX_PAIRS = 100_000
-#: Variances taken at once.
-CHUNK = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,134 +143,62 @@ def _is_met(z: FloatArray, codes: CodeArray) -> NDArray[np.bool_]:
 
 
 def measure(model: FittedModel) -> JointCovariance:
-    """Take the covariances out of a fitted model's factor.
-
-    V has the conditional modes of a model without fixed effects to the columns of X R^-1 as
-    responses, G is that model's covariance matrix.
-    """
-    design, fit = model.design, model._fit
-    alone = replace(design, X=np.empty((design.n, 0), order="F"), offset=None)
-    engine = Engine(alone, model.control)
-    columns = list(fixed_part(design.X[:, model._kept], fit.RX).T)
-    modes = []
-    for column in columns or [design.y]:
-        with engine.using(np.ascontiguousarray(column)) as problem:
-            without_fixed = problem.estimates(fit.theta, False)
-        modes.append(without_fixed.b)
-    V = [np.zeros((*b.shape, 0)) for b in fit.b]
-    if columns:
-        V = [np.stack(b, axis=2) for b in zip(*modes, strict=True)]
-    blocks = _Blocks(model, without_fixed)
-    n_factors = range(len(design.factors))
-    between = (blocks.between(f, g) for f, g in combinations(n_factors, 2))
-    return JointCovariance(
-        tuple(np.concatenate([V[t] for t in model._terms_of(f)], axis=1) for f in n_factors),
-        tuple(blocks.within(f) for f in n_factors),
-        tuple(block for block in between if block is not None),
-    )
+    """Read the covariances off a fitted model's factor."""
+    variance = model.sigma**2
+    with model._live_fit() as fit:
+        within = [variance * blocks for blocks in fit.effect_covariances()]
+        sizes = [blocks.shape[1] for blocks in within]
+        between = []
+        for f, g in combinations(range(len(sizes)), 2):
+            pairs = _pairs(model.design.factors, f, g)
+            if pairs is not None:
+                between.append(pairs.measure(fit, sizes, variance))
+        return JointCovariance(tuple(fit.effect_loadings()), tuple(within), tuple(between))
 
 
-class _Blocks:
-    """Blocks of G. Those of one term the engine has; the others follow from variances of sums.
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of levels of two grouping factors: a level of f each with its partner, or all.
 
-    Parameters
+    Attributes
     ----------
-    model : LinearMixedModel
-        The fitted model.
-    fit : Fit
-        Estimates of the model without fixed effects, at the same theta.
+    factors : (int, int)
+        The positions f and g of the factors.
+    levels : (m, 2) array of int
+        The pairs.
+    partner : (J_f,) array of int, or None
+        As in `Between`.
+    shape : tuple of int
+        (J_f,) or (J_f, J_g).
     """
 
-    def __init__(self, model: FittedModel, fit: Fit) -> None:
-        self._fit = fit
-        self._design = model.design
-        self._terms_of = model._terms_of
-        self._own = model._conditional_covariances
-        self._unit = model.sigma**2 / fit.sigma**2
-        self._probes = [_probes(*one) for one in zip(model.design.random, self._own, strict=True)]
+    factors: tuple[int, int]
+    levels: Levels
+    partner: Levels | None
+    shape: tuple[int, ...]
 
-    def within(self, f: int) -> FloatArray:
-        """Return the diagonal blocks of a factor, (J, K, K)."""
-        levels = np.arange(self._design.factors[f].n_levels)
-        return self._assemble(f, levels, f, levels)
-
-    def between(self, f: int, g: int) -> Between | None:
-        """Return the blocks of two factors; None where they are crossed and have too many pairs."""
-        factors = self._design.factors
-        for inner, outer in ((f, g), (g, f)):
-            partner = _partner(factors[inner], factors[outer])
-            if partner is not None:
-                levels = np.arange(len(partner))
-                blocks = self._assemble(inner, levels, outer, partner)
-                return Between((inner, outer), partner, blocks)
-        shape = factors[f].n_levels, factors[g].n_levels
-        if shape[0] * shape[1] > MAX_PAIRS:
-            return None
-        at_f, at_g = (at.ravel() for at in np.indices(shape))
-        blocks = self._assemble(f, at_f, g, at_g)
-        return Between((f, g), None, blocks.reshape(*shape, *blocks.shape[1:]))
-
-    def _assemble(self, f: int, at_f: Levels, g: int, at_g: Levels) -> FloatArray:
-        """Put the blocks of all terms on two factors together, (m, K_f, K_g)."""
-        rows = [
-            np.concatenate([self._block(t, at_f, u, at_g) for u in self._terms_of(g)], axis=2)
-            for t in self._terms_of(f)
-        ]
-        return np.concatenate(rows, axis=1)
-
-    def _block(self, t: int, at_t: Levels, u: int, at_u: Levels) -> FloatArray:
-        """Return the block of two terms at pairs of levels, (m, k_t, k_u)."""
-        if t == u:
-            return self._own[t]
-        left, right = self._probes[t][at_t], self._probes[u][at_u]
-        own_left = np.einsum("mij,mjk,mik->mi", left, self._own[t][at_t], left)
-        own_right = np.einsum("mij,mjk,mik->mi", right, self._own[u][at_u], right)
-        covariances = np.empty((len(at_t), left.shape[1], right.shape[1]))
-        for i in range(left.shape[1]):
-            for j in range(right.shape[1]):
-                both = self._variances({t: (at_t, left[:, i]), u: (at_u, right[:, j])})
-                covariances[:, i, j] = (both - own_left[:, i] - own_right[:, j]) / 2
-        half = np.linalg.solve(left, covariances)
-        return np.linalg.solve(right, half.transpose(0, 2, 1)).transpose(0, 2, 1)
-
-    def _variances(self, terms: Mapping[int, tuple[Levels, FloatArray]]) -> FloatArray:
-        """Compute the variance of the sum of some terms' effects: levels (m,), weights (m, k)."""
-        m = len(next(iter(terms.values()))[0])
-        parts = []
-        for i in range(0, m, CHUNK):
-            at = slice(i, i + CHUNK)
-            parts.append(self._chunk({t: (levels[at], z[at]) for t, (levels, z) in terms.items()}))
-        return np.concatenate(parts) * self._unit
-
-    def _chunk(self, terms: Mapping[int, tuple[Levels, FloatArray]]) -> FloatArray:
-        random = self._design.random
-        m = len(next(iter(terms.values()))[0])
-        codes = [np.full(m, -1, dtype=np.int32) for _ in self._design.factors]
-        columns: list[list[FloatArray | None]] = [[None] * len(term.names) for term in random]
-        for t, (levels, z) in terms.items():
-            codes[random[t].factor][:] = levels
-            columns[t] = [np.ascontiguousarray(column) for column in z.T]
-        included = [t in terms for t in range(len(random))]
-        return self._fit.prediction_variances(np.empty((m, 0), order="F"), codes, columns, included)
+    def measure(self, fit: Fit, sizes: Sequence[int], variance: float) -> Between:
+        """Return the blocks of G of the pairs; `sizes` are the effects of each factor's levels."""
+        m, (f, g) = len(self.levels), self.factors
+        size = sizes[f] + sizes[g]
+        matrices = fit.effect_covariances_among(
+            2 * np.arange(m + 1), np.tile(self.factors, m), self.levels.ravel()
+        ).reshape(*self.shape, size, size)
+        return Between(self.factors, self.partner, variance * matrices[..., : sizes[f], sizes[f] :])
 
 
-def _probes(term: RandomEffects, own: FloatArray) -> FloatArray:
-    """Choose k independent weights of a term's effects of similar variance by level, (J, k, k).
-
-    The engine centres the columns of a term that has the constant, so that its rows must have the
-    constant too.
-    """
-    deviations = np.sqrt(np.diagonal(own, axis1=1, axis2=2))
-    scales = 1 / np.where(deviations > 0, deviations, 1.0)
-    constant = next((j for j, column in enumerate(term.columns) if column is None), None)
-    if constant is not None:
-        scales = scales / scales[:, [constant]]
-    probes = np.zeros_like(own)
-    diagonal = np.arange(own.shape[1])
-    probes[:, diagonal, diagonal] = scales
-    if constant is not None:
-        probes[:, :, constant] = 1.0
-    return probes
+def _pairs(factors: Sequence[GroupingFactor], f: int, g: int) -> _Pairs | None:
+    """Return the pairs to measure; None where factors are crossed and have too many."""
+    for inner, outer in ((f, g), (g, f)):
+        partner = _partner(factors[inner], factors[outer])
+        if partner is not None:
+            levels = np.stack([np.arange(len(partner)), partner], axis=1)
+            return _Pairs((inner, outer), levels, partner, partner.shape)
+    shape = factors[f].n_levels, factors[g].n_levels
+    if shape[0] * shape[1] > MAX_PAIRS:
+        return None
+    every = np.stack([at.ravel() for at in np.indices(shape)], axis=1)
+    return _Pairs((f, g), every, None, shape)
 
 
 def _partner(inner: GroupingFactor, outer: GroupingFactor) -> Levels | None:
