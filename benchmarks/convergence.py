@@ -107,15 +107,15 @@ def restarts(model: crossnest.LinearMixedModel, seed: int) -> float:
     """Return the least criterion of the searches from random points."""
     random = np.random.default_rng([3, seed])
     found = []
-    with model._engine.using(model.design.y) as problem:
-        bounded = np.isfinite(problem.lower_bounds)
-        for _ in range(RESTARTS):
-            scale = 10.0 ** random.uniform(-2.0, 2.0, bounded.size)
-            start = scale * np.where(bounded, 1.0, random.normal(size=bounded.size))
-            try:
-                found.append(problem.fit(model.reml, start).objective)
-            except crossnest.FitError:
-                continue
+    problem = model._problem
+    bounded = np.isfinite(problem.model.lower_bounds)
+    for _ in range(RESTARTS):
+        scale = 10.0 ** random.uniform(-2.0, 2.0, bounded.size)
+        start = scale * np.where(bounded, 1.0, random.normal(size=bounded.size))
+        try:
+            found.append(problem.fit(model.reml, start).objective)
+        except crossnest.FitError:
+            continue
     return min(found, default=np.inf)
 
 

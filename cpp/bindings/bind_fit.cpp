@@ -6,8 +6,9 @@
 namespace {
 
 using crossnest::Estimates;
+using crossnest::Evaluator;
 using crossnest::Fit;
-using crossnest::Problem;
+using crossnest::Response;
 
 // A read-only array over numbers of the fit, which it keeps alive.
 py::array_t<double> view(const py::object& owner, const std::vector<double>& values,
@@ -43,8 +44,9 @@ std::vector<py::ssize_t> sizes(const Fit& fit) {
 
 // One (J, k, k) array for each term.
 py::list cond_var(const PyFit& self) {
-  const auto variances = self.problem->run(
-      [&](Problem& problem) { return problem.conditional_variances(self.fit.estimates); });
+  const auto variances = self.problem->run([&](Evaluator& evaluator, const Response& response) {
+    return evaluator.conditional_variances(response, self.fit.estimates);
+  });
   py::list list;
   for (std::size_t t = 0; t < variances.size(); ++t) {
     const auto k = static_cast<py::ssize_t>(self.fit.estimates.effects[t]);
@@ -59,10 +61,10 @@ using ByFactor = std::vector<std::vector<double>>;
 // What of_factor(covariance, factor) computes for each grouping factor.
 template <class OfFactor>
 ByFactor for_factors(const PyFit& self, OfFactor&& of_factor) {
-  return self.problem->run([&](Problem& problem) {
-    const auto covariance = problem.conditional_covariance(self.fit.estimates);
+  return self.problem->run([&](Evaluator& evaluator, const Response& response) {
+    const auto covariance = evaluator.conditional_covariance(response, self.fit.estimates);
     ByFactor all;
-    for (std::size_t f = 0; f < problem.design().factors.size(); ++f)
+    for (std::size_t f = 0; f < evaluator.model().design().factors.size(); ++f)
       all.push_back(of_factor(covariance, static_cast<int>(f)));
     return all;
   });
@@ -70,7 +72,7 @@ ByFactor for_factors(const PyFit& self, OfFactor&& of_factor) {
 
 // One (J, K, width) array for each grouping factor, K the effects of all terms on it.
 py::list by_factor(const PyFit& self, const ByFactor& values, std::optional<py::ssize_t> width) {
-  const crossnest::Design& design = self.problem->problem().design();
+  const crossnest::Design& design = self.problem->model().design();
   py::list list;
   for (std::size_t f = 0; f < values.size(); ++f) {
     py::ssize_t effects = 0;
@@ -107,8 +109,8 @@ py::array_t<double> effect_covariances_among(const PyFit& self, const Indices& s
   for (py::ssize_t i = 0; i < levels.size(); ++i)
     all.push_back(
         {static_cast<int>(factors.data()[i]), static_cast<crossnest::Level>(levels.data()[i])});
-  const auto values = self.problem->run([&](Problem& problem) {
-    return problem.conditional_covariance(self.fit.estimates).among(ends, all);
+  const auto values = self.problem->run([&](Evaluator& evaluator, const Response& response) {
+    return evaluator.conditional_covariance(response, self.fit.estimates).among(ends, all);
   });
   return array_of(values);
 }
@@ -145,8 +147,9 @@ py::list confounded(const PyFit& self) {
 }
 
 py::array_t<double> leverages(const PyFit& self) {
-  const auto values =
-      self.problem->run([&](Problem& problem) { return problem.leverages(self.fit.estimates); });
+  const auto values = self.problem->run([&](Evaluator& evaluator, const Response& response) {
+    return evaluator.leverages(response, self.fit.estimates);
+  });
   return array_of(values);
 }
 
@@ -194,9 +197,9 @@ py::array_t<double> prediction_variances(
     const PyFit& self, const Matrix& X, const std::vector<Codes>& codes,
     const std::vector<std::vector<std::optional<Numbers>>>& columns,
     const std::vector<bool>& included) {
-  const NewRows rows(X, codes, columns, self.problem->problem().design());
-  const auto values = self.problem->run([&](Problem& problem) {
-    return problem.prediction_variances(self.fit.estimates, rows.design(), included);
+  const NewRows rows(X, codes, columns, self.problem->model().design());
+  const auto values = self.problem->run([&](Evaluator& evaluator, const Response& response) {
+    return evaluator.prediction_variances(response, self.fit.estimates, rows.design(), included);
   });
   return array_of(values);
 }
@@ -249,7 +252,6 @@ void bind_fit(py::module_& module) {
       .def_property_readonly("gradient_evaluations", found(&Fit::gradients))
       .def_property_readonly("message", found(&Fit::message))
       .def_property_readonly("seconds", found(&Fit::seconds))
-      .def_readonly("problem", &PyFit::problem)
       .def_property_readonly("confounded", &confounded)
       .def("cond_var", &cond_var)
       .def("effect_loadings", &effect_loadings)

@@ -3,9 +3,10 @@
 namespace {
 
 using crossnest::Curvature;
+using crossnest::Evaluator;
 using crossnest::HessianKind;
 using crossnest::Information;
-using crossnest::Problem;
+using crossnest::Response;
 
 HessianKind hessian_kind(const std::string& name) {
   if (name == "auto") return HessianKind::automatic;
@@ -15,9 +16,11 @@ HessianKind hessian_kind(const std::string& name) {
 }
 
 // The matrices of all results are symmetric, so row-major and column-major are the same.
-py::dict information(PyProblem& self, const Numbers& theta, bool reml) {
-  const Information found = self.run(
-      [&, theta = numbers(theta)](Problem& problem) { return problem.information(theta, reml); });
+py::dict information(const PyProblem& self, const Numbers& theta, bool reml) {
+  const Information found =
+      self.run([&, theta = numbers(theta)](Evaluator& evaluator, const Response& response) {
+        return evaluator.information(response, theta, reml);
+      });
   const py::ssize_t m = found.parameters, p = found.rank;
   py::dict out;
   out["first"] = array_of(found.first, {m, p, p});
@@ -28,11 +31,13 @@ py::dict information(PyProblem& self, const Numbers& theta, bool reml) {
   return out;
 }
 
-py::dict curvature(PyProblem& self, const Numbers& theta, bool reml, const std::string& hessian) {
+py::dict curvature(const PyProblem& self, const Numbers& theta, bool reml,
+                   const std::string& hessian) {
   const HessianKind kind = hessian_kind(hessian);
-  const Curvature found = self.run([&, theta = numbers(theta)](Problem& problem) {
-    return problem.curvature(theta, reml, kind);
-  });
+  const Curvature found =
+      self.run([&, theta = numbers(theta)](Evaluator& evaluator, const Response& response) {
+        return evaluator.curvature(response, theta, reml, kind);
+      });
   const py::ssize_t m = found.parameters, p = found.rank;
   py::dict out;
   out["hessian"] = array_of(found.hessian, {m, m});

@@ -36,9 +36,11 @@ crossnest::OptimizerOptions optimizer_options(const py::dict& control) {
 
 namespace {
 
+using crossnest::Evaluator;
 using crossnest::Fit;
 using crossnest::Index;
-using crossnest::Problem;
+using crossnest::Model;
+using crossnest::Response;
 
 py::array_t<double> vector_of(const py::handle& object, const std::string& name, Index n) {
   auto array = doubles(object, name, 1);
@@ -57,61 +59,52 @@ crossnest::TailKind tail_kind(const std::string& name) {
 
 }  // namespace
 
-PyProblem::PyProblem(const py::object& X, const py::object& y, const py::object& weights,
-                     const py::list& factors, const py::list& terms, int threads,
-                     std::size_t memory_limit, const std::string& tail)
+PyModel::PyModel(const py::object& X, const py::object& weights, const py::list& factors,
+                 const py::list& terms, int threads, std::size_t memory_limit,
+                 const std::string& tail)
     : kernels_(current_kernels()) {
   crossnest::Design design;
   const auto matrix = doubles(X, "X", 2);
   design.n = matrix.shape(0);
   design.p = matrix.shape(1);
   design.X = keep(matrix);
-  design.y = keep(vector_of(y, "y", design.n));
   if (!weights.is_none()) design.weights = keep(vector_of(weights, "weights", design.n));
   for (const auto& item : factors)
     design.factors.push_back(factor(item.cast<py::tuple>(), design.n));
   for (const auto& item : terms) design.terms.push_back(term(item.cast<py::tuple>(), design.n));
-  options_.threads = threads;
-  options_.memory_limit = memory_limit;
-  options_.tail = tail_kind(tail);
-  options_.kernels = &kernels_;
+  crossnest::ModelOptions options;
+  options.threads = threads;
+  options.memory_limit = memory_limit;
+  options.tail = tail_kind(tail);
+  options.kernels = &kernels_;
   const py::gil_scoped_release release;
-  problem_ = std::make_unique<Problem>(std::move(design), options_,
-                                       crossnest::InterruptCheck(&interrupted));
+  model_ =
+      std::make_unique<Model>(std::move(design), options, crossnest::InterruptCheck(&interrupted));
 }
 
-// In a child process made by fork() nobody will open a lock that another thread of the parent held,
-// nor finish what that thread had begun: both are left as they are, and made anew. The GIL keeps
-// this to one thread.
-void PyProblem::claim_after_fork() {
-  if (process_ == crossnest::process_id()) return;
-  static_cast<void>(mutex_.release());
-  mutex_ = std::make_unique<std::mutex>();
-  if (in_use_) {
-    crossnest::Design design = problem_->design();
-    static_cast<void>(problem_.release());
-    problem_ = std::make_unique<Problem>(std::move(design), options_,
-                                         crossnest::InterruptCheck(&interrupted));
-    in_use_ = false;
+std::unique_ptr<crossnest::Evaluator> PyModel::take() const {
+  if (idle_.empty()) {
+    const py::gil_scoped_release release;
+    return std::make_unique<crossnest::Evaluator>(*model_, crossnest::InterruptCheck(&interrupted));
   }
-  process_ = crossnest::process_id();
+  auto evaluator = std::move(idle_.back());
+  idle_.pop_back();
+  return evaluator;
 }
 
-void PyProblem::set_response(const py::object& y) {
-  const auto array = vector_of(y, "y", problem_->design().n);
-  run([&](Problem& problem) {
-    problem.set_response(array.data());
-    const py::gil_scoped_acquire gil;
-    response_ = array;  // the one before is no longer looked at
-  });
+PyProblem::PyProblem(std::shared_ptr<PyModel> model, const py::object& y)
+    : model_(std::move(model)), y_(vector_of(y, "y", model_->model().design().n)) {
+  const auto* values = y_.cast<py::array_t<double>>().data();
+  const py::gil_scoped_release release;
+  response_ = model_->model().read(values, crossnest::InterruptCheck(&interrupted));
 }
 
-const double* PyProblem::keep(const py::array_t<double>& array) {
+const double* PyModel::keep(const py::array_t<double>& array) {
   kept_.append(array);
   return array.data();
 }
 
-crossnest::GroupingFactor PyProblem::factor(const py::tuple& item, Index n) {
+crossnest::GroupingFactor PyModel::factor(const py::tuple& item, Index n) {
   if (!py::isinstance<py::array_t<crossnest::Level>>(item[0]))
     throw py::type_error("codes of a grouping factor must be an int32 array");
   const auto codes = py::reinterpret_borrow<py::array_t<crossnest::Level>>(item[0]);
@@ -122,7 +115,7 @@ crossnest::GroupingFactor PyProblem::factor(const py::tuple& item, Index n) {
   return {codes.data(), item[1].cast<Index>()};
 }
 
-crossnest::Term PyProblem::term(const py::tuple& item, Index n) {
+crossnest::Term PyModel::term(const py::tuple& item, Index n) {
   crossnest::Term term;
   term.factor = item[0].cast<int>();
   for (const auto& column : item[1].cast<py::list>())
@@ -134,12 +127,19 @@ crossnest::Term PyProblem::term(const py::tuple& item, Index n) {
 
 namespace {
 
-py::tuple gradient(PyProblem& self, const Numbers& theta, bool reml) {
+double objective(const PyProblem& self, const Numbers& theta, bool reml) {
+  return self.run([&, theta = numbers(theta)](Evaluator& evaluator, const Response& response) {
+    return evaluator.objective(response, theta, reml);
+  });
+}
+
+py::tuple gradient(const PyProblem& self, const Numbers& theta, bool reml) {
   std::vector<double> gradient(static_cast<std::size_t>(theta.size()),
                                std::numeric_limits<double>::quiet_NaN());
-  const double value = self.run([&, theta = numbers(theta)](Problem& problem) {
-    return problem.gradient(theta, reml, gradient);
-  });
+  const double value =
+      self.run([&, theta = numbers(theta)](Evaluator& evaluator, const Response& response) {
+        return evaluator.gradient(response, theta, reml, gradient);
+      });
   return py::make_tuple(value, array_of(gradient));
 }
 
@@ -147,7 +147,10 @@ PyFit fit(const std::shared_ptr<PyProblem>& self, bool reml, const py::object& s
           const py::dict& control) {
   const auto from = start.is_none() ? std::vector<double>() : numbers(start.cast<Numbers>());
   const auto options = optimizer_options(control);
-  return {self->run([&](Problem& problem) { return problem.fit(reml, from, options); }), self};
+  return {self->run([&](Evaluator& evaluator, const Response& response) {
+            return crossnest::fit(evaluator, response, reml, from, options);
+          }),
+          self};
 }
 
 PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bool reml) {
@@ -156,18 +159,20 @@ PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bo
   fit.evaluations = 1;
   fit.converged = true;
   fit.message = "theta as given";
-  fit.confounded = self->problem().identifiability().confounded;
-  fit.estimates = self->run([&](Problem& problem) { return problem.estimates(fit.start, reml); });
+  fit.confounded = self->model().identifiability().confounded;
+  fit.estimates = self->run([&](Evaluator& evaluator, const Response& response) {
+    return evaluator.estimates(response, fit.start, reml);
+  });
   return {std::move(fit), self};
 }
 
-py::list structure(const PyProblem& self) {
+py::list structure(const PyModel& self) {
   py::list lines;
-  for (const crossnest::BlockReport& line : self.problem().structure().report()) {
+  for (const crossnest::BlockReport& line : self.model().structure().report()) {
     py::dict entry;
     py::list factors;
     for (const int block : line.blocks)
-      factors.append(self.problem().blocks()[static_cast<std::size_t>(block)].factor);
+      factors.append(self.model().blocks()[static_cast<std::size_t>(block)].factor);
     entry["factors"] = factors;
     entry["kind"] = line.kind;
     entry["size"] = line.size;
@@ -182,36 +187,31 @@ py::list structure(const PyProblem& self) {
 }  // namespace
 
 void bind_problem(py::module_& module) {
+  py::class_<PyModel, std::shared_ptr<PyModel>>(module, "Model")
+      .def(py::init<const py::object&, const py::object&, const py::list&, const py::list&, int,
+                    std::size_t, const std::string&>(),
+           py::arg("X"), py::arg("weights"), py::arg("factors"), py::arg("terms"),
+           py::arg("threads") = 0, py::arg("memory_limit") = 0, py::arg("tail") = "auto")
+      .def_property_readonly("n", [](const PyModel& self) { return self.model().design().n; })
+      .def_property_readonly("p", [](const PyModel& self) { return self.model().design().p; })
+      .def_property_readonly("rank",
+                             [](const PyModel& self) { return self.model().pivot().size(); })
+      .def_property_readonly("pivot",
+                             [](const PyModel& self) { return array_of(self.model().pivot()); })
+      .def_property_readonly("n_theta",
+                             [](const PyModel& self) { return self.model().parameters(); })
+      .def_property_readonly(
+          "lower_bounds", [](const PyModel& self) { return array_of(self.model().lower_bounds()); })
+      .def_property_readonly("structure", &structure);
   py::class_<PyProblem, std::shared_ptr<PyProblem>> problem(module, "Problem");
   problem
-      .def(py::init<const py::object&, const py::object&, const py::object&, const py::list&,
-                    const py::list&, int, std::size_t, const std::string&>(),
-           py::arg("X"), py::arg("y"), py::arg("weights"), py::arg("factors"), py::arg("terms"),
-           py::arg("threads") = 0, py::arg("memory_limit") = 0, py::arg("tail") = "auto")
-      .def_property_readonly("n", [](const PyProblem& self) { return self.problem().design().n; })
-      .def_property_readonly("p", [](const PyProblem& self) { return self.problem().design().p; })
-      .def_property_readonly("rank",
-                             [](const PyProblem& self) { return self.problem().pivot().size(); })
-      .def_property_readonly("pivot",
-                             [](const PyProblem& self) { return array_of(self.problem().pivot()); })
-      .def_property_readonly(
-          "n_theta", [](const PyProblem& self) { return self.problem().criterion().parameters(); })
-      .def_property_readonly(
-          "lower_bounds",
-          [](const PyProblem& self) { return array_of(self.problem().criterion().lower_bounds()); })
-      .def_property_readonly("structure", &structure)
-      .def(
-          "objective",
-          [](PyProblem& self, const Numbers& theta, bool reml) {
-            return self.run([&, theta = numbers(theta)](Problem& inner) {
-              return inner.objective(theta, reml);
-            });
-          },
-          py::arg("theta"), py::arg("reml"))
+      .def(py::init<std::shared_ptr<PyModel>, const py::object&>(), py::arg("model").none(false),
+           py::arg("y"))
+      .def_property_readonly("model", &PyProblem::shared_model)
+      .def("objective", &objective, py::arg("theta"), py::arg("reml"))
       .def("gradient", &gradient, py::arg("theta"), py::arg("reml"))
       .def("fit", &fit, py::arg("reml"), py::arg("start") = py::none(),
            py::arg("control") = py::dict())
-      .def("estimates", &estimates, py::arg("theta"), py::arg("reml"))
-      .def("set_response", &PyProblem::set_response, py::arg("y"));
+      .def("estimates", &estimates, py::arg("theta"), py::arg("reml"));
   bind_information(problem);
 }

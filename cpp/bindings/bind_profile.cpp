@@ -2,19 +2,22 @@
 
 namespace {
 
-using crossnest::Problem;
 using crossnest::ProfileInterval;
 using crossnest::ProfileParameter;
 using crossnest::Profiler;
 using crossnest::ProfileTrace;
 
-/// A Profiler and the problem it looks into.
+/// A Profiler, the problem it looks into and an evaluator of its own. Not for two threads at once.
 struct PyProfiler {
-  std::shared_ptr<PyProblem> problem;
+  std::shared_ptr<const PyProblem> problem;
+  std::unique_ptr<crossnest::Evaluator> evaluator;
   std::unique_ptr<Profiler> profiler;
 
   explicit PyProfiler(std::shared_ptr<PyProblem> of) : problem(std::move(of)) {
-    problem->run([&](Problem& inner) { profiler = std::make_unique<Profiler>(inner.profiler()); });
+    const py::gil_scoped_release release;
+    evaluator = std::make_unique<crossnest::Evaluator>(problem->model(),
+                                                       crossnest::InterruptCheck(&interrupted));
+    profiler = std::make_unique<Profiler>(crossnest::profiler(*evaluator, problem->response()));
   }
 };
 
@@ -31,6 +34,12 @@ const char* name_of(ProfileParameter::Kind kind) {
   }
 }
 
+template <class Work>
+auto without_gil(Work&& work) {
+  const py::gil_scoped_release release;
+  return work();
+}
+
 // (kind, term, first, second) of each parameter.
 py::list parameters(const PyProfiler& self) {
   py::list list;
@@ -42,8 +51,7 @@ py::list parameters(const PyProfiler& self) {
 
 // zeta (points) and all parameters (points x parameters).
 py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
-  const ProfileTrace trace =
-      self.problem->run([&](Problem&) { return self.profiler->trace(parameter, cutoff); });
+  const ProfileTrace trace = without_gil([&] { return self.profiler->trace(parameter, cutoff); });
   const auto count = static_cast<py::ssize_t>(trace.points.size());
   const auto width = static_cast<py::ssize_t>(self.profiler->estimates().size());
   py::array_t<double> zeta(count), values({count, width});
@@ -57,7 +65,7 @@ py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
 
 py::tuple interval(const PyProfiler& self, int parameter, double cutoff) {
   const ProfileInterval interval =
-      self.problem->run([&](Problem&) { return self.profiler->interval(parameter, cutoff); });
+      without_gil([&] { return self.profiler->interval(parameter, cutoff); });
   return py::make_tuple(interval.lower, interval.upper, interval.lower_note, interval.upper_note);
 }
 
@@ -67,17 +75,10 @@ void bind_profile(py::module_& module) {
   py::class_<PyProfiler>(module, "Profiler")
       .def(py::init<std::shared_ptr<PyProblem>>(), py::arg("problem").none(false))
       .def_property_readonly("parameters", &parameters)
+      .def_property_readonly("deviance",
+                             [](const PyProfiler& self) { return self.profiler->deviance(); })
       .def_property_readonly(
-          "deviance",
-          [](const PyProfiler& self) {
-            return self.problem->run([&](Problem&) { return self.profiler->deviance(); });
-          })
-      .def_property_readonly("estimates",
-                             [](const PyProfiler& self) {
-                               // A trace in another thread may replace them.
-                               return array_of(self.problem->run(
-                                   [&](Problem&) { return self.profiler->estimates(); }));
-                             })
+          "estimates", [](const PyProfiler& self) { return array_of(self.profiler->estimates()); })
       .def("trace", &trace, py::arg("parameter"), py::arg("cutoff"))
       .def("interval", &interval, py::arg("parameter"), py::arg("cutoff"));
 }

@@ -7,27 +7,26 @@ using crossnest::Index;
 using crossnest::RefitOptions;
 using crossnest::Refits;
 
-py::dict refit_many(PyProblem& self, const py::object& Y, bool reml, const py::object& start,
+py::dict refit_many(const PyModel& self, const py::object& Y, bool reml, const py::object& start,
                     int threads, const py::dict& control) {
   const auto responses = doubles(Y, "Y", 2);
-  if (responses.shape(0) != self.problem().design().n)
+  if (responses.shape(0) != self.model().design().n)
     throw py::value_error("Y has " + std::to_string(responses.shape(0)) + " rows for " +
-                          std::to_string(self.problem().design().n) + " observations");
+                          std::to_string(self.model().design().n) + " observations");
   RefitOptions options;
   options.reml = reml;
   options.threads = threads;
   if (!start.is_none()) options.start = start.cast<std::vector<double>>();
   options.optimizer = optimizer_options(control);
   const Index count = responses.shape(1);
-  const Refits refits = self.run([&, Y = responses.data()](const crossnest::Problem& problem) {
-    crossnest::InterruptCheck interrupt(&interrupted);
-    return crossnest::refit_many(problem, Y, count, options, interrupt);
+  const Refits refits = self.run([&, Y = responses.data()](crossnest::Evaluator& evaluator) {
+    return crossnest::refit_many(evaluator, Y, count, options);
   });
   std::vector<std::uint8_t> status;
   for (const crossnest::RefitStatus one : refits.status)
     status.push_back(static_cast<std::uint8_t>(one));
-  const py::ssize_t m = self.problem().criterion().parameters();
-  const auto rank = static_cast<py::ssize_t>(self.problem().pivot().size());
+  const py::ssize_t m = self.model().parameters();
+  const auto rank = static_cast<py::ssize_t>(self.model().pivot().size());
   py::dict out;
   out["objective"] = array_of(refits.objective);
   out["theta"] = array_of(refits.theta, {count, m});
@@ -42,7 +41,7 @@ py::dict refit_many(PyProblem& self, const py::object& Y, bool reml, const py::o
 }  // namespace
 
 void bind_refits(py::module_& module) {
-  module.def("refit_many", &refit_many, py::arg("problem"), py::arg("Y"), py::arg("reml"),
+  module.def("refit_many", &refit_many, py::arg("model"), py::arg("Y"), py::arg("reml"),
              py::arg("start") = py::none(), py::arg("threads") = 0,
              py::arg("control") = py::dict());
 }

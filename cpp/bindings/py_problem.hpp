@@ -1,15 +1,13 @@
-// A Problem as Python holds it, and a Fit that remembers which problem it came from.
+// A model and a response as Python holds them, and a fit that remembers what it came from.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "crossnest/problem.hpp"
-#include "crossnest/process.hpp"
+#include "crossnest/fit.hpp"
+#include "crossnest/model.hpp"
 #include "pybind11.hpp"
 
 /// A float64 array that can be used where it lies; never a copy.
@@ -33,54 +31,75 @@ crossnest::OptimizerOptions optimizer_options(const py::dict& control);
 /// Runs Python's signal handlers; true when one raised (Ctrl-C).
 bool interrupted();
 
-/// A Problem, the arrays it looks at, and a lock: calls from several threads take turns.
-class PyProblem {
+/// A Model, the arrays it looks at, and evaluators that nobody uses at the moment.
+///
+/// An evaluator is taken and put back by a thread that has the GIL, so that there is no lock: in a
+/// child process made by fork() those that were in use are lost, and the others are as good as new.
+class PyModel {
  public:
-  PyProblem(const py::object& X, const py::object& y, const py::object& weights,
-            const py::list& factors, const py::list& terms, int threads, std::size_t memory_limit,
-            const std::string& tail);
+  PyModel(const py::object& X, const py::object& weights, const py::list& factors,
+          const py::list& terms, int threads, std::size_t memory_limit, const std::string& tail);
 
-  const crossnest::Problem& problem() const { return *problem_; }
+  const crossnest::Model& model() const { return *model_; }
 
-  /// Runs work(problem) without the GIL, one call at a time.
+  /// Runs work(evaluator) without the GIL.
   template <class Work>
-  auto run(Work&& work) {
-    claim_after_fork();
+  auto run(Work&& work) const {
+    const Lent lent(*this);
     const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(*mutex_);
-    const Use use(in_use_);
-    return work(*problem_);
+    return work(lent.evaluator());
   }
 
-  void set_response(const py::object& y);
-
  private:
-  // While it lives, a call is under way.
-  struct Use {
-    explicit Use(std::atomic<bool>& flag) : in_use(flag) { in_use = true; }
-    ~Use() { in_use = false; }
-    std::atomic<bool>& in_use;
+  class Lent {
+   public:
+    explicit Lent(const PyModel& owner) : owner_(owner), evaluator_(owner.take()) {}
+    ~Lent() { owner_.idle_.push_back(std::move(evaluator_)); }
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    crossnest::Evaluator& evaluator() const { return *evaluator_; }
+
+   private:
+    const PyModel& owner_;
+    std::unique_ptr<crossnest::Evaluator> evaluator_;
   };
 
-  void claim_after_fork();
+  std::unique_ptr<crossnest::Evaluator> take() const;
   const double* keep(const py::array_t<double>& array);
   crossnest::GroupingFactor factor(const py::tuple& item, crossnest::Index n);
   crossnest::Term term(const py::tuple& item, crossnest::Index n);
 
   crossnest::DenseKernels kernels_;
-  py::list kept_;        // the arrays the design looks at
-  py::object response_;  // the response in use, when it was replaced
-  crossnest::ProblemOptions options_;
-  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
-  std::atomic<bool> in_use_{false};
-  long process_ = crossnest::process_id();  // the one that takes turns by the mutex
-  std::unique_ptr<crossnest::Problem> problem_;
+  py::list kept_;  // the arrays the design looks at
+  std::unique_ptr<crossnest::Model> model_;
+  mutable std::vector<std::unique_ptr<crossnest::Evaluator>> idle_;
+};
+
+/// A model and a response: what is fitted.
+class PyProblem {
+ public:
+  PyProblem(std::shared_ptr<PyModel> model, const py::object& y);
+
+  const crossnest::Model& model() const { return model_->model(); }
+  const crossnest::Response& response() const { return response_; }
+  const std::shared_ptr<PyModel>& shared_model() const { return model_; }
+
+  /// Runs work(evaluator, response) without the GIL.
+  template <class Work>
+  auto run(Work&& work) const {
+    return model_->run([&](crossnest::Evaluator& evaluator) { return work(evaluator, response_); });
+  }
+
+ private:
+  std::shared_ptr<PyModel> model_;
+  py::object y_;  // the array the response looks at
+  crossnest::Response response_;
 };
 
 /// The results of a fit, with the problem for what is computed only when asked for.
 struct PyFit {
   crossnest::Fit fit;
-  std::shared_ptr<PyProblem> problem;
+  std::shared_ptr<const PyProblem> problem;
 };
 
 /// Adds what is computed for tests of the fixed effects to the class Problem.

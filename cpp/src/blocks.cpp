@@ -1,6 +1,7 @@
 #include "crossnest/blocks.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace crossnest {
 
@@ -26,6 +27,19 @@ std::vector<Block> make_blocks(const Design& design) {
     column += block.k;
   }
   return blocks;
+}
+
+std::vector<Level> cuts_by_rows(const Level* codes, Index n, Index levels, int parts) {
+  std::vector<Index> rows(static_cast<std::size_t>(levels) + 1, 0);
+  for (Index i = 0; i < n; ++i) ++rows[static_cast<std::size_t>(codes[i]) + 1];
+  std::partial_sum(rows.begin(), rows.end(), rows.begin());
+  std::vector<Level> cuts{0};
+  for (int part = 1; part < parts; ++part) {
+    const auto cut = std::lower_bound(rows.begin(), rows.end(), n * part / parts);
+    cuts.push_back(std::max(cuts.back(), static_cast<Level>(cut - rows.begin())));
+  }
+  cuts.push_back(static_cast<Level>(levels));
+  return cuts;
 }
 
 }  // namespace crossnest

@@ -79,8 +79,8 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& des
   if (is(Kind::fixed)) {
     const MatrixXd inverse = coordinates_.fixed().inverse();  // beta = T^-1 (beta0 + s beta~)
     c_ = inverse.row(parameter.first).transpose();
-    shift_ = c_.dot(coordinates_.beta0());
-    unit_ = coordinates_.scale() * c_.norm();
+    shift_ = c_.dot(criterion_.response().beta0);
+    unit_ = criterion_.response().scale * c_.norm();
   }
 }
 
@@ -107,7 +107,7 @@ void ConstrainedDeviance::lay_out_term() {
     add(0, 0);
     add(1, 0);
   } else {
-    unit_ = inverse.row(parameter_.first).norm() * coordinates_.scale();
+    unit_ = inverse.row(parameter_.first).norm() * criterion_.response().scale;
   }
   for (int place = pinned; place < k; ++place) {
     for (int column = diagonal_[at(parameter_.term)] ? place : 0; column < place; ++column)
@@ -145,7 +145,7 @@ double ConstrainedDeviance::parameter_at(double t) const {
 
 bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
   std::vector<double> theta = from;
-  for (const HeldParameter& held : criterion_.held())
+  for (const HeldParameter& held : criterion_.response().held)
     for (const auto& [index, parameter] : held_)
       if (held.parameter == parameter) theta[at(parameter)] = held.value;
   z = VectorXd::Zero(size_);
@@ -158,7 +158,7 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
       std::copy_n(own, structure.parameters(), z.data() + first_[at(term)]);
   }
   if (!std::isfinite(criterion_.objective(theta.data(), Scale::internal, false))) return false;
-  const double s = coordinates_.scale(), sigma = s * std::sqrt(criterion_.pwrss() / n_);
+  const double s = criterion_.response().scale, sigma = s * std::sqrt(criterion_.pwrss() / n_);
   if (is(Kind::sigma) || is(Kind::sd)) z(log_sigma()) = std::log(sigma);
   if (is(Kind::fixed)) {
     const Eigen::Index r = c_.size();
@@ -279,12 +279,12 @@ void ConstrainedDeviance::set_response(const VectorXd& z) {
     const auto R = F.topLeftCorner(r, r).triangularView<Eigen::Upper>();
     const VectorXd h = R.transpose().solve(c_);
     const double estimate = h.dot(F.col(r).head(r));
-    excess_ = ((z(0) - shift_) / coordinates_.scale() - estimate) / h.squaredNorm();
+    excess_ = ((z(0) - shift_) / criterion_.response().scale - estimate) / h.squaredNorm();
     a.head(r) = -excess_ * h;
   }
   r2_ = a.squaredNorm();
   a /= std::sqrt(r2_);
-  const double s = coordinates_.scale();
+  const double s = criterion_.response().scale;
   const bool own = is(Kind::sigma) || is(Kind::sd);
   sigma2_ = own ? std::exp(2.0 * z(log_sigma())) / (s * s) : r2_ / n_;
 }
@@ -293,7 +293,7 @@ double ConstrainedDeviance::evaluate(const VectorXd& z) {
   set_lambda(z);
   if (!criterion_.factorize(lambda_)) return std::numeric_limits<double>::infinity();
   set_response(z);
-  const double s = coordinates_.scale();
+  const double s = criterion_.response().scale;
   const double d = criterion_.elimination().log_det() - criterion_.log_weights() +
                    n_ * std::log(2.0 * kPi * s * s * sigma2_) + r2_ / sigma2_;
   return d;
@@ -312,7 +312,7 @@ void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
   criterion_.differentiate(direction_, weight, false);
   gradient.setZero(size_);
   if (is(Kind::sigma) || is(Kind::sd)) gradient(log_sigma()) = 2.0 * (n_ - weight);
-  if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (coordinates_.scale() * r2_);
+  if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (criterion_.response().scale * r2_);
   for (int term = 0; term < static_cast<int>(first_.size()); ++term)
     if (on_term() && term == parameter_.term)
       add_constrained(gradient);
@@ -341,7 +341,7 @@ void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
 }
 
 std::vector<double> ConstrainedDeviance::estimates() const {
-  const double s = coordinates_.scale(), sigma = s * std::sqrt(sigma2_);
+  const double s = criterion_.response().scale, sigma = s * std::sqrt(sigma2_);
   std::vector<double> all;
   for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
     const int k = criterion_.structure(term).size();
@@ -360,7 +360,7 @@ std::vector<double> ConstrainedDeviance::estimates() const {
   const Map<const VectorXd> a(direction_.data(), r + 1);
   const VectorXd right = F.col(r).head(r) - std::sqrt(r2_) * a.head(r);  // R_X beta
   const VectorXd beta = coordinates_.fixed().partialPivLu().solve(
-      VectorXd(coordinates_.beta0() +
+      VectorXd(criterion_.response().beta0 +
                s * VectorXd(F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(right))));
   all.insert(all.end(), beta.data(), beta.data() + r);
   return all;

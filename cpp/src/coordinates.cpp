@@ -82,7 +82,6 @@ Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
     }
   }
   find_fixed(design, pool);
-  set_response(design, pool);
 }
 
 double Coordinates::centred(const Design& design, Index row, Index column) const {
@@ -181,6 +180,7 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
     Eigen::RowVectorXd means(rank);
     for (Eigen::Index j = 0; j < rank; ++j)
       means(j) = means_[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])];
+    constant_ = S_(0, 0) * constant;
     T.row(0) += T(0, 0) / constant * means;
   }
   pivot_ = order_;
@@ -193,58 +193,8 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
   }
 }
 
-void Coordinates::set_response(const Design& design, ThreadPool& pool) {
-  const Index n = design.n, r = rank();
-  response_unit_ = unit_of(largest_size(design.y, n));
-  const double inverse_unit = 1.0 / response_unit_;
-  double mean = 0.0;
-  if (intercept_ >= 0) {
-    sum_over_rows(pool, n, 1, &mean, [&](Index begin, Index end, double* partial) {
-      for (Index i = begin; i < end; ++i)
-        *partial += weight(design, i) * (design.y[i] * inverse_unit);
-    });
-    mean /= total_weight_;
-  }
-  const auto y = [&](Index i) { return design.y[i] * inverse_unit - mean; };
-  Eigen::VectorXd xy(r + 1);
-  sum_over_rows(pool, n, r + 1, xy.data(), [&](Index begin, Index end, double* partial) {
-    for (Index i = begin; i < end; ++i) partial[r] += weight(design, i) * y(i) * y(i);
-    for (Index j = 0; j < r; ++j)
-      for (Index i = begin; i < end; ++i)
-        partial[j] +=
-            weight(design, i) * centred(design, i, order_[static_cast<std::size_t>(j)]) * y(i);
-  });
-  variation_ = xy(r);
-  mapped_beta0_ = S_.transpose() * xy.head(r) / static_cast<double>(n);
-  if (intercept_ >= 0) mapped_beta0_(0) += mean / constant(design);
-  beta0_ = mapped_beta0_ * response_unit_ * units_.root_weight;
-  scale_ = mapped_scale_ = 1.0;
-}
-
-void Coordinates::set_response(const Eigen::VectorXd& beta0, double scale) {
-  beta0_ = beta0;
-  scale_ = scale;
-  mapped_beta0_.resize(0);
-}
-
-double Coordinates::constant(const Design& design) const {
-  if (intercept_ < 0) return 0.0;
-  return S_(0, 0) *
-         (design.X[intercept_ * design.n] * inverse_units_[static_cast<std::size_t>(intercept_)]);
-}
-
 bool Coordinates::varies(double residual_sum_of_squares, double variation) {
   return residual_sum_of_squares > kConstant * kConstant * 1e4 * variation;
-}
-
-void Coordinates::set_scale(double residual_sum_of_squares, Index n) {
-  if (!varies(residual_sum_of_squares, variation_))
-    throw FitError(
-        "the response is constant or fitted exactly by the fixed effects: there is no variation "
-        "left "
-        "for random effects and residuals");
-  mapped_scale_ = std::sqrt(residual_sum_of_squares / static_cast<double>(n));
-  scale_ = mapped_scale_ * response_unit_ * units_.root_weight;
 }
 
 namespace {
@@ -260,15 +210,15 @@ std::string out_of_range(const char* variance, double size, double deviation) {
 
 }  // namespace
 
-void Coordinates::check_range() const {
+void Coordinates::check_range(double scale) const {
   using Part = RangeError::Part;
-  if (!representable(scale_)) {
-    const double weight = units_.root_weight, response = scale_ / weight;
+  if (!representable(scale)) {
+    const double weight = units_.root_weight, response = scale / weight;
     if (std::abs(std::log(weight)) > std::abs(std::log(response)))
       throw RangeError(Part::weights, -1, -1, "the column of weights",
-                       out_of_range("the residual variance", weight * weight, scale_));
+                       out_of_range("the residual variance", weight * weight, scale));
     throw RangeError(Part::response, -1, -1, "the response",
-                     out_of_range("the residual variance", response, scale_));
+                     out_of_range("the residual variance", response, scale));
   }
   for (Index j = 0; j < rank(); ++j) {
     // Sizes with the root of the weights, the intercept's share of other columns left out.
@@ -276,7 +226,7 @@ void Coordinates::check_range() const {
     const auto place = std::lower_bound(pivot_.begin(), pivot_.end(), column) - pivot_.begin();
     const double unit = units_.fixed[static_cast<std::size_t>(column)] * units_.root_weight;
     const double size = fixed_.col(place).cwiseAbs().maxCoeff();
-    const double deviation = S_.row(j).norm() / unit * scale_;
+    const double deviation = S_.row(j).norm() / unit * scale;
     if (!representable(size) || !representable(deviation))
       throw RangeError(
           Part::fixed, -1, column, "column " + std::to_string(column) + " of X",
@@ -286,7 +236,7 @@ void Coordinates::check_range() const {
     for (Eigen::Index j = 0; j < random_[t].T.cols(); ++j) {
       const double unit = units_.random[t][static_cast<std::size_t>(j)] * units_.root_weight;
       const double size = random_[t].T.col(j).cwiseAbs().maxCoeff();
-      const double deviation = random_[t].S.row(j).norm() / unit * scale_;
+      const double deviation = random_[t].S.row(j).norm() / unit * scale;
       if (!representable(size) || !representable(deviation))
         throw RangeError(
             Part::random, static_cast<int>(t), j,
@@ -361,8 +311,8 @@ void Coordinates::use(int term, const Eigen::MatrixXd& T) {
                     units_.root_weight;
 }
 
-void Coordinates::map_rows(const Design& design, Index begin, Index end, double* out) const {
-  const Index width = row_width(), r = rank();
+void Coordinates::map_random(const Design& design, Index begin, Index end, double* out,
+                             Index width) const {
   Index column = 0;
   for (const int t : term_order_) {
     const Term& term = design.terms[static_cast<std::size_t>(t)];
@@ -385,19 +335,26 @@ void Coordinates::map_rows(const Design& design, Index begin, Index end, double*
     }
     column += k;
   }
-  const double inverse_unit = 1.0 / response_unit_;
+}
+
+void Coordinates::centred_rows(const Design& design, Index begin, Index end, double* out,
+                               Index ld) const {
+  for (std::size_t m = 0; m < order_.size(); ++m, out += ld)
+    for (Index i = begin; i < end; ++i) out[i - begin] = centred(design, i, order_[m]);
+}
+
+void Coordinates::map_rows(const Design& design, Index begin, Index end, double* out) const {
+  const Index width = row_width(), r = rank();
+  map_random(design, begin, end, out, width);
   for (Index i = begin; i < end; ++i) {
-    double* row = out + (i - begin) * width + column;
+    double* row = out + (i - begin) * width + random_columns_;
     for (Index m = 0; m < r; ++m) row[m] = centred(design, i, order_[static_cast<std::size_t>(m)]);
     for (Index j = r - 1; j >= 0; --j) {  // in place: S is upper triangular
       double sum = 0.0;
       for (Index m = 0; m <= j; ++m) sum += row[m] * S_(m, j);
       row[j] = sum;
     }
-    double fitted = 0.0;
-    for (Index j = 0; j < mapped_beta0_.size(); ++j) fitted += row[j] * mapped_beta0_(j);
-    row[r] = design.y[i] * inverse_unit - fitted;
-    row[r + 1] = weight(design, i);
+    row[r] = weight(design, i);
   }
 }
 

@@ -59,7 +59,7 @@ Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
       A_(A),
       workspace_(workspace),
       vectors_(workspace.vectors()),
-      border_(A.border()),
+      border_(A.rank() + 1),
       lambda_gradient_(design.terms.size()) {
   Index widest = 0;
   for (const Term& term : design.terms) {
@@ -88,8 +88,9 @@ bool Criterion::scales_only() const {
 }
 
 bool Criterion::is_held(int parameter, bool reml) const {
-  return std::any_of(held_.begin(), held_.end(), [=](const HeldParameter& held) {
-    return held.parameter == parameter && (reml || !held.reml_only);
+  const std::vector<HeldParameter>& held = response_->held;
+  return std::any_of(held.begin(), held.end(), [=](const HeldParameter& one) {
+    return one.parameter == parameter && (reml || !one.reml_only);
   });
 }
 
@@ -101,7 +102,7 @@ std::vector<Eigen::Index> Criterion::free_parameters(bool reml) const {
 }
 
 void Criterion::impose(double* theta, bool reml) const {
-  for (const HeldParameter& held : held_)
+  for (const HeldParameter& held : response_->held)
     if (reml || !held.reml_only) theta[held.parameter] = held.value;
 }
 
@@ -151,7 +152,7 @@ bool Criterion::factorize(const std::vector<std::vector<double>>& lambda) {
 
 bool Criterion::factorize() {
   state_ = std::monostate();
-  std::optional<Factor> factor = workspace_.factorize(lambda_);
+  std::optional<Factor> factor = workspace_.factorize(lambda_, *response_);
   if (factor) state_ = std::move(*factor);
   return factor.has_value();
 }
@@ -202,7 +203,7 @@ double Criterion::objective(const double* theta, Scale scale, bool reml) {
     for (int j = 0; j + 1 < border_; ++j) d += 2.0 * std::log(F[at(j * border_ + j)]);
     d += 2.0 * coordinates_.log_det_fixed();
   }
-  const double s = coordinates_.scale();
+  const double s = response_->scale;
   return d + nu(reml) * (1.0 + std::log(2.0 * kPi * pwrss() * s * s / nu(reml)));
 }
 
@@ -214,12 +215,13 @@ double Criterion::rounding_error(const std::vector<double>& direction, double we
   const Eigen::VectorXd coefficients = F.triangularView<Eigen::Upper>().solve(
       Eigen::VectorXd(Eigen::Map<const Eigen::VectorXd>(direction.data(), border_)));
   double squares = 0.0;
-  for (int j = 0; j < border_; ++j)
-    squares += A_.border_border()[at(j * (border_ + 1))] * coefficients(j) * coefficients(j);
+  for (int j = 0; j + 1 < border_; ++j)
+    squares += A_.fixed_fixed()[at(j * border_)] * coefficients(j) * coefficients(j);
+  squares += response_->yy * coefficients(border_ - 1) * coefficients(border_ - 1);
   std::vector<double> effects(at(vectors_.q()));
   elimination().border_solution();
   sum_response(direction);
-  multiply_lambda(response_.data(), 1, effects.data());
+  multiply_lambda(solution_.data(), 1, effects.data());
   const double* b = effects.data();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
@@ -242,14 +244,21 @@ bool Criterion::compact(int block_index, std::size_t j) {
   return invert_small(scratch_.data(), k, inverse_.data()) < 1e3;
 }
 
+// Z_l'W[X y] of a level, k x border.
+void Criterion::copy_border(int t, Index level, double* out) const {
+  const int k = blocks_[at(t)].k, rank = border_ - 1;
+  std::copy_n(A_.z_fixed(t).data() + level * k * rank, k * rank, out);
+  std::copy_n(response_->Zy.data() + vectors_.start(t) + level * k, k, out + k * rank);
+}
+
 // W direction: u / sqrt(r2) where beta is not constrained.
 void Criterion::sum_response(const std::vector<double>& direction) {
   const Index q = vectors_.q();
   const std::vector<double>& W = elimination().border_solution();
-  response_.assign(at(q), 0.0);
+  solution_.assign(at(q), 0.0);
   for (int b = 0; b < border_; ++b)
     if (direction[at(b)] != 0.0)
-      for (Index i = 0; i < q; ++i) response_[at(i)] += direction[at(b)] * W[at(b * q + i)];
+      for (Index i = 0; i < q; ++i) solution_[at(i)] += direction[at(b)] * W[at(b * q + i)];
 }
 
 // J I - sum_l (Omega^-1)_ll - [REML] sum_l (U_X R_X^-1)_l (U_X R_X^-1)_l'
@@ -274,7 +283,7 @@ void Criterion::sum_bracket(const InverseDiagonal& omega, int t, double weight, 
   };
   for (int b = 0; reml && b + 1 < border_; ++b)
     subtract(W.data() + b * vectors_.q() + vectors_.start(t), 1.0);
-  subtract(response_.data() + vectors_.start(t), weight);
+  subtract(solution_.data() + vectors_.start(t), weight);
 }
 
 Criterion::Range Criterion::range(int t, std::size_t term) const {
@@ -302,7 +311,7 @@ void Criterion::sum_general(const Inverse& omega, const std::vector<double>& dir
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
       vectors_.poll(border_ * border_ * k + border_ * k * k);
-      std::copy_n(A_.z_border(t).data() + l * k * border_, k * border_, row_.begin());
+      copy_border(t, l, row_.data());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
           for (int i = 0; i < k; ++i)
@@ -314,7 +323,7 @@ void Criterion::sum_general(const Inverse& omega, const std::vector<double>& dir
         for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= ALambdaW_[at(b * q + start + i)];
       for (int b = 0; b < border_; ++b)
         for (int j = 0; j < k; ++j) {
-          double right = weight * direction[at(b)] * response_[at(start + j)];
+          double right = weight * direction[at(b)] * solution_[at(start + j)];
           if (reml && b + 1 < border_) right += W[at(b * q + start + j)];
           for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= row_[at(b * k + i)] * right;
         }
@@ -452,13 +461,14 @@ void Criterion::find_scores(int first, std::vector<double>& g) {
   vectors_.multiply(work_.LambdaW.data(), columns, g.data());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
+    row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
       vectors_.poll(columns * border_ * k);
-      const double* A = A_.z_border(t).data() + l * border_ * k;
+      copy_border(t, l, row_.data());
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < k; ++i) {
           double sum = 0.0;
-          for (int b = 0; b <= first + c; ++b) sum += A[b * k + i] * inverse(b, c);
+          for (int b = 0; b <= first + c; ++b) sum += row_[at(b * k + i)] * inverse(b, c);
           double& value = g[at(c * q + vectors_.start(t) + l * k + i)];
           value = sum - value;
         }
@@ -512,10 +522,13 @@ void Criterion::find_directions(const std::vector<double>& g, std::vector<double
 void Criterion::add_border_product(const double* f, double* out) const {
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
-    for (Index l = 0; l < blocks_[at(t)].levels; ++l)
-      for (int c = 0; c < border_; ++c)
-        out[c] +=
-            dot<0>(A_.z_border(t).data() + (l * border_ + c) * k, f + vectors_.start(t) + l * k, k);
+    const int rank = border_ - 1;
+    for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
+      const Index start = vectors_.start(t) + l * k;
+      for (int c = 0; c < rank; ++c)
+        out[c] += dot<0>(A_.z_fixed(t).data() + (l * rank + c) * k, f + start, k);
+      out[rank] += dot<0>(response_->Zy.data() + start, f + start, k);
+    }
   }
 }
 

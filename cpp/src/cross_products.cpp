@@ -85,20 +85,6 @@ void add_outer(double* target, const double* x, int a, const double* y, int b, d
   }
 }
 
-// Levels cut in `parts` so that each part has about as many rows.
-std::vector<Level> cuts_by_rows(const Level* codes, Index n, Index levels, int parts) {
-  std::vector<Index> rows(static_cast<std::size_t>(levels) + 1, 0);
-  for (Index i = 0; i < n; ++i) ++rows[static_cast<std::size_t>(codes[i]) + 1];
-  std::partial_sum(rows.begin(), rows.end(), rows.begin());
-  std::vector<Level> cuts{0};
-  for (int part = 1; part < parts; ++part) {
-    const auto cut = std::lower_bound(rows.begin(), rows.end(), n * part / parts);
-    cuts.push_back(std::max(cuts.back(), static_cast<Level>(cut - rows.begin())));
-  }
-  cuts.push_back(static_cast<Level>(levels));
-  return cuts;
-}
-
 CrossBlocks merged(const CrossBlocks& a, const CrossBlocks& b, int size) {
   CrossBlocks sum;
   sum.row_start.assign(a.row_start.size(), 0);
@@ -144,7 +130,7 @@ bool CrossBlocks::nested() const {
 CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blocks,
                              const Coordinates& coordinates, ThreadPool& pool,
                              InterruptCheck& interrupt)
-    : n_(design.n), border_(static_cast<int>(coordinates.rank()) + 1) {
+    : n_(design.n), rank_(static_cast<int>(coordinates.rank())) {
   const int count = static_cast<int>(blocks.size());
   const auto codes = [&](int t) {
     return design.factors[static_cast<std::size_t>(blocks[static_cast<std::size_t>(t)].factor)]
@@ -154,7 +140,7 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
     levels_.push_back(block.levels);
     k_.push_back(block.k);
     diagonal_.emplace_back(static_cast<std::size_t>(block.levels * block.k * block.k), 0.0);
-    z_border_.emplace_back(static_cast<std::size_t>(block.levels * block.k * border_), 0.0);
+    z_fixed_.emplace_back(static_cast<std::size_t>(block.levels * block.k * rank_), 0.0);
   }
   cross_.resize(static_cast<std::size_t>(count * (count - 1) / 2));
   std::vector<std::vector<Level>> positions(cross_.size());
@@ -170,8 +156,8 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
       cross.values.assign(static_cast<std::size_t>(cross.count() * k(s) * k(t)), 0.0);
     }
   }
-  border_border_.assign(static_cast<std::size_t>(border_ * border_), 0.0);
-  accumulate(design, blocks, coordinates, positions, false, pool, interrupt);
+  fixed_fixed_.assign(static_cast<std::size_t>(rank_ * rank_), 0.0);
+  accumulate(design, blocks, coordinates, positions, pool, interrupt);
 
   if (design.weights != nullptr)
     sum_over_rows(pool, n_, 1, &log_weights_, [&](Index begin, Index end, double* partial) {
@@ -179,34 +165,15 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
     });
 }
 
-void CrossProducts::set_response(const Design& design, const std::vector<Block>& blocks,
-                                 const Coordinates& coordinates, ThreadPool& pool,
-                                 InterruptCheck& interrupt) {
-  const int y = border_ - 1;
-  for (int t = 0; t < this->blocks(); ++t) {
-    auto& values = z_border_[static_cast<std::size_t>(t)];
-    const std::size_t size = static_cast<std::size_t>(k(t) * border_);
-    for (std::size_t level = 0; level * size < values.size(); ++level)
-      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(level * size +
-                                                               static_cast<std::size_t>(y * k(t))),
-                  k(t), 0.0);
-  }
-  for (int i = 0; i < border_; ++i)
-    border_border_[static_cast<std::size_t>(y * border_ + i)] =
-        border_border_[static_cast<std::size_t>(i * border_ + y)] = 0.0;
-  accumulate(design, blocks, coordinates, {}, true, pool, interrupt);
-}
-
 // Every number is summed over the rows in their order by the one thread that owns its level, so the
 // result is the same for any number of threads.
 void CrossProducts::accumulate(const Design& design, const std::vector<Block>& blocks,
                                const Coordinates& coordinates,
-                               const std::vector<std::vector<Level>>& positions, bool response_only,
-                               ThreadPool& pool, InterruptCheck& interrupt) {
+                               const std::vector<std::vector<Level>>& positions, ThreadPool& pool,
+                               InterruptCheck& interrupt) {
   const Index width = coordinates.row_width();
-  const int x = static_cast<int>(width) - border_ - 1;  // where [x y w] begins in a mapped row
+  const int x = static_cast<int>(width) - rank_ - 1;  // where [x w] begins in a mapped row
   const int owners = n_ > kChunk ? pool.size() : 1;
-  const int first_border = response_only ? border_ - 1 : 0;
   std::vector<std::vector<Level>> cuts;
   for (const Block& block : blocks)
     cuts.push_back(cuts_by_rows(design.factors[static_cast<std::size_t>(block.factor)].codes, n_,
@@ -221,7 +188,7 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
     const Level* codes = design.factors[static_cast<std::size_t>(block.factor)].codes;
     const int k = block.k;
     double* diagonal = diagonal_[static_cast<std::size_t>(t)].data();
-    double* z_border = z_border_[static_cast<std::size_t>(t)].data();
+    double* z_fixed = z_fixed_[static_cast<std::size_t>(t)].data();
     for (Index i = begin; i < end; ++i) {
       const Level level = codes[i];
       if (level < low || level >= high) continue;
@@ -229,9 +196,7 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
       const double* row = mapped.data() + (i - begin) * width;
       const double* z = row + block.first_column;
       const double w = row[width - 1];
-      add_outer(z_border + (level * Index{border_} + first_border) * k, z, k,
-                row + x + first_border, border_ - first_border, w);
-      if (response_only) continue;
+      add_outer(z_fixed + level * Index{rank_} * k, z, k, row + x, rank_, w);
       add_outer(diagonal + level * Index{k} * k, z, k, z, k, w);
       for (int s = t + 1; s < static_cast<int>(blocks.size()); ++s) {
         const auto& position = positions[pair(t, s)];
@@ -243,7 +208,7 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
     }
   };
 
-  std::vector<double> partial(static_cast<std::size_t>(border_ * border_));
+  std::vector<double> partial(static_cast<std::size_t>(rank_ * rank_));
   for (Index begin = 0; begin < n_; begin += chunk) {
     interrupt.poll();
     const Index end = std::min(begin + chunk, n_);
@@ -259,73 +224,36 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
         }
     });
     std::fill(partial.begin(), partial.end(), 0.0);
-    const Index columns = std::max<Index>(1, (Index{1} << 23) / (chunk * border_));
-    pool.for_pieces(border_ - first_border, columns, [&](Index first, Index last, int) {
-      first += first_border;
-      last += first_border;
+    const Index columns = std::max<Index>(1, (Index{1} << 23) / (chunk * std::max(rank_, 1)));
+    pool.for_pieces(rank_, columns, [&](Index first, Index last, int) {
       for (Index i = begin; i < end; ++i) {
         const double* row = mapped.data() + (i - begin) * width;
-        add_outer(partial.data() + first * border_, row + x, border_, row + x + first,
+        add_outer(partial.data() + first * rank_, row + x, rank_, row + x + first,
                   static_cast<int>(last - first), row[width - 1]);
       }
     });
-    for (int j = first_border; j < border_; ++j)
-      for (int i = 0; i < border_; ++i)
-        border_border_[static_cast<std::size_t>(j * border_ + i)] +=
-            partial[static_cast<std::size_t>(j * border_ + i)];
-  }
-  if (response_only)
-    for (int i = 0; i < border_; ++i)
-      border_border_[static_cast<std::size_t>(i * border_ + border_ - 1)] =
-          border_border_[static_cast<std::size_t>((border_ - 1) * border_ + i)];
-}
-
-void CrossProducts::set_response(const ResponseProducts& response) {
-  const int y = border_ - 1;
-  const double* own = response.Zy.data();
-  for (int t = 0; t < blocks(); ++t) {
-    double* target = z_border_[static_cast<std::size_t>(t)].data() + y * k(t);
-    for (Index level = 0; level < levels(t); ++level, own += k(t), target += k(t) * border_)
-      std::copy_n(own, k(t), target);
-  }
-  for (int i = 0; i < y; ++i)
-    border_border_[static_cast<std::size_t>(y * border_ + i)] =
-        border_border_[static_cast<std::size_t>(i * border_ + y)] =
-            response.Xy[static_cast<std::size_t>(i)];
-  border_border_.back() = response.yy;
-}
-
-void CrossProducts::scale_response(double s) {
-  const int y = border_ - 1;
-  for (int t = 0; t < blocks(); ++t) {
-    double* values = z_border_[static_cast<std::size_t>(t)].data();
-    for (Index level = 0; level < levels(t); ++level)
-      for (int i = 0; i < k(t); ++i) values[(level * border_ + y) * k(t) + i] /= s;
-  }
-  for (int i = 0; i < border_; ++i) {
-    border_border_[static_cast<std::size_t>(y * border_ + i)] /= s;
-    border_border_[static_cast<std::size_t>(i * border_ + y)] /= s;
+    add(fixed_fixed_, partial);
   }
 }
 
 void CrossProducts::merge(const CrossProducts& other) {
-  if (levels_ != other.levels_ || k_ != other.k_ || border_ != other.border_)
+  if (levels_ != other.levels_ || k_ != other.k_ || rank_ != other.rank_)
     throw std::invalid_argument("cross-products of different models cannot be merged");
   n_ += other.n_;
   log_weights_ += other.log_weights_;
   for (int t = 0; t < blocks(); ++t) {
     add(diagonal_[static_cast<std::size_t>(t)], other.diagonal(t));
-    add(z_border_[static_cast<std::size_t>(t)], other.z_border(t));
+    add(z_fixed_[static_cast<std::size_t>(t)], other.z_fixed(t));
     for (int s = 0; s < t; ++s)
       cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
   }
-  add(border_border_, other.border_border_);
+  add(fixed_fixed_, other.fixed_fixed_);
 }
 
 double CrossProducts::bytes() const {
-  double numbers = static_cast<double>(border_border_.size());
+  double numbers = static_cast<double>(fixed_fixed_.size());
   for (const auto& values : diagonal_) numbers += static_cast<double>(values.size());
-  for (const auto& values : z_border_) numbers += static_cast<double>(values.size());
+  for (const auto& values : z_fixed_) numbers += static_cast<double>(values.size());
   double indices = 0.0;
   for (const CrossBlocks& cross : cross_) {
     numbers += static_cast<double>(cross.values.size() + cross.row_start.size());

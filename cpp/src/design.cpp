@@ -38,7 +38,6 @@ void Design::validate(InterruptCheck* interrupt) const {
   require(n > 0, "no observations");
   require(n < std::numeric_limits<Level>::max(), "more than 2^31 - 2 observations");
   require(!terms.empty(), "no random-effects term");
-  require_finite(y, n, "the response", polled);
   require_finite(X, n * p, "X", polled);
   for_all(weights != nullptr ? n : 0, polled, [&](Index i) {
     if (!(weights[i] > 0.0 && std::isfinite(weights[i])))

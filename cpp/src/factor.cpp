@@ -130,10 +130,11 @@ FactorNumbers::FactorNumbers(const std::vector<Block>& all_blocks, const CrossPr
       pool(threads),
       interrupt(check),
       vectors(blocks, A, kernels, pool, interrupt),
-      border(A.border()),
+      border(A.rank() + 1),
       lambda(blocks),
+      beside(A),
       head(blocks, A, structure, kernels, pool, interrupt),
-      schur(blocks, A, structure, lambda, head, kernels, pool, interrupt),
+      schur(blocks, A, structure, lambda, beside, head, kernels, pool, interrupt),
       tail(make_tail(structure.tail(), kernels, pool, interrupt)),
       F(at(Index{border} * border)),
       tail_solution(schur.border().size()),
@@ -166,14 +167,16 @@ FactorWorkspace::FactorWorkspace(const std::vector<Block>& blocks, const CrossPr
 
 FactorWorkspace::~FactorWorkspace() = default;
 
-std::optional<Factor> FactorWorkspace::factorize(const std::vector<std::vector<double>>& lambda) {
+std::optional<Factor> FactorWorkspace::factorize(const std::vector<std::vector<double>>& lambda,
+                                                 const Response& response) {
   FactorNumbers& n = *numbers_;
   n.lambda.set(lambda);
   n.solved = false;
   n.inverted = FactorNumbers::Inverted::no;
   n.log_det = 0.0;
-  n.F = n.A.border_border();
-  if (!n.head.factorize(n.lambda, n.log_det, n.F) || !factor_tail(n) || !factor_border(n))
+  n.beside.set(response);
+  n.beside.copy_inner(n.F.data());
+  if (!n.head.factorize(n.lambda, n.beside, n.log_det, n.F) || !factor_tail(n) || !factor_border(n))
     return std::nullopt;
   return Factor(n);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "border.hpp"
 #include "crossnest/effect_vectors.hpp"
 #include "head.hpp"
 #include "lambda.hpp"
@@ -41,6 +42,7 @@ struct FactorNumbers {
 
   int border;                  ///< columns of [X y]
   Lambda lambda;               ///< at which L is
+  Border beside;               ///< the products with [X y]
   Head head;                   ///< the rows of L' of the head
   SchurComplement schur;       ///< with the tail's rows of R_Z
   std::unique_ptr<Tail> tail;  ///< nullptr where the head is all

@@ -24,7 +24,7 @@ Head::Head(const std::vector<Block>& blocks, const CrossProducts& A, const Struc
       kernels_(kernels),
       pool_(pool),
       interrupt_(interrupt),
-      border_(A.border()),
+      border_(A.rank() + 1),
       numbers_(structure.heads().size()) {
   for (const Block& block : blocks) widest_ = std::max<Index>(widest_, block.k);
   for (std::size_t h = 0; h < numbers_.size(); ++h) {
@@ -41,8 +41,9 @@ double Head::average_width(const HeadBlock& head) {
          static_cast<double>(head.tail_column.size()) / static_cast<double>(head.levels);
 }
 
-bool Head::factorize(const Lambda& lambda, double& log_det, std::vector<double>& F) {
-  for (int h = 0; h < size(); ++h) load(h, lambda);
+bool Head::factorize(const Lambda& lambda, const Border& border, double& log_det,
+                     std::vector<double>& F) {
+  for (int h = 0; h < size(); ++h) load(h, lambda, border);
   for (int h = 0; h < size(); ++h) {
     interrupt_.poll(static_cast<double>(numbers_[at(h)].R.size()));
     if (!eliminate(h, log_det, F)) return false;
@@ -51,13 +52,14 @@ bool Head::factorize(const Lambda& lambda, double& log_det, std::vector<double>&
   return true;
 }
 
-void Head::load(int h, const Lambda& lambda) {
+void Head::load(int h, const Lambda& lambda, const Border& border) {
   const HeadBlock& head = pattern(h);
   pool_.for_pieces(head.levels, grain(head.k * head.k * average_width(head)),
                    [&](Index begin, Index end, int worker) {
                      with_size(head.k, [&](auto K) {
                        for (Index level = begin; level < end; ++level)
-                         load_level<K()>(h, level, lambda, scratch_.data() + worker * widest_);
+                         load_level<K()>(h, level, lambda, border,
+                                         scratch_.data() + worker * widest_);
                      });
                    });
 }
@@ -65,7 +67,8 @@ void Head::load(int h, const Lambda& lambda) {
 // D_l = lambda'A_ll lambda + I and R_l = lambda'[A_l,later Lambda_later]; `work` is space for k
 // numbers.
 template <int K>
-void Head::load_level(int h, Index level, const Lambda& lambda, double* work) {
+void Head::load_level(int h, Index level, const Lambda& lambda, const Border& border,
+                      double* work) {
   const HeadBlock& head = pattern(h);
   Numbers& numbers = numbers_[at(h)];
   const int k = K > 0 ? K : head.k;
@@ -107,8 +110,9 @@ void Head::load_level(int h, Index level, const Lambda& lambda, double* work) {
     sandwich(any_size, A_.cross(head.block, block).values.data() + level * k * ancestor.k, block,
              R + ancestor.offset * k, false);
   }
-  multiply_transposed(own, A_.z_border(head.block).data() + level * k * border_, k, k, border_,
-                      R + head.border_offset * k);
+  double* beside = R + head.border_offset * k;
+  multiply_transposed(own, border.fixed(head.block, level), k, k, border.rank(), beside);
+  multiply_transposed(own, border.response(head.block, level), k, k, 1, beside + border.rank() * k);
   double* target = R + head.fixed * k;
   for (Index i = head.source_start[at(level)]; i < head.source_start[at(level) + 1]; ++i) {
     const HeadBlock::Source& source = head.source[at(i)];

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "border.hpp"
 #include "crossnest/cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
@@ -23,7 +24,8 @@ class Head {
   /// Forms the head's rows at Lambda and eliminates them. Adds their part of log|Omega| to
   /// `log_det` and subtracts R_border'R_border from F (border x border, upper triangle). False when
   /// a pivot is not positive.
-  bool factorize(const Lambda& lambda, double& log_det, std::vector<double>& F);
+  bool factorize(const Lambda& lambda, const Border& border, double& log_det,
+                 std::vector<double>& F);
 
   /// Number of head blocks.
   int size() const { return static_cast<int>(numbers_.size()); }
@@ -52,9 +54,9 @@ class Head {
     std::vector<double> partial;  // by piece: log-determinant and border'border
   };
 
-  void load(int h, const Lambda& lambda);
+  void load(int h, const Lambda& lambda, const Border& border);
   template <int K>
-  void load_level(int h, Index level, const Lambda& lambda, double* column);
+  void load_level(int h, Index level, const Lambda& lambda, const Border& border, double* column);
   bool eliminate(int h, double& log_det, std::vector<double>& F);
   template <int K>
   bool eliminate_level(const HeadBlock& head, double* D, double* R, int width, double& log_det,

@@ -54,9 +54,9 @@ MatrixXd orthonormal(const MatrixXd& columns) {
 // X'WX as far as it is not n I, for projections on X.
 class Projection {
  public:
-  explicit Projection(const CrossProducts& A) : A_(A), rank_(A.border() - 1) {
-    const Map<const MatrixXd> all(A.border_border().data(), A.border(), A.border());
-    const MatrixXd G = all.topLeftCorner(rank_, rank_) / static_cast<double>(A.n());
+  explicit Projection(const CrossProducts& A) : A_(A), rank_(A.rank()) {
+    const MatrixXd G =
+        Map<const MatrixXd>(A.fixed_fixed().data(), rank_, rank_) / static_cast<double>(A.n());
     orthonormal_ =
         rank_ == 0 || (G - MatrixXd::Identity(rank_, rank_)).cwiseAbs().maxCoeff() < 1e-12;
     if (!orthonormal_) factor_.compute(G);
@@ -67,9 +67,9 @@ class Projection {
   // Z_l'W(I - P_X)Z_l of a level of a term.
   MatrixXd residual(const Place& place, Index level, const MatrixXd& own) const {
     const int k = A_.k(place.block);
-    const Map<const MatrixXd> border(
-        A_.z_border(place.block).data() + level * k * Index{A_.border()}, k, A_.border());
-    MatrixXd B = border.block(place.offset, 0, place.k, rank_).transpose();
+    const Map<const MatrixXd> all(A_.z_fixed(place.block).data() + level * k * Index{rank_}, k,
+                                  rank_);
+    MatrixXd B = all.middleRows(place.offset, place.k).transpose();
     if (!orthonormal_) factor_.matrixL().solveInPlace(B);
     return own - B.transpose() * B / static_cast<double>(A_.n());
   }
@@ -432,36 +432,39 @@ bool intercepts_only(const Design& design, const std::vector<Block>& blocks) {
 }
 
 // Z_t'Wy of a block of intercepts, y with a mean of zero where X has a constant.
-VectorXd level_totals(const Coordinates& coordinates, const CrossProducts& A, int block,
+VectorXd level_totals(const CrossProducts& A, int block, const double* Zy, double scale,
                       const VectorXd& beta0) {
-  const Index border = A.border();
-  const Map<const MatrixXd> products(A.z_border(block).data(), border, A.levels(block));
-  return products.topRows(border - 1).transpose() * beta0 +
-         coordinates.scale() * products.row(border - 1).transpose();
+  const Index levels = A.levels(block);
+  const Map<const MatrixXd> products(A.z_fixed(block).data(), A.rank(), levels);
+  return products.transpose() * beta0 + scale * Map<const VectorXd>(Zy, levels);
 }
 
 }  // namespace
 
 std::vector<HeldParameter> held_parameters(const Identifiability& found, const Design& design,
                                            const std::vector<Block>& blocks,
-                                           const Coordinates& coordinates, const CrossProducts& A) {
+                                           const Coordinates& coordinates, const CrossProducts& A,
+                                           const Response& response) {
   std::vector<HeldParameter> held = found.held;
   if (held.empty() || !intercepts_only(design, blocks)) return held;
-  const Index r = A.border() - 1;
-  VectorXd beta0 = coordinates.beta0();
+  const Index r = A.rank();
+  const double s = response.scale;
+  VectorXd beta0 = response.beta0;
   if (coordinates.intercept() >= 0) beta0(0) = 0.0;
-  VectorXd response(r + 1);
-  response << beta0, coordinates.scale();
-  const Map<const MatrixXd> border(A.border_border().data(), r + 1, r + 1);
+  const Map<const MatrixXd> XX(A.fixed_fixed().data(), r, r);
+  const Map<const VectorXd> Xy(response.Xy.data(), r);
   VectorXd between(static_cast<Index>(design.terms.size()));
   double mean = 0.0;  // the part of y'Wy that is that of its mean
+  const double* Zy = response.Zy.data();
   for (std::size_t t = 0; t < blocks.size(); ++t) {
-    const VectorXd totals = level_totals(coordinates, A, static_cast<int>(t), beta0);
+    const VectorXd totals = level_totals(A, static_cast<int>(t), Zy, s, beta0);
+    Zy += totals.size();
     const Map<const VectorXd> sizes(A.diagonal(static_cast<int>(t)).data(), totals.size());
     mean = totals.sum() * totals.sum() / sizes.sum();
     between(blocks[t].terms[0]) = (totals.array().square() / sizes.array()).sum() - mean;
   }
-  const double within = response.dot(border * response) - mean - between.sum();
+  const double total = beta0.dot(XX * beta0 + 2.0 * s * Xy) + s * s * response.yy;
+  const double within = total - mean - between.sum();
   if (!(within > 0.0) || between.minCoeff() < 0.0) return held;
   for (HeldParameter& one : held)
     if (one.value > 0.0) one.value = std::sqrt(between(one.parameter) / within);

@@ -396,7 +396,7 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   hessian.col(m).head(m) = mixed;
   hessian.row(m).head(m) = mixed.transpose();
   hessian(m, m) = 4.0 * nu;
-  if (!criterion_.held().empty()) {
+  if (!criterion_.response().held.empty()) {
     MatrixXd P = MatrixXd::Identity(m + 1, m + 1);
     P.topLeftCorner(m, m) = estimated_directions(J);
     hessian = (P * hessian * P).eval();

@@ -22,7 +22,7 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 // Z_l'WX~ / sqrt(n) of a level, k x rank: Z'WZ of the residuals is Z'WZ - BB', as X~'WX~ = n I.
 Eigen::Map<const MatrixXd> z_fixed(const CrossProducts& A, int block, Index level) {
   const int k = A.k(block);
-  return {A.z_border(block).data() + level * k * A.border(), k, A.border() - 1};
+  return {A.z_fixed(block).data() + level * k * A.rank(), k, A.rank()};
 }
 
 // F with FF' the covariance matrix (lower triangle) moved off the boundary.
@@ -37,13 +37,13 @@ MatrixXd inner_factor(const MatrixXd& covariance) {
 
 MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
                                  const Criterion& criterion, InterruptCheck& interrupt)
-    : blocks_(blocks), criterion_(criterion) {
+    : blocks_(blocks), criterion_(criterion), n_(static_cast<double>(A.n())) {
   for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
     first_pair_.push_back(static_cast<int>(pairs_.size()));
     choose_pairs(t);
   }
   first_pair_.push_back(static_cast<int>(pairs_.size()));
-  const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size()), rank = A.border() - 1;
+  const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size()), rank = A.rank();
   const double n = static_cast<double>(A.n());
   std::vector<MatrixXd> P;  // by pair: sum over the levels of B_li'B_lj
   MatrixXd G(count + 1, count + 1);
@@ -134,22 +134,21 @@ MatrixXd MomentEquations::products(const CrossProducts& A, const std::vector<Mat
   return sums;
 }
 
-std::vector<double> MomentEquations::solve(const CrossProducts& A) const {
+std::vector<double> MomentEquations::solve(const Response& response) const {
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size());
   VectorXd moments(count + 1);
   for (Eigen::Index p = 0; p < count; ++p) {
     const Pair& pair = pairs_[at(p)];
-    const int k = A.k(pair.block), border = A.border();
-    const double* score = A.z_border(pair.block).data() + (border - 1) * k;
+    const Block& block = blocks_[at(pair.block)];
+    const double* score = response.Zy.data();
+    for (int t = 0; t < pair.block; ++t) score += blocks_[at(t)].size();
     double sum = 0.0;
-    for (Index l = 0; l < A.levels(pair.block); ++l, score += k * border)
-      sum += score[pair.i] * score[pair.j];
+    for (Index l = 0; l < block.levels; ++l, score += block.k) sum += score[pair.i] * score[pair.j];
     moments(p) = sum;
   }
-  moments(count) = A.border_border().back();
+  moments(count) = response.yy;
   const VectorXd covariance = equations_.solve(moments);
-  const double residual =
-      std::max(covariance(count), moments(count) / (kLarge * static_cast<double>(A.n())));
+  const double residual = std::max(covariance(count), moments(count) / (kLarge * n_));
 
   std::vector<double> theta(at(criterion_.parameters()));
   Eigen::Index p = 0;

@@ -63,9 +63,7 @@ PredictionVariances::PredictionVariances(const Design& rows, const std::vector<b
       coordinates_(coordinates),
       criterion_(criterion),
       factor_(criterion.factor()),
-      pool_(pool),
-      no_response_(at(rows.n)) {
-  rows_.y = no_response_.data();
+      pool_(pool) {
   rows_.weights = nullptr;
   for (const Block& block : blocks_) {
     width_ += block.k;

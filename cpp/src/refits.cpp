@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "crossnest/moments.hpp"
-#include "crossnest/responses.hpp"
+#include "crossnest/wide_search.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
 
@@ -29,79 +29,72 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // What all workers read.
 struct Shared {
-  const Problem& problem;
+  const Model& model;
   const RefitOptions& options;
   MomentEquations moments;
   std::vector<double> start;  // options.start in the engine's coordinates
   MatrixXd inverse_fixed;     // T^-1: beta = T^-1 beta~
 };
 
-// Everything that a response changes, and a fit with it.
+// Fits one response after the other with an evaluator of its own.
 class Worker {
  public:
   Worker(const Shared& shared, const std::atomic<bool>& stop)
       : shared_(shared),
         interrupt_([&stop] { return stop.load(); }),
-        coordinates_(shared.problem.coordinates()),
-        A_(shared.problem.cross_products()),
-        workspace_(shared.problem.blocks(), A_, shared.problem.structure(),
-                   shared.problem.kernels(), pool_, interrupt_),
-        criterion_(shared.problem.design(), shared.problem.blocks(), coordinates_, A_, workspace_),
-        objective_(criterion_, shared.options.reml, shared.problem.structure().work(), interrupt_),
+        responses_(at(kBatch)),
+        evaluator_(shared.model, interrupt_, 1),
+        criterion_(evaluator_.criterion(responses_.front())),
+        objective_(criterion_, shared.options.reml, shared.model.structure().work(), interrupt_),
         optimizer_(objective_, shared.options.optimizer),
-        reader_(shared.problem.design(), shared.problem.blocks(), shared.problem.coordinates(),
-                interrupt_),
-        responses_(at(kBatch)) {
-    const WeightSpread& weights = shared.problem.weight_spread();
-    if (weights.wide()) objective_.search_widely(shared.problem.blocks(), A_, weights);
+        reader_(shared.model.design(), shared.model.blocks(), shared.model.coordinates(), pool_) {
+    const WeightSpread& weights = shared.model.weight_spread();
+    if (weights.wide())
+      objective_.search_widely(shared.model.blocks(), shared.model.cross_products(), weights);
   }
 
   // Fits the responses [begin, end) of Y, at most kBatch of them.
   void fit(const double* Y, Index begin, Index end, Refits& out) {
-    reader_.read(Y + begin * shared_.problem.design().n, end - begin, responses_.data());
+    reader_.read(Y + begin * shared_.model.design().n, end - begin, responses_.data());
     for (Index r = begin; r < end; ++r) fit(responses_[at(r - begin)], r, out);
   }
 
  private:
-  void fit(const ResponseProducts& response, Index r, Refits& out);
-  std::vector<double> start();
+  void fit(Response& response, Index r, Refits& out);
+  std::vector<double> start(const Response& response);
   RefitStatus verdict(const Optimum& optimum) const;
   void estimate(const Optimum& optimum, Index r, Refits& out);
 
   const Shared& shared_;
   InterruptCheck interrupt_;
   ThreadPool pool_{1, &interrupt_};
-  Coordinates coordinates_;
-  CrossProducts A_;
-  FactorWorkspace workspace_;
-  Criterion criterion_;
+  std::vector<Response> responses_;
+  Evaluator evaluator_;
+  Criterion& criterion_;
   ProfiledCriterion objective_;
   Optimizer optimizer_;
   ResponseReader reader_;
-  std::vector<ResponseProducts> responses_;
 };
 
-void Worker::fit(const ResponseProducts& response, Index r, Refits& out) {
+void Worker::fit(Response& response, Index r, Refits& out) {
   RefitStatus& status = out.status[at(r)];
-  if (response.fault != ResponseProducts::Fault::none) {
-    status = response.fault == ResponseProducts::Fault::not_finite ? RefitStatus::not_finite
-                                                                   : RefitStatus::no_variation;
+  if (response.fault != Response::Fault::none) {
+    status = response.fault == Response::Fault::no_variation ? RefitStatus::no_variation
+                                                             : RefitStatus::not_finite;
     return;
   }
-  coordinates_.set_response(response.beta0, response.scale);
-  A_.set_response(response);
-  criterion_.hold(held_parameters(shared_.problem.identifiability(), shared_.problem.design(),
-                                  shared_.problem.blocks(), coordinates_, A_));
+  response.held = shared_.model.held(response);
+  criterion_.use(response);
   // An optimum inside, reached from moments, is the one the other starts lead to as well.
-  const Optimum best = optimizer_.find_minimum(start(), Breadth::in_doubt);
+  const Optimum best = optimizer_.find_minimum(start(response), Breadth::in_doubt);
   status = verdict(best);
   out.evaluations[at(r)] = best.evaluations;
   if (status != RefitStatus::not_computable) estimate(best, r, out);
 }
 
 // The start from moments, or the one given where the criterion is lower.
-std::vector<double> Worker::start() {
-  std::vector<double> moments = shared_.moments.solve(A_);
+std::vector<double> Worker::start(const Response& response) {
+  std::vector<double> moments = shared_.moments.solve(response);
   if (shared_.start.empty()) return moments;
   const auto value = [&](const std::vector<double>& theta) {
     return criterion_.objective(theta.data(), Scale::internal, shared_.options.reml);
@@ -120,13 +113,14 @@ RefitStatus Worker::verdict(const Optimum& optimum) const {
 // beta = T^-1 (beta0 + s R_X^-1 c_beta), Var(beta) = sigma^2 T^-1 (R_X'R_X)^-1 T'^-1.
 void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const bool reml = shared_.options.reml;
-  const Index rank = coordinates_.rank();
+  const Response& response = criterion_.response();
+  const Index rank = response.beta0.size();
   out.objective[at(r)] = optimum.value;
   if (!criterion_.is_at(optimum.x)) criterion_.objective(optimum.x.data(), Scale::internal, reml);
   const std::vector<double> theta = criterion_.to_user(optimum.x.data());
   std::copy(theta.begin(), theta.end(),
             out.theta.begin() + static_cast<std::ptrdiff_t>(at(r) * theta.size()));
-  const double s = coordinates_.scale();
+  const double s = response.scale;
   const double sigma = s * std::sqrt(criterion_.pwrss() / criterion_.nu(reml));
   out.sigma[at(r)] = sigma;
   const Eigen::Map<const MatrixXd> F(criterion_.elimination().border().data(), rank + 1, rank + 1);
@@ -134,7 +128,7 @@ void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const MatrixXd& T_inverse = shared_.inverse_fixed;
   const MatrixXd root = R.solve<Eigen::OnTheRight>(T_inverse);  // T^-1 R_X^-1
   Eigen::Map<VectorXd>(out.beta.data() + r * rank, rank) =
-      T_inverse * coordinates_.beta0() + s * (root * F.col(rank).head(rank));
+      T_inverse * response.beta0 + s * (root * F.col(rank).head(rank));
   Eigen::Map<VectorXd>(out.errors.data() + r * rank, rank) = sigma * root.rowwise().norm();
 }
 
@@ -194,37 +188,37 @@ class Team {
   std::exception_ptr failure_;
 };
 
-// As many as asked for, as there is work for, and as fit into memory with a factor, cross-products
-// and a batch of responses each.
-int team_size(const Problem& problem, Index count, int asked) {
-  const CrossProducts& A = problem.cross_products();
+// As many as asked for, as there is work for, and as fit into memory with a factor and a batch of
+// responses each.
+int team_size(const Model& model, Index count, int asked) {
   std::size_t q = 0;
-  for (const Block& block : problem.blocks()) q += at(block.size());
-  // Of q numbers: a response's products, and Z'W[X y] and its solution.
-  std::size_t bytes = 8 * (A.numbers() + q * (at(kBatch) + 2 * at(A.border())));
-  for (const BlockReport& block : problem.structure().report()) bytes += block.bytes;
-  const std::size_t fitting = problem.memory_limit() / bytes;
+  for (const Block& block : model.blocks()) q += at(block.size());
+  // Of q numbers: the products of a batch, and the solution of the border.
+  std::size_t bytes = 8 * q * (at(kBatch) + at(model.coordinates().rank()) + 1);
+  for (const BlockReport& block : model.structure().report()) bytes += block.bytes;
+  const std::size_t fitting = model.memory_limit() / bytes;
   const Index batches = (count + kBatch - 1) / kBatch;
-  Index size = std::min<Index>(asked > 0 ? asked : problem.threads(), batches);
-  if (problem.memory_limit() > 0) size = std::min(size, static_cast<Index>(fitting));
+  Index size = std::min<Index>(asked > 0 ? asked : model.threads(), batches);
+  if (model.memory_limit() > 0) size = std::min(size, static_cast<Index>(fitting));
   return static_cast<int>(std::max<Index>(size, 1));
 }
 
 }  // namespace
 
-Refits refit_many(const Problem& problem, const double* Y, Index count, const RefitOptions& options,
-                  InterruptCheck& interrupt) {
+Refits refit_many(Evaluator& evaluator, const double* Y, Index count, const RefitOptions& options) {
   if (options.threads < 0) throw std::invalid_argument("threads must not be negative");
-  const OneThreadEach kernels(problem.kernels());
-  const Criterion& criterion = problem.criterion();
-  const MatrixXd& T = problem.coordinates().fixed();
-  Shared shared{problem,
+  const Model& model = evaluator.model();
+  InterruptCheck& interrupt = evaluator.interrupt();
+  const OneThreadEach kernels(model.kernels());
+  const Criterion& criterion = evaluator.criterion();
+  const MatrixXd& T = model.coordinates().fixed();
+  Shared shared{model,
                 options,
-                MomentEquations(problem.blocks(), problem.cross_products(), criterion, interrupt),
+                MomentEquations(model.blocks(), model.cross_products(), criterion, interrupt),
                 {},
                 T.partialPivLu().solve(MatrixXd::Identity(T.rows(), T.cols()))};
   if (!options.start.empty()) {
-    problem.check(options.start);
+    model.check(options.start);
     shared.start = criterion.to_internal(options.start.data());
   }
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -236,7 +230,7 @@ Refits refit_many(const Problem& problem, const double* Y, Index count, const Re
   out.sigma.assign(at(count), kNaN);
   out.evaluations.assign(at(count), 0);
   out.status.assign(at(count), RefitStatus::not_computable);
-  Team(shared, Y, count, out).run(team_size(problem, count, options.threads), interrupt);
+  Team(shared, Y, count, out).run(team_size(model, count, options.threads), interrupt);
   return out;
 }
 

@@ -13,17 +13,19 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 SchurComplement::SchurComplement(const std::vector<Block>& blocks, const CrossProducts& A,
-                                 const Structure& structure, const Lambda& lambda, const Head& head,
+                                 const Structure& structure, const Lambda& lambda,
+                                 const Border& border, const Head& head,
                                  const DenseKernels& kernels, ThreadPool& pool,
                                  InterruptCheck& interrupt)
     : A_(A),
       tail_(structure.tail()),
       lambda_(lambda),
+      products_(border),
       head_(head),
       kernels_(kernels),
       pool_(pool),
       interrupt_(interrupt),
-      columns_(A.border()),
+      columns_(border.columns()),
       border_(at(tail_.size * columns_)) {
   int widest = 1;
   for (const Block& block : blocks) widest = std::max(widest, block.k);
@@ -48,9 +50,10 @@ void SchurComplement::compute_column(const TailPattern::Node& node, int effect, 
   const Index column = node.start + effect;
   double* border = scratch;
   load_column(node, effect, s, scratch + columns_);
-  const double* z = A_.z_border(node.block).data() + Index{node.level} * k * columns_;
-  for (int b = 0; b < columns_; ++b)
-    border[b] = dot<0>(lambda_.of(node.block) + effect * k, z + b * k, k);
+  const double* own = lambda_.of(node.block) + effect * k;
+  const double* z = products_.fixed(node.block, node.level);
+  for (int b = 0; b < products_.rank(); ++b) border[b] = dot<0>(own, z + b * k, k);
+  border[products_.rank()] = dot<0>(own, products_.response(node.block, node.level), k);
   for (int h = 0; h < head_.size(); ++h) {
     const HeadBlock& head = head_.pattern(h);
     with_size(head.k,

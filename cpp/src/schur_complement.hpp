@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "border.hpp"
 #include "head.hpp"
 
 namespace crossnest {
@@ -16,8 +17,9 @@ namespace crossnest {
 class SchurComplement {
  public:
   SchurComplement(const std::vector<Block>& blocks, const CrossProducts& A,
-                  const Structure& structure, const Lambda& lambda, const Head& head,
-                  const DenseKernels& kernels, ThreadPool& pool, InterruptCheck& interrupt);
+                  const Structure& structure, const Lambda& lambda, const Border& border,
+                  const Head& head, const DenseKernels& kernels, ThreadPool& pool,
+                  InterruptCheck& interrupt);
 
   /// q2.
   Index size() const { return tail_.size; }
@@ -56,6 +58,7 @@ class SchurComplement {
   const CrossProducts& A_;
   const TailPattern& tail_;
   const Lambda& lambda_;
+  const Border& products_;
   const Head& head_;
   const DenseKernels& kernels_;
   ThreadPool& pool_;

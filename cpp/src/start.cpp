@@ -41,16 +41,16 @@ Eigen::MatrixXd moment_matrix(const std::vector<Block>& blocks, const CrossProdu
   return G;
 }
 
-Eigen::VectorXd quadratic_forms(const std::vector<Block>& blocks, const CrossProducts& A) {
-  const int columns = blocks.back().first_column + blocks.back().k, border = A.border();
+Eigen::VectorXd quadratic_forms(const std::vector<Block>& blocks, const Response& response) {
+  const int columns = blocks.back().first_column + blocks.back().k;
   Eigen::VectorXd q = Eigen::VectorXd::Zero(columns + 1);
+  const double* value = response.Zy.data();
   for (std::size_t t = 0; t < blocks.size(); ++t) {
     const int k = blocks[t].k;
-    const double* value = A.z_border(static_cast<int>(t)).data() + (border - 1) * k;
-    for (Index l = 0; l < blocks[t].levels; ++l, value += k * border)
+    for (Index l = 0; l < blocks[t].levels; ++l, value += k)
       for (int j = 0; j < k; ++j) q(blocks[t].first_column + j) += value[j] * value[j];
   }
-  q(columns) = A.border_border().back();
+  q(columns) = response.yy;
   return q;
 }
 
@@ -60,9 +60,10 @@ std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossPr
                                  const Criterion& criterion) {
   const Eigen::MatrixXd G = moment_matrix(blocks, A);
   const Eigen::Index columns = G.rows() - 1;
-  const Eigen::VectorXd variance = G.colPivHouseholderQr().solve(quadratic_forms(blocks, A));
+  const Eigen::VectorXd variance =
+      G.colPivHouseholderQr().solve(quadratic_forms(blocks, criterion.response()));
   const double residual =
-      std::max(variance(columns), 0.05 * A.border_border().back() / static_cast<double>(A.n()));
+      std::max(variance(columns), 0.05 * criterion.response().yy / static_cast<double>(A.n()));
   std::vector<double> theta(at(criterion.parameters()));
   for (const Block& block : blocks)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {

@@ -99,7 +99,7 @@ std::vector<double> Structure::column_counts(std::size_t memory_limit) const {
 
 Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
                      std::size_t memory_limit, InterruptCheck* interrupt)
-    : interrupt_(interrupt), head_of_(blocks.size(), -1), border_(A.border()) {
+    : interrupt_(interrupt), head_of_(blocks.size(), -1), border_(A.rank() + 1) {
   choose_heads(blocks, A);
   link_heads(A);
   Index nodes = 0;

@@ -26,15 +26,16 @@ inline double log_det(const MatrixXd& A) {
   return 2.0 * MatrixXd(A.llt().matrixL()).diagonal().array().log().sum();
 }
 
-// The parts of a Problem, each to be looked at.
+// The parts of a model, a response and an evaluator, each to be looked at.
 struct Engine {
   designs::Data data;
-  crossnest::Design design;
+  designs::View design;
   crossnest::InterruptCheck interrupt;
   crossnest::ThreadPool pool;
   std::vector<crossnest::Block> blocks;
   crossnest::Coordinates coordinates;
   crossnest::CrossProducts A;
+  crossnest::Response response;
   crossnest::Structure structure;
   crossnest::FactorWorkspace workspace;
   crossnest::Criterion criterion;
@@ -46,18 +47,20 @@ struct Engine {
         pool(threads),
         blocks(crossnest::make_blocks(design)),
         coordinates(design, blocks, pool),
-        A(scaled(*this)),
+        A(design, blocks, coordinates, pool, interrupt),
+        response(read(*this)),
         structure(blocks, A, tail, 0),
         workspace(blocks, A, structure, crossnest::eigen_kernels(), pool, interrupt),
-        criterion(design, blocks, coordinates, A, workspace) {}
+        criterion(design, blocks, coordinates, A, workspace) {
+    criterion.use(response);
+  }
 
  private:
-  static crossnest::CrossProducts scaled(Engine& engine) {
-    crossnest::CrossProducts products(engine.design, engine.blocks, engine.coordinates, engine.pool,
-                                      engine.interrupt);
-    engine.coordinates.set_scale(products.border_border().back(), engine.design.n);
-    products.scale_response(engine.coordinates.scale());
-    return products;
+  static crossnest::Response read(Engine& engine) {
+    crossnest::Response response;
+    crossnest::ResponseReader(engine.design, engine.blocks, engine.coordinates, engine.pool)
+        .read(engine.design.y, 1, &response);
+    return response;
   }
 };
 
@@ -67,15 +70,18 @@ struct Rows {
   VectorXd w;
 
   Rows(const crossnest::Design& design, const std::vector<crossnest::Block>& blocks,
-       const crossnest::Coordinates& coordinates) {
-    const Index n = design.n, width = coordinates.row_width(), border = coordinates.rank() + 1;
+       const crossnest::Coordinates& coordinates, const crossnest::Response& response) {
+    const Index n = design.n, width = coordinates.row_width(), rank = coordinates.rank();
     MatrixXd mapped(width, n);
     coordinates.map_rows(design, 0, n, mapped.data());
     Index q = 0;
     for (const auto& block : blocks) q += block.size();
     Z = MatrixXd::Zero(n, q);
-    B = mapped.middleRows(width - 1 - border, border).transpose();
-    B.col(border - 1) /= coordinates.scale();
+    B.resize(n, rank + 1);
+    B.leftCols(rank) = mapped.middleRows(width - 1 - rank, rank).transpose();
+    B.col(rank) = Eigen::Map<const VectorXd>(response.y, n) / response.unit;
+    B.col(rank) -= B.leftCols(rank) * response.mapped_beta0;
+    B.col(rank) /= response.mapped_scale;
     w = mapped.row(width - 1).transpose();
     Index start = 0;
     for (const auto& block : blocks) {
@@ -109,7 +115,7 @@ struct Model {
   VectorXd y, w, beta, u, b, fitted;
   double r2 = 0.0, nu = 0.0, objective = 0.0;
 
-  Model(const crossnest::Design& design, const std::vector<double>& theta, bool reml) {
+  Model(const designs::View& design, const std::vector<double>& theta, bool reml) {
     const Index n = design.n;
     X = Eigen::Map<const MatrixXd>(design.X, n, design.p);
     y = Eigen::Map<const VectorXd>(design.y, n);

@@ -29,6 +29,11 @@ class Random {
   std::mt19937_64 engine_;
 };
 
+// A design and a response.
+struct View : crossnest::Design {
+  const double* y = nullptr;
+};
+
 struct Data {
   struct Term {
     int factor;
@@ -114,8 +119,8 @@ struct Data {
     return *this;
   }
 
-  crossnest::Design design() const {
-    crossnest::Design view;
+  View design() const {
+    View view;
     view.n = n;
     view.p = p;
     view.X = X.data();

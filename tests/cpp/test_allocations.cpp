@@ -3,7 +3,6 @@
 // With glibc malloc and its like are replaced, which operator new and Eigen call; elsewhere
 // operator new alone. A sanitizer brings its own malloc, which is left alone.
 #include <atomic>
-#include <crossnest/problem.hpp>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -11,8 +10,8 @@
 
 #include "check.hpp"
 #include "dense.hpp"
-#include "designs.hpp"
 #include "optimizer.hpp"
+#include "problem.hpp"
 #include "profiled_criterion.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -102,7 +101,7 @@ long allocations_in(Body&& body) {
   return allocations;
 }
 
-std::vector<double> diagonal_theta(const crossnest::Problem& problem, double value) {
+std::vector<double> diagonal_theta(const designs::Problem& problem, double value) {
   std::vector<double> theta;
   for (const double bound : problem.criterion().lower_bounds())
     theta.push_back(bound == 0.0 ? value : 0.1);
@@ -142,11 +141,11 @@ struct Allowed {
 void check_allocations(const designs::Data& data, const std::vector<std::string>& kinds,
                        const Allowed& allowed = Allowed()) {
   for (const int threads : {1, 2}) {
-    crossnest::ProblemOptions options;
+    crossnest::ModelOptions options;
     options.threads = threads;
     options.tail = allowed.tail;
     options.kernels = allowed.kernels;
-    crossnest::Problem problem(data.design(), options);
+    designs::Problem problem(data.design(), options);
     std::vector<std::string> found;
     for (const auto& line : problem.structure().report()) found.push_back(line.kind);
     CHECK(found == kinds);

@@ -1,18 +1,17 @@
 // Fits from several threads at once: what the thread sanitizer looks at.
-#include <crossnest/problem.hpp>
 #include <crossnest/refits.hpp>
 #include <thread>
 
 #include "check.hpp"
-#include "designs.hpp"
+#include "problem.hpp"
 
 namespace {
 
 using crossnest::Fit;
-using crossnest::Problem;
+using designs::Problem;
 
-crossnest::ProblemOptions two_threads() {
-  crossnest::ProblemOptions options;
+crossnest::ModelOptions two_threads() {
+  crossnest::ModelOptions options;
   options.threads = 2;
   return options;
 }
@@ -39,9 +38,9 @@ TEST(two_fits_at_once) {
   CHECK(leverages[0] == leverages[1]);
 }
 
-TEST(refits_of_one_problem_from_two_threads) {
+TEST(refits_of_one_model_from_two_threads) {
   const designs::Data data = drawn();
-  const Problem problem(data.design(), two_threads());
+  Problem problem(data.design(), two_threads());
   std::vector<double> Y;
   for (int r = 0; r < 40; ++r)
     for (std::size_t i = 0; i < data.y.size(); ++i)
@@ -50,9 +49,28 @@ TEST(refits_of_one_problem_from_two_threads) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 2; ++i)
     threads.emplace_back([&, i] {
-      crossnest::InterruptCheck interrupt;
-      refits[i] = crossnest::refit_many(problem, Y.data(), 40, {}, interrupt);
+      crossnest::Evaluator evaluator(problem.model());
+      refits[i] = crossnest::refit_many(evaluator, Y.data(), 40, {});
     });
   for (std::thread& thread : threads) thread.join();
   CHECK(refits[0].theta == refits[1].theta);
+}
+
+TEST(eight_threads_fit_one_model_to_the_same_bits) {
+  const designs::Data data = drawn();
+  Problem problem(data.design(), two_threads());
+  const Fit expected = problem.fit(true);
+  std::vector<Fit> fits(8);
+  std::vector<std::thread> threads;
+  for (Fit& own : fits)
+    threads.emplace_back([&] {
+      crossnest::Evaluator evaluator(problem.model());
+      own = crossnest::fit(evaluator, problem.response(), true);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const Fit& fit : fits) {
+    CHECK(fit.estimates.theta == expected.estimates.theta);
+    CHECK(fit.estimates.fitted == expected.estimates.fitted);
+    CHECK(fit.evaluations == expected.evaluations);
+  }
 }

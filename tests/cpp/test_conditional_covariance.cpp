@@ -4,6 +4,7 @@
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "problem.hpp"
 
 namespace {
 
@@ -20,7 +21,7 @@ struct Expected {
   MatrixXd covariance, loadings, RX;
   std::vector<Index> start, k;  // by factor
 
-  Expected(const crossnest::Design& design, const std::vector<double>& theta) {
+  Expected(const designs::View& design, const std::vector<double>& theta) {
     const dense::Model model(design, theta, true);
     Index q = 0;
     for (std::size_t f = 0; f < design.factors.size(); ++f) {

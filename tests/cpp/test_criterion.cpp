@@ -71,7 +71,7 @@ void check_singular(const designs::Data& data, const std::vector<std::size_t>& z
 }
 
 // d lambda / d theta_a of every term put into Lambda's place, user's scale.
-MatrixXd lambda_derivative(const crossnest::Design& design, const std::vector<double>& theta,
+MatrixXd lambda_derivative(const designs::View& design, const std::vector<double>& theta,
                            std::size_t a) {
   std::vector<double> moved = theta;
   moved[a] += 1.0;  // Lambda is linear in theta

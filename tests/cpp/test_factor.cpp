@@ -30,7 +30,7 @@ struct Expected {
   MatrixXd ZWZ, Omega, inverse, border, F;
 
   Expected(const dense::Engine& engine, const std::vector<std::vector<double>>& lambda) {
-    const dense::Rows rows(engine.design, engine.blocks, engine.coordinates);
+    const dense::Rows rows(engine.design, engine.blocks, engine.coordinates, engine.response);
     const MatrixXd Lambda = dense::block_diagonal(engine.blocks, lambda);
     ZWZ = rows.Z.transpose() * rows.w.asDiagonal() * rows.Z;
     Omega = Lambda.transpose() * ZWZ * Lambda;
@@ -46,7 +46,7 @@ struct Expected {
 void check_solutions(const dense::Engine& engine, const crossnest::Factor& factor,
                      const Expected& expected) {
   const crossnest::EffectVectors& vectors = engine.workspace.vectors();
-  const Index q = vectors.q(), border = engine.A.border();
+  const Index q = vectors.q(), border = engine.A.rank() + 1;
   const MatrixXd F = Eigen::Map<const MatrixXd>(factor.border().data(), border, border)
                          .triangularView<Eigen::Upper>();
   CHECK_NEAR(factor.log_det(), dense::log_det(expected.Omega), 1e-11);
@@ -112,13 +112,13 @@ void check_factor(const designs::Data& data, TailKind tail, int threads = 1) {
   const Expected expected(engine, lambda);
   // Twice, the second time on the used workspace.
   for (int pass = 0; pass < 2; ++pass) {
-    auto factor = engine.workspace.factorize(lambda);
+    auto factor = engine.workspace.factorize(lambda, engine.response);
     CHECK(factor.has_value());
     check_solutions(engine, *factor, expected);
     const crossnest::InverseDiagonal diagonal = std::move(*factor).invert_diagonal();
     check_diagonal(engine, diagonal, expected.inverse);
 
-    factor = engine.workspace.factorize(lambda);
+    factor = engine.workspace.factorize(lambda, engine.response);
     const crossnest::Inverse inverse = std::move(*factor).invert();
     check_diagonal(engine, inverse, expected.inverse);
     check_pairs(engine, inverse, expected.inverse);
@@ -202,7 +202,7 @@ TEST(same_numbers_for_any_number_of_threads) {
     std::vector<std::vector<double>> solutions;
     for (int threads = 1; threads <= 3; ++threads) {
       dense::Engine engine(data, tail, threads);
-      auto factor = engine.workspace.factorize(some_lambda(engine.blocks));
+      auto factor = engine.workspace.factorize(some_lambda(engine.blocks), engine.response);
       CHECK(factor.has_value());
       solutions.push_back(factor->border_solution());
       solutions.back().push_back(factor->log_det());
@@ -216,7 +216,7 @@ TEST(same_numbers_for_any_number_of_threads) {
 
 TEST(zero_lambda) {
   dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
-  auto factor = engine.workspace.factorize({std::vector<double>(4, 0.0), {0.0}});
+  auto factor = engine.workspace.factorize({std::vector<double>(4, 0.0), {0.0}}, engine.response);
   CHECK(factor.has_value());
   CHECK(factor->log_det() == 0.0);
   const Index q = engine.workspace.vectors().q();
@@ -231,7 +231,7 @@ TEST(a_factor_without_a_tail_outlives_its_inverse) {
                                  : designs::nested(24, 8, 3, 240, 2, 1, 2));
     CHECK(engine.workspace.keeps_factor() == !crossed);
     const auto lambda = some_lambda(engine.blocks);
-    auto factor = engine.workspace.factorize(lambda);
+    auto factor = engine.workspace.factorize(lambda, engine.response);
     factor = std::move(*factor).invert_diagonal().factor();
     CHECK(factor.has_value() == !crossed);
     if (!factor) continue;
@@ -243,8 +243,8 @@ TEST(a_factor_without_a_tail_outlives_its_inverse) {
 
 TEST(refuses_what_is_not_finite) {
   dense::Engine engine(designs::crossed(20, 9, 240, 2, 1));
-  CHECK(!engine.workspace.factorize({{1e200, 0.0, 0.0, 1e200}, {1.0}}));
-  CHECK(!engine.workspace.factorize({{NAN, 0.0, 0.0, 1.0}, {1.0}}));
-  CHECK(!engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {NAN}}));
-  CHECK(engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {1.0}}).has_value());
+  CHECK(!engine.workspace.factorize({{1e200, 0.0, 0.0, 1e200}, {1.0}}, engine.response));
+  CHECK(!engine.workspace.factorize({{NAN, 0.0, 0.0, 1.0}, {1.0}}, engine.response));
+  CHECK(!engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {NAN}}, engine.response));
+  CHECK(engine.workspace.factorize({{1.0, 0.0, 0.0, 1.0}, {1.0}}, engine.response).has_value());
 }

@@ -1,19 +1,18 @@
 // What cross-products cannot tell, and that the criterion is constant in it.
-#include <crossnest/problem.hpp>
 
 #include "check.hpp"
-#include "designs.hpp"
+#include "problem.hpp"
 
 namespace {
 
 using crossnest::Confounding;
 using crossnest::Fit;
-using crossnest::Problem;
-using crossnest::ProblemOptions;
+using crossnest::ModelOptions;
+using designs::Problem;
 using Kind = crossnest::Confounding::Kind;
 
-ProblemOptions one_thread() {
-  ProblemOptions options;
+ModelOptions one_thread() {
+  ModelOptions options;
   options.threads = 1;
   return options;
 }
@@ -38,7 +37,7 @@ designs::Data with_indicators(int free, int k, const std::string& structure = "u
 TEST(intercepts_within_the_span_of_X) {
   const designs::Data data = with_indicators(1, 1);
   Problem problem(data.design(), one_thread());
-  const auto& found = problem.identifiability();
+  const auto& found = problem.model().identifiability();
   CHECK(found.confounded.size() == 1);
   CHECK(found.confounded[0].kind == Kind::fixed && found.confounded[0].term == 0);
   CHECK(found.held.size() == 1 && found.held[0].reml_only);
@@ -54,15 +53,15 @@ TEST(intercepts_within_the_span_of_X) {
 TEST(three_levels_that_X_does_not_tell_apart) {
   const designs::Data data = with_indicators(3, 1);
   Problem problem(data.design(), one_thread());
-  CHECK(problem.identifiability().confounded.empty());
-  CHECK(problem.identifiability().held.empty());
+  CHECK(problem.model().identifiability().confounded.empty());
+  CHECK(problem.model().identifiability().held.empty());
 }
 
 TEST(intercepts_of_a_term_with_slopes) {
   for (const char* structure : {"unstructured", "diagonal"}) {
     const designs::Data data = with_indicators(1, 2, structure);
     Problem problem(data.design(), one_thread());
-    const auto& found = problem.identifiability();
+    const auto& found = problem.model().identifiability();
     CHECK(found.confounded.size() == 1);
     CHECK(found.confounded[0].effects == std::vector<int>{0});
     CHECK(!found.confounded[0].combination);
@@ -85,7 +84,7 @@ TEST(terms_on_the_same_groups) {
   data.add_term(data.add_factor(relabelled, 20), 1);
   data.simulate();
   Problem problem(data.design(), one_thread());
-  const auto& found = problem.identifiability();
+  const auto& found = problem.model().identifiability();
   CHECK(found.confounded.size() == 1);
   CHECK(found.confounded[0].kind == Kind::repeated);
   CHECK(found.confounded[0].term == 1 && found.confounded[0].other == 0);
@@ -93,7 +92,7 @@ TEST(terms_on_the_same_groups) {
   CHECK(both.estimates.theta[3] == 0.0 && !both.estimates.singular[1]);
   data.terms.pop_back();
   Problem one(data.design(), one_thread());
-  CHECK(one.identifiability().confounded.empty());
+  CHECK(one.model().identifiability().confounded.empty());
   CHECK_NEAR(both.estimates.objective, one.fit(true).estimates.objective, 1e-8);
 }
 

@@ -1,8 +1,8 @@
 // What degrees of freedom are made of, against n x n matrices.
-#include <crossnest/problem.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "problem.hpp"
 
 namespace {
 
@@ -10,10 +10,10 @@ using crossnest::Curvature;
 using crossnest::HessianKind;
 using crossnest::Index;
 using crossnest::Information;
-using crossnest::Problem;
-using crossnest::ProblemOptions;
+using crossnest::ModelOptions;
 using dense::MatrixXd;
 using dense::VectorXd;
+using designs::Problem;
 using Eigen::Map;
 
 // Diagonals about 0.7, the rest about zero.
@@ -26,8 +26,7 @@ std::vector<double> some_theta(const Problem& problem) {
 }
 
 // dV / dtheta_a by a difference that is exact but for rounding, V being quadratic in theta.
-MatrixXd derivative(const crossnest::Design& design, const std::vector<double>& theta,
-                    std::size_t a) {
+MatrixXd derivative(const designs::View& design, const std::vector<double>& theta, std::size_t a) {
   std::vector<double> up = theta, down = theta;
   up[a] += 0.5;
   down[a] -= 0.5;
@@ -78,7 +77,7 @@ Invariants of_engine(const Information& at, bool observed) {
 
 // In the directions dV / dtheta_a (which span those of the entries where lambda is not singular)
 // and W^-1.
-Invariants of_matrices(const crossnest::Design& design, const std::vector<double>& theta,
+Invariants of_matrices(const designs::View& design, const std::vector<double>& theta,
                        const dense::Model& model, const MatrixXd& RX, bool observed) {
   const double variance = model.r2 / model.nu;
   const auto m = theta.size() + 1;
@@ -104,8 +103,8 @@ Invariants of_matrices(const crossnest::Design& design, const std::vector<double
 }
 
 void check_information(const designs::Data& data) {
-  const crossnest::Design design = data.design();
-  Problem problem(design, ProblemOptions{});
+  const designs::View design = data.design();
+  Problem problem(design, ModelOptions{});
   const std::vector<double> theta = some_theta(problem);
   const dense::Model model(design, theta, true);
   const auto estimates = problem.estimates(theta, true);
@@ -121,7 +120,7 @@ void check_information(const designs::Data& data) {
 }
 
 // D(theta, sigma) without its constants.
-double unprofiled(const crossnest::Design& design, const std::vector<double>& theta, double sigma,
+double unprofiled(const designs::View& design, const std::vector<double>& theta, double sigma,
                   bool reml) {
   const dense::Model model(design, theta, reml);
   const double profiled = model.nu * (1.0 + std::log(6.283185307179586 * model.r2 / model.nu));
@@ -129,7 +128,7 @@ double unprofiled(const crossnest::Design& design, const std::vector<double>& th
 }
 
 // Hessian in (theta, tau), by differences of second order extrapolated to fourth.
-MatrixXd hessian_by_differences(const crossnest::Design& design, const std::vector<double>& theta,
+MatrixXd hessian_by_differences(const designs::View& design, const std::vector<double>& theta,
                                 bool reml) {
   const auto m = theta.size() + 1;
   const dense::Model model(design, theta, reml);
@@ -158,8 +157,8 @@ MatrixXd spread(const MatrixXd& jacobian, const MatrixXd& hessian) {
 }
 
 void check_curvature(const designs::Data& data) {
-  const crossnest::Design design = data.design();
-  Problem problem(design, ProblemOptions{});
+  const designs::View design = data.design();
+  Problem problem(design, ModelOptions{});
   const std::vector<double> theta = some_theta(problem);
   for (const bool reml : {true, false}) {
     const auto estimates = problem.estimates(theta, reml);
@@ -186,7 +185,7 @@ void check_curvature(const designs::Data& data) {
 }
 
 void check_kinds_agree(const designs::Data& data, const std::vector<std::size_t>& zeros) {
-  Problem problem(data.design(), ProblemOptions{});
+  Problem problem(data.design(), ModelOptions{});
   std::vector<double> theta = some_theta(problem);
   for (const std::size_t a : zeros) theta[a] = 0.0;
   for (const bool reml : {true, false}) {
@@ -233,7 +232,7 @@ TEST(both_kinds_of_hessian) {
 
 TEST(without_fixed_effects) {
   const designs::Data data = designs::without_fixed(10, 6, 2);
-  Problem problem(data.design(), ProblemOptions{});
+  Problem problem(data.design(), ModelOptions{});
   const std::vector<double> theta = some_theta(problem);
   CHECK(problem.information(theta, false).rank == 0);
   CHECK(problem.curvature(theta, false).jacobian.empty());
@@ -241,12 +240,12 @@ TEST(without_fixed_effects) {
 
 TEST(follows_another_response) {
   designs::Data data = designs::crossed(16, 9, 150, 2, 1);
-  Problem problem(data.design(), ProblemOptions{});
+  Problem problem(data.design(), ModelOptions{});
   const std::vector<double> theta = some_theta(problem);
   problem.information(theta, true);
   data.simulate(0.5);
-  problem.set_response(data.y.data());
-  Problem fresh(data.design(), ProblemOptions{});
+  problem.read(data.y.data());
+  Problem fresh(data.design(), ModelOptions{});
   const auto same = [](const std::vector<double>& own, const std::vector<double>& expected) {
     const auto size = static_cast<Index>(expected.size());
     CHECK_NEAR(dense::difference(Map<const VectorXd>(own.data(), size),
@@ -259,7 +258,7 @@ TEST(follows_another_response) {
 
 TEST(memory_limit) {
   const designs::Data data = designs::crossed(320, 300, 900, 1, 1);
-  ProblemOptions options;
+  ModelOptions options;
   options.memory_limit = std::size_t{3} << 20;  // the factor takes less
   Problem problem(data.design(), options);
   const std::vector<double> theta{0.5, 0.5};

@@ -1,20 +1,20 @@
 // Variances of predictions against the whole inverse of the mixed-model equations.
 #include <crossnest/prediction.hpp>
-#include <crossnest/problem.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "problem.hpp"
 
 namespace {
 
 using crossnest::Estimates;
 using crossnest::Index;
 using crossnest::Level;
-using crossnest::Problem;
-using crossnest::ProblemOptions;
+using crossnest::ModelOptions;
 using crossnest::TailKind;
 using dense::MatrixXd;
 using dense::VectorXd;
+using designs::Problem;
 
 // The same rows with levels that need not occur together; every seventh is one not fitted.
 designs::Data elsewhere(designs::Data data) {
@@ -25,7 +25,7 @@ designs::Data elsewhere(designs::Data data) {
 }
 
 // [X Z Lambda] (X'WX + ...)^-1 [X Z Lambda]', its diagonal; levels not fitted add |lambda'z'|^2.
-VectorXd expected(const crossnest::Design& fitted, const crossnest::Design& rows,
+VectorXd expected(const designs::View& fitted, const crossnest::Design& rows,
                   const std::vector<bool>& included, const std::vector<double>& theta) {
   const dense::Model model(fitted, theta, true);
   const Index p = model.X.cols(), q = model.Z.cols();
@@ -63,7 +63,7 @@ VectorXd expected(const crossnest::Design& fitted, const crossnest::Design& rows
 }
 
 void check_variances(const designs::Data& data, TailKind tail, int threads = 1) {
-  ProblemOptions options;
+  ModelOptions options;
   options.tail = tail;
   options.threads = threads;
   Problem problem(data.design(), options);
@@ -117,7 +117,7 @@ TEST(odd_designs) {
 // More rows than one chunk takes.
 TEST(many_rows) {
   designs::Data data = designs::crossed(40, 30, 1300, 1, 1);
-  ProblemOptions options;
+  ModelOptions options;
   options.threads = 2;
   Problem problem(data.design(), options);
   const Estimates at = problem.estimates({0.8, 0.6}, true);
@@ -146,7 +146,7 @@ TEST(many_rows) {
 
 TEST(variances_at_the_rows_fitted_are_leverages) {
   const designs::Data data = designs::nested_crossed(18, 4, 9, 150, 2, 1, 2);
-  Problem problem(data.design(), ProblemOptions());
+  Problem problem(data.design(), ModelOptions());
   const Estimates at = problem.fit(true).estimates;
   const auto variances =
       problem.prediction_variances(at, data.design(), std::vector<bool>(data.terms.size(), true));
@@ -160,7 +160,7 @@ TEST(variances_at_the_rows_fitted_are_leverages) {
 
 TEST(rows_of_another_model_are_refused) {
   const designs::Data data = designs::crossed(16, 9, 150, 2, 1);
-  Problem problem(data.design(), ProblemOptions());
+  Problem problem(data.design(), ModelOptions());
   const Estimates at = problem.estimates({1.0, 0.0, 1.0, 1.0}, true);
   const auto refused = [&](const designs::Data& rows, std::size_t terms) {
     CHECK_THROWS(problem.prediction_variances(at, rows.design(), std::vector<bool>(terms, true)),

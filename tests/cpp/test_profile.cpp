@@ -1,10 +1,10 @@
 // The constrained deviance, its gradient, and profiles of small simulated designs.
-#include <crossnest/problem.hpp>
 
 #include "check.hpp"
 #include "constrained_deviance.hpp"
 #include "dense.hpp"
 #include "optimizer.hpp"
+#include "problem.hpp"
 
 namespace {
 
@@ -98,7 +98,7 @@ TEST(odd_designs) {
 
 TEST(bad_arguments_are_refused) {
   const designs::Data data = designs::single(12, 8, 1);
-  crossnest::Problem problem(data.design(), crossnest::ProblemOptions());
+  designs::Problem problem(data.design(), crossnest::ModelOptions());
   crossnest::Profiler profiler = problem.profiler();
   CHECK_THROWS(profiler.trace(-1, 2.0), std::out_of_range);
   CHECK_THROWS(profiler.interval(4, 2.0), std::out_of_range);
@@ -166,8 +166,7 @@ TEST(constrained_refits) {
       }
       values.push_back(optimum.value);
     }
-    if (std::isnan(least))
-      least = crossnest::Problem(engine.data.design(), {}).profiler().deviance();
+    if (std::isnan(least)) least = designs::Problem(engine.data.design(), {}).profiler().deviance();
     CHECK(values[0] >= least - 1e-8);
     CHECK(values[1] >= least - 1e-8);
   }
@@ -175,7 +174,7 @@ TEST(constrained_refits) {
 
 TEST(ends_lie_on_the_profile) {
   designs::Data data = designs::crossed(16, 9, 150, 2, 1);
-  crossnest::Problem problem(data.design(), crossnest::ProblemOptions());
+  designs::Problem problem(data.design(), crossnest::ModelOptions());
   crossnest::Profiler profiler = problem.profiler();
   CHECK_NEAR(profiler.deviance(), problem.fit(false).estimates.objective, 1e-9);
   for (int j = 0; j < static_cast<int>(profiler.parameters().size()); ++j) {

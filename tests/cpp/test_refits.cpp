@@ -3,25 +3,24 @@
 #include <limits>
 
 #include "check.hpp"
-#include "designs.hpp"
+#include "problem.hpp"
 
 namespace {
 
 using crossnest::Fit;
 using crossnest::Index;
-using crossnest::InterruptCheck;
-using crossnest::Problem;
-using crossnest::ProblemOptions;
+using crossnest::ModelOptions;
 using crossnest::RefitOptions;
 using crossnest::Refits;
 using crossnest::RefitStatus;
+using designs::Problem;
 
 constexpr Index kCount = 40;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-ProblemOptions options(crossnest::TailKind tail = crossnest::TailKind::automatic) {
-  ProblemOptions made;
+ModelOptions options(crossnest::TailKind tail = crossnest::TailKind::automatic) {
+  ModelOptions made;
   made.threads = 1;
   made.tail = tail;
   return made;
@@ -36,15 +35,13 @@ std::vector<double> responses(designs::Data data, double scale) {
   return Y;
 }
 
-Refits refit(const Problem& problem, const std::vector<double>& Y, bool reml, int threads,
+Refits refit(Problem& problem, const std::vector<double>& Y, bool reml, int threads,
              const std::vector<double>& start = {}) {
   RefitOptions asked;
   asked.reml = reml;
   asked.threads = threads;
   asked.start = start;
-  InterruptCheck never;
-  return crossnest::refit_many(problem, Y.data(), static_cast<Index>(Y.size()) / problem.design().n,
-                               asked, never);
+  return problem.refit_many(Y.data(), static_cast<Index>(Y.size()) / problem.design().n, asked);
 }
 
 // Objectives, sigma and, at optima inside, theta and beta are those of single fits.
@@ -56,7 +53,7 @@ void check_single_fits(const designs::Data& data, bool reml, double scale = 1.0,
   const Refits warm = refit(problem, Y, reml, 1, problem.fit(reml).estimates.theta);
   const Index m = problem.criterion().parameters(), rank = problem.coordinates().rank();
   for (Index r = 0; r < kCount; ++r) {
-    single.set_response(Y.data() + r * data.n);
+    single.read(Y.data() + r * data.n);
     const Fit fit = single.fit(reml);
     CHECK_NEAR(many.objective[at(r)], fit.estimates.objective, 1e-10);
     CHECK_NEAR(warm.objective[at(r)], fit.estimates.objective, 1e-10);
@@ -89,7 +86,7 @@ TEST(equal_single_fits_of_odd_designs) {
 
 TEST(as_many_random_effects_as_observations) {
   const designs::Data data = designs::single(12, 2, 2);
-  const Problem problem(data.design(), options());
+  Problem problem(data.design(), options());
   const Refits many = refit(problem, responses(data, 1.0), true, 2);
   for (const RefitStatus status : many.status) CHECK(status != RefitStatus::not_computable);
 }
@@ -114,7 +111,7 @@ TEST(balanced_designs_start_at_the_optimum) {
   data.add_term(data.add_factor(codes, levels), 1);
   const std::vector<double> Y = responses(data, 1.0);
   data.simulate(1.0);
-  const Problem problem(data.design(), options());
+  Problem problem(data.design(), options());
   const Refits many = refit(problem, Y, true, 1);
   for (Index r = 0; r < kCount; ++r)
     if (many.status[at(r)] == RefitStatus::ok) CHECK(many.evaluations[at(r)] == 1);
@@ -123,7 +120,7 @@ TEST(balanced_designs_start_at_the_optimum) {
 TEST(do_not_depend_on_the_threads) {
   const designs::Data data = designs::nested_crossed(30, 8, 12, 300, 1, 1, 1);
   const std::vector<double> Y = responses(data, 0.3);
-  const Problem problem(data.design(), options());
+  Problem problem(data.design(), options());
   const Refits one = refit(problem, Y, true, 1), three = refit(problem, Y, true, 3);
   CHECK(one.objective == three.objective);
   CHECK(one.theta == three.theta);
@@ -141,7 +138,8 @@ TEST(report_responses_that_cannot_be_fitted) {
   Y[n + 5] = std::numeric_limits<double>::infinity();
   std::fill_n(Y.begin() + static_cast<std::ptrdiff_t>(2 * n), n, 7.3);
   for (std::size_t i = 0; i < n; ++i) Y[3 * n + i] = 1.0 + 0.1 * data.X[n + i];
-  const Refits many = refit(Problem(data.design(), options()), Y, true, 2);
+  Problem problem(data.design(), options());
+  const Refits many = refit(problem, Y, true, 2);
   CHECK(many.status[0] == RefitStatus::not_finite);
   CHECK(many.status[1] == RefitStatus::not_finite);
   CHECK(many.status[2] == RefitStatus::no_variation);
@@ -157,17 +155,17 @@ TEST(stop_when_interrupted) {
   std::vector<double> Y;
   const std::vector<double> some = responses(data, 1.0);
   for (int i = 0; i < 50; ++i) Y.insert(Y.end(), some.begin(), some.end());
-  const Problem problem(data.design(), options());
+  Problem problem(data.design(), options());
   RefitOptions asked;
   asked.threads = 2;
-  InterruptCheck always([] { return true; });
-  CHECK_THROWS(crossnest::refit_many(problem, Y.data(), 50 * kCount, asked, always),
+  crossnest::Evaluator interrupted(problem.model(), crossnest::InterruptCheck([] { return true; }));
+  CHECK_THROWS(crossnest::refit_many(interrupted, Y.data(), 50 * kCount, asked),
                crossnest::Interrupted);
 }
 
 TEST(refuse_bad_starts) {
   const designs::Data data = designs::single(20, 6, 1);
-  const Problem problem(data.design(), options());
+  Problem problem(data.design(), options());
   CHECK_THROWS(refit(problem, data.y, true, 1, {-1.0}), std::invalid_argument);
   CHECK_THROWS(refit(problem, data.y, true, 1, {1.0, 1.0}), std::invalid_argument);
   CHECK(refit(problem, {}, true, 2).objective.empty());

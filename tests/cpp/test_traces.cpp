@@ -46,7 +46,7 @@ MatrixXd derivative(const std::vector<crossnest::Block>& blocks, const MatrixXd&
 void check_traces(const designs::Data& data, bool singular = false, double scale = 1.0,
                   int threads = 1) {
   dense::Engine engine(data, crossnest::TailKind::automatic, threads);
-  const dense::Rows rows(engine.design, engine.blocks, engine.coordinates);
+  const dense::Rows rows(engine.design, engine.blocks, engine.coordinates, engine.response);
   designs::Random random(11);
   std::vector<std::vector<double>> lambda;
   for (const auto& block : engine.blocks) {

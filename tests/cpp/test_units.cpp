@@ -1,15 +1,13 @@
 // Data of extreme size: fitted in units of their own, or refused by name.
 #include "check.hpp"
-#include "crossnest/problem.hpp"
-#include "crossnest/refits.hpp"
-#include "designs.hpp"
+#include "problem.hpp"
 
 namespace {
 
 using crossnest::Estimates;
 using crossnest::Index;
-using crossnest::Problem;
 using crossnest::RangeError;
+using designs::Problem;
 using Part = crossnest::RangeError::Part;
 
 // (1 + z | a) + (1 | b) with an intercept and a covariate, weighted.
@@ -46,7 +44,7 @@ struct Fitted {
 
   explicit Fitted(const Factors& by, bool reml = true)
       : data(multiplied(by)),
-        problem(data.design(), crossnest::ProblemOptions()),
+        problem(data.design(), crossnest::ModelOptions()),
         estimates(problem.fit(reml).estimates) {}
 };
 
@@ -153,10 +151,10 @@ TEST(a_new_response_of_extreme_size) {
                       larger = multiplied({700, 0, 0, 0, 0});
   Problem problem(data.design(), {});
   const Estimates before = problem.fit(true).estimates;
-  problem.set_response(large.y.data());
+  problem.read(large.y.data());
   const Estimates after = problem.fit(true).estimates;
   CHECK_NEAR(scaled(after.sigma, -450), before.sigma, 1e-5);
-  CHECK_THROWS(problem.set_response(larger.y.data()), RangeError);
+  CHECK_THROWS(problem.read(larger.y.data()), RangeError);
   CHECK_NEAR(problem.fit(true).estimates.sigma / after.sigma, 1.0, 1e-12);
 }
 
@@ -165,9 +163,8 @@ TEST(refits_of_extreme_responses) {
   std::vector<double> Y;
   for (const int k : {0, 450, -450, 700, -700})
     for (const double y : data.y) Y.push_back(std::ldexp(y, k));
-  const Problem problem(data.design(), {});
-  crossnest::InterruptCheck interrupt;
-  const auto refits = crossnest::refit_many(problem, Y.data(), 5, {}, interrupt);
+  Problem problem(data.design(), {});
+  const auto refits = problem.refit_many(Y.data(), 5, {});
   for (const std::size_t r : {std::size_t{1}, std::size_t{2}}) {
     const int k = r == 1 ? -450 : 450;
     CHECK_NEAR(scaled(refits.sigma[r], k), refits.sigma[0], 1e-5);

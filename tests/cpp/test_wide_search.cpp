@@ -71,7 +71,7 @@ TEST(held_parameters_stay_held) {
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     const designs::Data data = far_apart(seed);
     dense::Engine engine(data);
-    engine.criterion.hold({{0, 2.0, false}, {1, 0.0, false}, {2, 0.5, true}});
+    engine.response.held = {{0, 2.0, false}, {1, 0.0, false}, {2, 0.5, true}};
     const WeightSpread weights(data.design(), engine.interrupt);
     for (const bool reml : {true, false}) {
       ProfiledCriterion objective(engine.criterion, reml, 0.0, engine.interrupt);

@@ -26,6 +26,7 @@ from crossnest import (
     _core,
     lmer,
 )
+from engine_problems import engine
 
 
 @pytest.fixture(scope="module")
@@ -393,8 +394,8 @@ def test_nothing_is_flagged_that_can_be_told():
         if len(X) <= X.shape[1] + 1:
             continue
         try:
-            problem = _core.Problem(X, y, weights, factors, terms, threads=1)
-            theta = (problem.lower_bounds == 0).astype(float)
+            problem = engine(X, y, weights, factors, terms, threads=1)
+            theta = (problem.model.lower_bounds == 0).astype(float)
             found = problem.estimates(theta, True).confounded
         except _core.FitError:  # X leaves no residuals
             continue

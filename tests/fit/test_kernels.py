@@ -11,6 +11,7 @@ from test_engine import compare_estimates, objective_tolerance
 import oracle
 from crossnest import _core
 from crossnest.fit import kernels
+from engine_problems import engine
 from strategies import DrawnDesign, designs_with_theta
 
 
@@ -59,8 +60,8 @@ def test_importing_the_package_installs_scipys():
 def test_large_tails_agree(tail, k, reml):
     """Sizes around and beyond a tile, so that every kernel of the blocked code is called."""
     design = crossed_design(tail, k)
-    eigen, scipy = under_both(lambda: design.build(_core.Problem))
-    theta = np.where(np.asarray(eigen.lower_bounds) == 0, 0.7, -0.1)
+    eigen, scipy = under_both(lambda: design.build(engine))
+    theta = np.where(np.asarray(eigen.model.lower_bounds) == 0, 0.7, -0.1)
     value, gradient = eigen.gradient(theta, reml)
     other_value, other_gradient = scipy.gradient(theta, reml)
     assert other_value == pytest.approx(value, rel=1e-12)
@@ -75,7 +76,7 @@ def test_large_tails_agree(tail, k, reml):
 @pytest.mark.parametrize("table", ["eigen", "scipy"])
 def test_large_tail_is_the_oracles(table):
     design = crossed_design(130, 2)
-    eigen, scipy = under_both(lambda: design.build(_core.Problem, tail="dense"))
+    eigen, scipy = under_both(lambda: design.build(engine, tail="dense"))
     problem, reference = {"eigen": eigen, "scipy": scipy}[table], design.build(oracle.Problem)
     theta = np.where(reference.lower_bounds == 0, 0.6, 0.2)
     value, gradient = problem.gradient(theta, True)
@@ -91,7 +92,7 @@ def test_large_tail_is_the_oracles(table):
 def test_random_designs_agree(drawn):
     design, theta, reml = drawn
     reference = design.build(oracle.Problem)
-    eigen, scipy = under_both(lambda: design.build(_core.Problem, tail="dense"))
+    eigen, scipy = under_both(lambda: design.build(engine, tail="dense"))
     value = eigen.objective(theta, reml)
     tolerance = objective_tolerance(reference, theta, reml, value)
     assert scipy.objective(theta, reml) == pytest.approx(value, rel=0, abs=tolerance)
@@ -104,8 +105,8 @@ def test_tiles_do_not_depend_on_threads(table, threads):
     design = crossed_design(300, 1)
     theta = np.array([0.8, 0.5])
     _core.install_kernels(None if table == "eigen" else scipy_kernels())
-    value, gradient = design.build(_core.Problem, threads=1).gradient(theta, True)
-    other_value, other_gradient = design.build(_core.Problem, threads=threads).gradient(theta, True)
+    value, gradient = design.build(engine, threads=1).gradient(theta, True)
+    other_value, other_gradient = design.build(engine, threads=threads).gradient(theta, True)
     assert other_value == value
     np.testing.assert_array_equal(other_gradient, gradient)
 

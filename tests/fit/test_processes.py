@@ -68,14 +68,14 @@ def test_a_thread_keeps_its_response_while_others_have_theirs():
         list(threads.map(check, range(8)))
 
 
-def test_problems_lent_within_each_other_keep_their_responses():
+def test_problems_of_one_model_keep_their_responses():
     model = fresh_model()
     other = model.refit(SLEEP["Reaction"] * 2)
-    with model._problem() as outer, other._problem() as inner, model._problem() as again:
-        assert again is outer and inner is not outer
-        theta = model._fit.theta
-        assert outer.objective(theta, True) == pytest.approx(model.objective)
-        assert inner.objective(theta, True) == pytest.approx(other.objective)
+    outer, inner = model._problem, other._problem
+    assert outer.model is inner.model and inner is not outer
+    theta = model._fit.theta
+    assert outer.objective(theta, True) == pytest.approx(model.objective)
+    assert inner.objective(theta, True) == pytest.approx(other.objective)
 
 
 def large_model():
@@ -97,9 +97,8 @@ def test_a_child_forked_while_another_thread_fits_does_not_wait_for_it():
 
     def keep_fitting():
         while not stop.is_set():
-            with model._problem() as problem:
-                started.set()
-                problem.gradient(model._fit.theta, True)
+            started.set()
+            model._problem.gradient(model._fit.theta, True)
 
     worker = threading.Thread(target=keep_fitting)
     worker.start()

@@ -3,8 +3,8 @@
 Two independent statements of the same model, to test `crossnest._core` against and to read
 beside it:
 
-- `Problem` has the constructor and the methods of `crossnest._core.Problem` and solves penalized
-  least squares (PLS) with one dense orthogonal factorization an evaluation;
+- `Problem` has the methods of `crossnest._core.Problem` and solves penalized least squares (PLS)
+  with one dense orthogonal factorization an evaluation;
 - `marginal_objective` writes down the n x n marginal covariance of the response and evaluates
   its Gaussian (restricted) likelihood; it accepts complex theta, so that its complex-step
   derivative is an independent gradient.

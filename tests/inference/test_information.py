@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import crossnest
-from crossnest import _core
+from engine_problems import engine
 from marginal import Marginal
 from strategies import designs, thetas
 
@@ -19,11 +19,11 @@ def problems(draw):
     design = draw(designs(largest=3, rows=(20, 60)))
     theta = draw(thetas(design.terms, largest=10.0))
     reml = draw(st.booleans())
-    problem = design.build(_core.Problem)
-    assume(problem.rank > 0 and not problem.estimates(theta, reml).confounded)
+    problem = design.build(engine)
+    assume(problem.model.rank > 0 and not problem.estimates(theta, reml).confounded)
     fit = problem.estimates(theta, reml)
     weights = np.ones(design.n) if design.weights is None else design.weights
-    X = design.X[:, problem.pivot]
+    X = design.X[:, problem.model.pivot]
     marginal = Marginal(X, design.y, weights, design.factors, design.terms, theta, fit.sigma, reml)
     assume(np.linalg.cond(marginal.S_inv) < 1e4)  # else it is the matrices that are inaccurate
     return problem, fit, marginal
@@ -94,9 +94,8 @@ def test_threads_change_no_bit(threads):
     model = crossnest.lmer(formula, data, control=control)
     alone = crossnest.lmer(formula, data, control=crossnest.Control(threads=1))
     for name in ("information", "curvature"):
-        with model._problem() as problem, alone._problem() as other:
-            found = getattr(problem, name)(alone.theta, True)
-            expected = getattr(other, name)(alone.theta, True)
+        found = getattr(model._problem, name)(alone.theta, True)
+        expected = getattr(alone._problem, name)(alone.theta, True)
         for key in expected:
             np.testing.assert_array_equal(found[key], expected[key])
 
@@ -105,18 +104,19 @@ def test_differences_agree_with_the_exact_hessian_of_a_large_crossed_design():
     model = crossnest.lmer(
         "y ~ 1 + (1 | s) + (1 | d) + (1 | dept:service)", crossnest.datasets.insteval()
     )
-    with model._problem() as problem:
-        exact = problem.curvature(model.theta, True, hessian="exact")["hessian"]
-        other = problem.curvature(model.theta, True, hessian="differences")["hessian"]
+    problem = model._problem
+    exact = problem.curvature(model.theta, True, hessian="exact")["hessian"]
+    other = problem.curvature(model.theta, True, hessian="differences")["hessian"]
     np.testing.assert_allclose(other, exact, rtol=1e-6)
 
 
 def test_unknown_kind_of_hessian(fitted):
     model = fitted("sleepstudy")
-    with model._problem() as problem, pytest.raises(ValueError, match="hessian must be"):
-        problem.curvature(model.theta, True, hessian="numerical")
+    with pytest.raises(ValueError, match="hessian must be"):
+        model._problem.curvature(model.theta, True, hessian="numerical")
 
 
 def test_theta_is_checked(fitted):
-    with fitted("sleepstudy")._problem() as problem, pytest.raises(ValueError, match="theta"):
+    problem = fitted("sleepstudy")._problem
+    with pytest.raises(ValueError, match="theta"):
         problem.information([1.0], True)

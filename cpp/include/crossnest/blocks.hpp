@@ -23,4 +23,7 @@ struct Block {
 /// The blocks of a design, by decreasing number of random effects (ties: as the terms come).
 std::vector<Block> make_blocks(const Design& design);
 
+/// `parts` + 1 levels that cut all levels in parts with about as many rows each.
+std::vector<Level> cuts_by_rows(const Level* codes, Index n, Index levels, int parts);
+
 }  // namespace crossnest

@@ -18,16 +18,14 @@ namespace crossnest {
 /// X~'W X~ = n I, so that beta = T^-1 beta~ and log|C| = log|C~| + 2 log|det T|.
 /// Random effects of a term: Z = Z~ T_t with Z~'W Z~ = n I (or unit diagonal where the covariance
 /// structure allows only that), so b~ = T_t b and lambda~ = T_t lambda.
-/// Response: y~ = (y - X~ beta0) / s, residuals of ordinary least squares with mean square one;
-/// this also keeps y'Wy small, so that r2 loses no digits by cancellation.
 ///
 /// Columns of extreme size are read in units of their own (see Units), so that no product of theirs
-/// overflows or vanishes: a mapped row holds x~, z~, y~ and w~ = w / v with v the unit of the
-/// weights, and T, T_t, beta0 and s take up the units: sqrt(w) x = sqrt(w~) x~ T, and so on.
+/// overflows or vanishes: a mapped row holds x~, z~ and w~ = w / v with v the unit of the weights,
+/// and T and T_t take up the units: sqrt(w) x = sqrt(w~) x~ T, and so on.
 ///
 /// The coordinates are found once from the data (two passes over the rows), and rows are then
 /// mapped one by one. Cross-products of two batches of rows can be merged when both use the same
-/// coordinates.
+/// coordinates. Those of the response are its own, see Response.
 class Coordinates {
  public:
   Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool);
@@ -36,12 +34,26 @@ class Coordinates {
   const std::vector<Index>& pivot() const { return pivot_; }
   /// The rank of X.
   Index rank() const { return static_cast<Index>(pivot_.size()); }
-  /// Columns of a mapped row: random effects of all blocks, then rank() + 1 of [X~ y~], then w.
-  Index row_width() const { return random_columns_ + rank() + 2; }
+  /// Columns of Z~, those of all blocks.
+  Index random_columns() const { return random_columns_; }
+  /// Columns of a mapped row: those of Z~, of X~, and w~.
+  Index row_width() const { return random_columns_ + rank() + 1; }
 
   /// Maps the rows [begin, end) of a design to `out`, row-major, row_width() numbers each:
-  /// [z~ of all blocks | x~ | y - X~ beta0 in the response's unit, not yet divided by s | w~].
+  /// [z~ of all blocks | x~ | w~].
   void map_rows(const Design& design, Index begin, Index end, double* out) const;
+  /// The part of Z~ alone, the rows `width` apart.
+  void map_random(const Design& design, Index begin, Index end, double* out, Index width) const;
+  /// The kept columns of X less their means, in units and internal order: x~ is this times
+  /// from_centred(). Column-major, columns `ld` apart.
+  void centred_rows(const Design& design, Index begin, Index end, double* out, Index ld) const;
+  /// rank x rank, upper triangular.
+  const Eigen::MatrixXd& from_centred() const { return S_; }
+  /// w~ of a row, and the sum of all.
+  double weight(const Design& design, Index row) const {
+    return design.weights == nullptr ? 1.0 : design.weights[row] * inverse_weight_unit_;
+  }
+  double total_weight() const { return total_weight_; }
 
   /// T, rank x rank: X (kept columns, as ordered by the user) = X~ T.
   const Eigen::MatrixXd& fixed() const { return fixed_; }
@@ -53,35 +65,19 @@ class Coordinates {
   }
   /// Takes another T_t of a term, for random effects that are not centred.
   void use(int term, const Eigen::MatrixXd& T);
-  /// beta0, in the coordinates of X~.
-  const Eigen::VectorXd& beta0() const { return beta0_; }
-  /// beta0 in the units of a mapped row.
-  const Eigen::VectorXd& mapped_beta0() const { return mapped_beta0_; }
-  /// s, once set.
-  double scale() const { return scale_; }
-  /// s in the units of a mapped row: what the response of one is divided by.
-  double mapped_scale() const { return mapped_scale_; }
-  /// What fitted values of a mapped row, in units of mapped_scale() = 1, are multiplied by.
-  double response_unit() const { return response_unit_; }
   /// 2^k, where the weights are read in units of 4^k.
   double root_weight_unit() const { return units_.root_weight; }
-  /// Sets s from y'Wy of the mapped residuals. Throws FitError when X fits the response exactly.
-  void set_scale(double residual_sum_of_squares, Index n);
   /// Throws RangeError, which names the column, where a variance on the user's scale (of the
-  /// residuals, of a fixed effect or of a random effect) would be no number of double precision.
-  void check_range() const;
+  /// residuals, of a fixed effect or of a random effect) would be no number of double precision;
+  /// `scale` is that of a response.
+  void check_range(double scale) const;
   /// Whether a response has variation left: its residual sum of squares is more than rounding of
   /// its variation (the sum of squares about its mean).
   static bool varies(double residual_sum_of_squares, double variation);
-  /// The first column of X~ where that is constant, else 0.
-  double constant(const Design& design) const;
   /// The constant column of X, -1 if there is none.
   Index intercept() const { return intercept_; }
-  /// Takes beta0 and s of a response read elsewhere (see ResponseReader). Rows cannot be mapped
-  /// with it.
-  void set_response(const Eigen::VectorXd& beta0, double scale);
-  /// Finds beta0 for another response with the same X.
-  void set_response(const Design& design, ThreadPool& pool);
+  /// The value of the constant column of X~, 0 if there is none.
+  double constant() const { return constant_; }
 
  private:
   struct RandomMap {
@@ -97,9 +93,6 @@ class Coordinates {
   Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
                                ThreadPool& pool) const;
   double centred(const Design& design, Index row, Index column) const;
-  double weight(const Design& design, Index row) const {
-    return design.weights == nullptr ? 1.0 : design.weights[row] * inverse_weight_unit_;
-  }
 
   Units units_;
   std::vector<double> inverse_units_;  // p, reciprocals of the units of X
@@ -114,11 +107,7 @@ class Coordinates {
   std::vector<double> means_;      // p, weighted means in units (zero without an intercept)
   Eigen::MatrixXd S_;  // rank x rank upper triangular: x~ = (x / unit - mean) S in internal order
   Eigen::MatrixXd fixed_;
-  double log_det_fixed_ = 0.0;
-  double response_unit_ = 1.0;
-  double variation_ = 0.0;  // weighted sum of squares of y about its mean (or zero), in units
-  Eigen::VectorXd beta0_, mapped_beta0_;
-  double scale_ = 1.0, mapped_scale_ = 1.0;
+  double log_det_fixed_ = 0.0, constant_ = 0.0;
 };
 
 }  // namespace crossnest

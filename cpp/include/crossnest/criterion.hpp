@@ -10,13 +10,6 @@
 
 namespace crossnest {
 
-/// A covariance parameter that is not estimated, because the data do not determine it.
-struct HeldParameter {
-  int parameter;   ///< index into theta
-  double value;    ///< in the engine's coordinates
-  bool reml_only;  ///< whether maximum likelihood determines it after all
-};
-
 /// Which coordinates a theta refers to: the user's, or the engine's (see Coordinates).
 enum class Scale { user, internal };
 
@@ -39,9 +32,10 @@ class Criterion {
   bool scales_only() const;
   double nu(bool reml) const;
 
-  /// Takes parameters out of the search; see identifiability.hpp.
-  void hold(std::vector<HeldParameter> held) { held_ = std::move(held); }
-  const std::vector<HeldParameter>& held() const { return held_; }
+  /// Takes the response that all that follows is about; it must outlive that.
+  void use(const Response& response) { response_ = &response; }
+  const Response& response() const { return *response_; }
+  /// Whether a parameter takes no part in the search; see identifiability.hpp.
   bool is_held(int parameter, bool reml) const;
   /// The parameters to be estimated, increasing.
   std::vector<Eigen::Index> free_parameters(bool reml) const;
@@ -133,6 +127,7 @@ class Criterion {
   void set_lambda(const double* theta, Scale scale);
   void place(int block, std::size_t j, const double* lambda);
   bool compact(int block, std::size_t j);
+  void copy_border(int block, Index level, double* out) const;
   void sum_response(const std::vector<double>& direction);
   bool factorize();
   void restore(InverseDiagonal&& inverse);
@@ -154,12 +149,12 @@ class Criterion {
   const Coordinates& coordinates_;
   const CrossProducts& A_;
   FactorWorkspace& workspace_;
+  const Response* response_ = nullptr;
   const EffectVectors& vectors_;
   std::variant<std::monostate, Factor, InverseDiagonal, Inverse> state_;
   std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
   std::vector<int> first_parameter_;
   std::vector<double> bounds_;
-  std::vector<HeldParameter> held_;
   int border_;
 
   std::vector<double> theta_;
@@ -171,7 +166,7 @@ class Criterion {
   std::vector<double> inverse_, scratch_;             // k x k of the widest term
   std::vector<double> row_;                           // one k x border or k x k block
   std::vector<double> LambdaW_, ALambdaW_;            // q x border
-  std::vector<double> response_;                      // q, W direction
+  std::vector<double> solution_;                      // q, W direction
   /// Of scores() and the average information, kept from one step of a search to the next.
   struct Workspace {
     std::vector<double> inverse;                 // border x border: columns of F^-1

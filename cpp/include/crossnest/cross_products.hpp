@@ -1,4 +1,4 @@
-// The cross-products A = [Z X y]'W[Z X y], by blocks: all the criterion needs of the data.
+// The cross-products A = [Z X]'W[Z X], by blocks: all the criterion needs of the design.
 #pragma once
 
 #include <vector>
@@ -6,7 +6,6 @@
 #include "crossnest/blocks.hpp"
 #include "crossnest/coordinates.hpp"
 #include "crossnest/interrupt.hpp"
-#include "crossnest/responses.hpp"
 #include "crossnest/thread_pool.hpp"
 
 namespace crossnest {
@@ -26,8 +25,7 @@ struct CrossBlocks {
 /// The cross-products of a design, in the coordinates of `Coordinates`.
 ///
 /// Cross-products of two batches of rows (same levels, same coordinates) merge into those of the
-/// rows together, so they can be formed in parts, and a response can be replaced without touching Z
-/// and X.
+/// rows together, so they can be formed in parts. What a response adds is a Response.
 class CrossProducts {
  public:
   /// One pass over the rows. The numbers do not depend on the number of threads.
@@ -36,19 +34,12 @@ class CrossProducts {
 
   /// Adds the cross-products of further rows.
   void merge(const CrossProducts& other);
-  /// Recomputes what depends on the response: Z'Wy, X'Wy, y'Wy. Same rows, another y.
-  void set_response(const Design& design, const std::vector<Block>& blocks,
-                    const Coordinates& coordinates, ThreadPool& pool, InterruptCheck& interrupt);
-  /// Takes the products of a response read elsewhere, already divided by s.
-  void set_response(const ResponseProducts& response);
-  /// Divides the response by s (see Coordinates::scale()).
-  void scale_response(double s);
 
   int blocks() const { return static_cast<int>(levels_.size()); }
   Index levels(int t) const { return levels_[static_cast<std::size_t>(t)]; }
   int k(int t) const { return k_[static_cast<std::size_t>(t)]; }
-  /// Columns of [X y].
-  int border() const { return border_; }
+  /// Columns of X~.
+  int rank() const { return rank_; }
   /// Rows, and the sum of log w over them.
   Index n() const { return n_; }
   double log_weights() const { return log_weights_; }
@@ -57,14 +48,12 @@ class CrossProducts {
   const std::vector<double>& diagonal(int t) const {
     return diagonal_[static_cast<std::size_t>(t)];
   }
-  /// Z_t'W[X y]: one k x border() matrix (column-major) for each level.
-  const std::vector<double>& z_border(int t) const {
-    return z_border_[static_cast<std::size_t>(t)];
-  }
+  /// Z_t'WX: one k x rank() matrix (column-major) for each level.
+  const std::vector<double>& z_fixed(int t) const { return z_fixed_[static_cast<std::size_t>(t)]; }
   /// Z_s'W Z_t, s < t.
   const CrossBlocks& cross(int s, int t) const { return cross_[pair(s, t)]; }
-  /// [X y]'W[X y], border() x border(), column-major, full.
-  const std::vector<double>& border_border() const { return border_border_; }
+  /// X'WX, rank() x rank(), column-major, full.
+  const std::vector<double>& fixed_fixed() const { return fixed_fixed_; }
   /// Memory all of it takes.
   double bytes() const;
   /// Numbers in Z'WZ: multiply-adds of a product with it.
@@ -74,16 +63,16 @@ class CrossProducts {
   std::size_t pair(int s, int t) const { return static_cast<std::size_t>(t * (t - 1) / 2 + s); }
   void accumulate(const Design& design, const std::vector<Block>& blocks,
                   const Coordinates& coordinates, const std::vector<std::vector<Level>>& positions,
-                  bool response_only, ThreadPool& pool, InterruptCheck& interrupt);
+                  ThreadPool& pool, InterruptCheck& interrupt);
 
   Index n_ = 0;
   double log_weights_ = 0.0;
-  int border_ = 0;
+  int rank_ = 0;
   std::vector<Index> levels_;
   std::vector<int> k_;
-  std::vector<std::vector<double>> diagonal_, z_border_;
+  std::vector<std::vector<double>> diagonal_, z_fixed_;
   std::vector<CrossBlocks> cross_;  // pair (s, t), s < t, at t (t - 1) / 2 + s
-  std::vector<double> border_border_;
+  std::vector<double> fixed_fixed_;
 };
 
 }  // namespace crossnest

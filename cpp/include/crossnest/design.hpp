@@ -1,5 +1,4 @@
-// What a linear mixed model is made of, as the core takes it: y, X, weights, grouping factors,
-// terms.
+// What a linear mixed model is made of, as the core takes it: X, weights, grouping factors, terms.
 #pragma once
 
 #include <memory>
@@ -30,7 +29,6 @@ struct Design {
   Index n = 0;                      ///< observations
   Index p = 0;                      ///< columns of X, aliased ones included
   const double* X = nullptr;        ///< n x p, column-major
-  const double* y = nullptr;        ///< n, the response less the offset
   const double* weights = nullptr;  ///< n, all > 0; nullptr is all ones
   std::vector<GroupingFactor> factors;
   std::vector<Term> terms;

@@ -10,6 +10,7 @@
 #include "crossnest/effect_vectors.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
+#include "crossnest/response.hpp"
 #include "crossnest/structure.hpp"
 #include "crossnest/thread_pool.hpp"
 
@@ -127,7 +128,8 @@ class FactorWorkspace {
 
   /// Factors at Lambda: `lambda[t]` is block t's k x k factor, column-major. Nothing when a pivot
   /// is not positive (rounding at an extreme Lambda). What it returned before is void.
-  std::optional<Factor> factorize(const std::vector<std::vector<double>>& lambda);
+  std::optional<Factor> factorize(const std::vector<std::vector<double>>& lambda,
+                                  const Response& response);
   /// Whether L outlives its inversion: there is no tail.
   bool keeps_factor() const;
   /// The vectors that factors and inverses take.

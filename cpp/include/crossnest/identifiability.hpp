@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "crossnest/coordinates.hpp"
-#include "crossnest/criterion.hpp"
 #include "crossnest/cross_products.hpp"
 #include "crossnest/interrupt.hpp"
+#include "crossnest/response.hpp"
 
 namespace crossnest {
 
@@ -53,13 +53,14 @@ Identifiability identify(const Design& design, const std::vector<Block>& blocks,
                          const Coordinates& coordinates, const CrossProducts& A,
                          InterruptCheck& interrupt);
 
-/// The held parameters for the response of these cross-products (see `coordinates`).
+/// The held parameters for a response.
 ///
 /// Where every term is an intercept on a factor of its own, an intercept that is not seen is held
 /// at lme4's start, theta_t^2 = v_t / (v - sum of v_t), with v the variance of the response and v_t
 /// that of its means by the levels of term t; all others as found from Z and X.
 std::vector<HeldParameter> held_parameters(const Identifiability& found, const Design& design,
                                            const std::vector<Block>& blocks,
-                                           const Coordinates& coordinates, const CrossProducts& A);
+                                           const Coordinates& coordinates, const CrossProducts& A,
+                                           const Response& response);
 
 }  // namespace crossnest

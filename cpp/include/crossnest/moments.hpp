@@ -25,9 +25,8 @@ class MomentEquations {
   MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
                   const Criterion& criterion, InterruptCheck& interrupt);
 
-  /// theta (engine's coordinates) for the response of these cross-products, with the Z and X of
-  /// those the equations were made from; moved off the boundary.
-  std::vector<double> solve(const CrossProducts& A) const;
+  /// theta (engine's coordinates) for a response; moved off the boundary.
+  std::vector<double> solve(const Response& response) const;
 
  private:
   /// A covariance that is estimated: between effects i >= j of a block.
@@ -43,6 +42,7 @@ class MomentEquations {
 
   const std::vector<Block>& blocks_;
   const Criterion& criterion_;
+  double n_;
   std::vector<Pair> pairs_;
   std::vector<int> first_pair_;                            // blocks + 1
   Eigen::ColPivHouseholderQR<Eigen::MatrixXd> equations_;  // pairs, then sigma^2

@@ -71,7 +71,6 @@ class PredictionVariances {
   const Criterion& criterion_;
   const Factor& factor_;
   ThreadPool& pool_;
-  std::vector<double> no_response_;  // rows.n zeros: mapped rows have a place for y
   std::vector<bool> block_included_;
   int width_ = 0;              // columns of all blocks in a mapped row
   Eigen::MatrixXd R_inverse_;  // rank x rank

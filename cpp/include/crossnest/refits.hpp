@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "crossnest/problem.hpp"
+#include "crossnest/evaluator.hpp"
+#include "crossnest/optimizer_options.hpp"
 
 namespace crossnest {
 
@@ -20,7 +21,7 @@ enum class RefitStatus : std::uint8_t {
 
 struct RefitOptions {
   bool reml = true;
-  int threads = 0;            ///< 0: those of the problem
+  int threads = 0;            ///< 0: those of the model
   std::vector<double> start;  ///< theta tried as a start besides that from moments; may be empty
   OptimizerOptions optimizer;
 };
@@ -39,10 +40,10 @@ struct Refits {
 
 /// Fits the model to each of the responses Y (n x count, column-major, less the offset).
 ///
-/// Each fit is that of Problem::fit to tolerance, and does not depend on the other responses or on
-/// the number of threads. The work for each row of the data ends with the products of a response
-/// with Z and X. Only the calling thread polls `interrupt`; when that throws, the others stop too.
-Refits refit_many(const Problem& problem, const double* Y, Index count, const RefitOptions& options,
-                  InterruptCheck& interrupt);
+/// Each fit is that of fit() to tolerance, and does not depend on the other responses or on
+/// the number of threads, each of which has an evaluator of its own. The work for each row of the
+/// data ends with the products of a response with Z and X. Only the calling thread polls the
+/// interrupt check of `evaluator`; when that throws, the others stop too.
+Refits refit_many(Evaluator& evaluator, const double* Y, Index count, const RefitOptions& options);
 
 }  // namespace crossnest

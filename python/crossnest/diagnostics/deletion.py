@@ -95,8 +95,8 @@ class _Rows:
         weights = model.design.weights
         w = np.ones(model.nobs) if weights is None else weights
         X = fixed_part(model.design.X[:, model._kept], model._fit.RX)
-        with model._live_fit() as fit:
-            loadings = fit.effect_loadings()
+        fit = model._live_fit
+        loadings = fit.effect_loadings()
         for term, effects in _effects_of_terms(model.design):
             factor = model.design.factors[term.factor]
             for column, effect in zip(term.columns, effects, strict=True):
@@ -212,12 +212,12 @@ def _batches(sizes: IntArray) -> Iterator[slice]:
 
 def _covariances(model: FittedModel, groups: list[_Group]) -> Iterator[FloatArray]:
     """Yield Lambda Omega^-1 Lambda' among the levels of each group, (e, e)."""
-    with model._live_fit() as fit:
-        numbers = fit.effect_covariances_among(
-            np.cumsum([0, *(len(group.levels) for group in groups)]),
-            np.concatenate([group.factors for group in groups]),
-            np.concatenate([group.levels for group in groups]),
-        )
+    fit = model._live_fit
+    numbers = fit.effect_covariances_among(
+        np.cumsum([0, *(len(group.levels) for group in groups)]),
+        np.concatenate([group.factors for group in groups]),
+        np.concatenate([group.levels for group in groups]),
+    )
     first = 0
     for group in groups:
         size = group.Z.shape[1]

@@ -305,13 +305,13 @@ def _deleted_fits(
 
 def _deleted_fit(model: FittedModel, dropped: NDArray[np.bool_], refit: bool) -> _DeletedFit:
     design, control = without(model.design, dropped), replace(model.control, threads=1)
-    with Engine(design, control).using(design.y) as problem:
-        theta = model._fit.theta
-        if refit:
-            found = problem.fit(model.reml, theta, control.optimizer_options())
-        else:
-            found = problem.estimates(theta, model.reml)
-        determined = problem.rank == len(model._kept)
+    problem = Engine(design, control).problem(design.y)
+    theta = model._fit.theta
+    if refit:
+        found = problem.fit(model.reml, theta, control.optimizer_options())
+    else:
+        found = problem.estimates(theta, model.reml)
+    determined = problem.model.rank == len(model._kept)
     sigma = float(found.sigma) if refit else model.sigma
     if determined:
         R = model._fit.RX

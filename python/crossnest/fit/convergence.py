@@ -92,7 +92,7 @@ def check_convergence(
         Of theta.
     """
     theta = np.asarray(fit.theta, dtype=np.float64)
-    lower = np.asarray(problem.lower_bounds)
+    lower = np.asarray(problem.model.lower_bounds)
     gradient, hessian = _derivatives(problem, fit.reml, theta, lower, _units(design))
     bound = theta == lower
     scaled, eigenvalue = _in_unit_scale(gradient[~bound], hessian[np.ix_(~bound, ~bound)])

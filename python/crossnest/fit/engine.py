@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -24,7 +22,7 @@ from .control import Control
 from .var_corr import unique_names
 
 if TYPE_CHECKING:
-    from .._core import Fit, Problem, _Confounding
+    from .._core import Fit, Model, Problem, _Confounding
 
 FloatArray = NDArray[np.float64]
 
@@ -71,21 +69,11 @@ class Estimates(ReadOnly):
         return copied
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Prepared:
-    """A problem and the response it has."""
-
-    problem: Problem
-    y: FloatArray
-
-
 class Engine:
-    """The engine for one design: problems made when first used, shared by refits, one per thread.
+    """The engine for one design: its model, made when first used, and problems for responses.
 
-    A thread takes an idle problem, or makes one where there is none, and puts it back afterwards.
-    So threads work side by side, each with the memory of a factor of its own, and nobody holds a
-    lock: a process forked while other threads are at work inherits the idle problems and nothing
-    it would have to wait for. Pickling leaves the problems out; they are made again on demand.
+    The model is shared by refits and threads, which work side by side, each with an evaluator of
+    its own. Pickling leaves both out; they are made again on demand.
 
     Parameters
     ----------
@@ -98,64 +86,47 @@ class Engine:
     def __init__(self, design: Design, control: Control) -> None:
         self._design = design
         self._control = control
-        self._idle: deque[_Prepared] = deque()  # its operations are atomic
-        self._here = threading.local()
+        self._model: Model | None = None
+        self._last: tuple[FloatArray, Problem] | None = None
 
-    @contextmanager
-    def using(self, y: FloatArray) -> Iterator[Problem]:
-        """Lend a problem with the response y, (n,); within this, the same one for the same y."""
-        lent = self._lent()
-        for prepared in lent:
-            if prepared.y is y:
-                yield prepared.problem
-                return
-        prepared = self._take(y)
-        lent.append(prepared)
-        try:
-            yield prepared.problem
-        finally:
-            lent.remove(prepared)
-            self._idle.append(prepared)
+    @property
+    def model(self) -> Model:
+        """The model of the design."""
+        model = self._model
+        if model is None:
+            model = self._model = self._make()
+        return model
 
-    def _lent(self) -> list[_Prepared]:
-        """Return what this thread uses at the moment."""
-        try:
-            lent: list[_Prepared] = self._here.lent
-        except AttributeError:
-            lent = self._here.lent = []
-        return lent
+    def problem(self, y: FloatArray) -> Problem:
+        """Return the problem of fitting the response y, (n,); for the same array the same one.
 
-    def _take(self, y: FloatArray) -> _Prepared:
-        """Take the problem used last, or make one, and give it the response."""
-        try:
-            prepared = self._idle.pop()
-        except IndexError:
-            return _Prepared(self._make(self._without_offset(y)), y)
-        if prepared.y is y:
-            return prepared
-        try:
-            with self._blaming_the_design():
-                prepared.problem.set_response(self._without_offset(y))
-        except BaseException:  # the response before is still in use
-            self._idle.append(prepared)
-            raise
-        return _Prepared(prepared.problem, y)
+        Raises
+        ------
+        DesignError
+            If design or response cannot be fitted; the message names the column.
+        """
+        last = self._last
+        if last is not None and last[0] is y:
+            return last[1]
+        with self._blaming_the_design():
+            problem = _core.Problem(self.model, self._without_offset(y))
+        self._last = y, problem
+        return problem
 
     def _without_offset(self, y: FloatArray) -> FloatArray:
         """Return the response as the engine takes it; nobody may write into what it points at."""
         offset = self._design.offset
         return frozen(y if offset is None else y - offset)
 
-    def _make(self, response: FloatArray) -> Problem:
+    def _make(self) -> Model:
         design, control = self._design, self._control
         held = [column for term in design.random for column in term.columns]
         for array in (design.X, design.weights, *(f.codes for f in design.factors), *held):
             if array is not None:
                 frozen(array)
         with self._blaming_the_design():
-            return _core.Problem(
+            return _core.Model(
                 design.X,
-                response,
                 design.weights,
                 [(factor.codes, factor.n_levels) for factor in design.factors],
                 [(term.factor, list(term.columns), term.term.structure) for term in design.random],
@@ -191,11 +162,11 @@ class Engine:
         return f"the response {design.response_name!r}"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the problems."""
+        """Leave out what can be made again."""
         return {"_design": self._design, "_control": self._control}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Start without problems."""
+        """Start without a model."""
         self.__init__(state["_design"], state["_control"])  # type: ignore[misc]
 
 

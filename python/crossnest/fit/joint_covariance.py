@@ -145,15 +145,15 @@ def _is_met(z: FloatArray, codes: CodeArray) -> NDArray[np.bool_]:
 def measure(model: FittedModel) -> JointCovariance:
     """Read the covariances off a fitted model's factor."""
     variance = model.sigma**2
-    with model._live_fit() as fit:
-        within = [variance * blocks for blocks in fit.effect_covariances()]
-        sizes = [blocks.shape[1] for blocks in within]
-        between = []
-        for f, g in combinations(range(len(sizes)), 2):
-            pairs = _pairs(model.design.factors, f, g)
-            if pairs is not None:
-                between.append(pairs.measure(fit, sizes, variance))
-        return JointCovariance(tuple(fit.effect_loadings()), tuple(within), tuple(between))
+    fit = model._live_fit
+    within = [variance * blocks for blocks in fit.effect_covariances()]
+    sizes = [blocks.shape[1] for blocks in within]
+    between = []
+    for f, g in combinations(range(len(sizes)), 2):
+        pairs = _pairs(model.design.factors, f, g)
+        if pairs is not None:
+            between.append(pairs.measure(fit, sizes, variance))
+    return JointCovariance(tuple(fit.effect_loadings()), tuple(within), tuple(between))
 
 
 @dataclass(frozen=True)

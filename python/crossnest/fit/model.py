@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -183,20 +182,20 @@ class FittedModel(ReadOnly):
             REML criterion or deviance; as the model was fitted if not given.
         """
         check_flag(reml, "reml", optional=True)
-        with self._problem() as problem:
-            return problem.objective(self._checked(theta, problem), self._criterion(reml))
+        problem = self._problem
+        return problem.objective(self._checked(theta, problem), self._criterion(reml))
 
     def gradient_at(self, theta: ArrayLike, reml: bool | None = None) -> pd.Series[float]:
         """Evaluate the exact gradient of `objective_at` with respect to theta."""
         check_flag(reml, "reml", optional=True)
-        with self._problem() as problem:
-            _, gradient = problem.gradient(self._checked(theta, problem), self._criterion(reml))
+        problem = self._problem
+        _, gradient = problem.gradient(self._checked(theta, problem), self._criterion(reml))
         return pd.Series(gradient, index=self._theta_names)
 
     def evaluate(self, theta: ArrayLike) -> Self:
         """Evaluate the model at covariance parameters of your choice, without optimizing."""
-        with self._problem() as problem:
-            fit = problem.estimates(self._checked(theta, problem), self.reml)
+        problem = self._problem
+        fit = problem.estimates(self._checked(theta, problem), self.reml)
         return replace(self, _fit=Estimates.without_verdict(fit))
 
     # ------------------------------------------------------------------ covariance parameters
@@ -368,8 +367,8 @@ class FittedModel(ReadOnly):
 
         theta is taken as known. Where a row alone determines a fixed effect it is 1, exactly.
         """
-        with self._live_fit() as fit:
-            leverages = fit.leverages()
+        fit = self._live_fit
+        leverages = fit.leverages()
         leverages[leverages > 1 - _UNDETERMINED] = 1.0
         return pd.Series(leverages, index=self.design.index)
 
@@ -405,8 +404,8 @@ class FittedModel(ReadOnly):
     @cached_property
     def convergence(self) -> Convergence:
         """The verdict on convergence, with gradient, Hessian and multipliers at the estimates."""
-        with self._problem() as problem:
-            return check_convergence(problem, self._fit, self.design, self._theta_names)
+        problem = self._problem
+        return check_convergence(problem, self._fit, self.design, self._theta_names)
 
     @cached_property
     def opt(self) -> Optimization:
@@ -431,8 +430,8 @@ class FittedModel(ReadOnly):
         numbers stored and ``bytes`` their memory.
         """
         names = [factor.name for factor in self.design.factors]
-        with self._problem() as problem:
-            blocks = problem.structure
+        problem = self._problem
+        blocks = problem.model.structure
         rows = [
             {"groups": ", ".join(names[j] for j in block["factors"])}
             | {key: block[key] for key in ("kind", "size", "block", "nonzeros", "bytes")}
@@ -473,13 +472,14 @@ class FittedModel(ReadOnly):
 
     # ------------------------------------------------------------------ numbers behind them
 
-    def _problem(self) -> AbstractContextManager[Problem]:
-        """Borrow the engine's problem with this model's response."""
+    @property
+    def _problem(self) -> Problem:
+        """The engine's problem with this model's response."""
         # That of a model without rows has the one response it was fitted to.
-        return self._engine.using(self.design.y if self._row_summaries is None else np.empty(0))
+        return self._engine.problem(self.design.y if self._row_summaries is None else np.empty(0))
 
     def _checked(self, theta: ArrayLike, problem: Problem) -> FloatArray:
-        return check_theta(theta, self._theta_names, problem.lower_bounds)
+        return check_theta(theta, self._theta_names, problem.model.lower_bounds)
 
     def _criterion(self, reml: bool | None) -> bool:
         return self.reml if reml is None else bool(reml) and len(self._fit.beta) > 0
@@ -540,21 +540,18 @@ class FittedModel(ReadOnly):
             return self._row_summaries.quantiles
         return residual_quantiles(self._residuals("scaled"))
 
-    @contextmanager
-    def _live_fit(self) -> Iterator[Fit]:
-        """Borrow the engine's own results, made again where they are of another problem.
-
-        So they are after pickling, and while another thread has the problem they came from.
-        """
+    @property
+    def _live_fit(self) -> Fit:
+        """The engine's own results, made again after pickling."""
         fit = self._fit
-        with self._problem() as problem:
-            known = not isinstance(fit, Estimates) and fit.problem is problem
-            yield cast("Fit", fit) if known else problem.estimates(fit.theta, self.reml)
+        if isinstance(fit, Estimates):
+            return self._problem.estimates(fit.theta, self.reml)
+        return fit
 
     @cached_property
     def _conditional_covariances(self) -> list[FloatArray]:
-        with self._live_fit() as fit:
-            return [frozen(covariances) for covariances in fit.cond_var()]
+        fit = self._live_fit
+        return [frozen(covariances) for covariances in fit.cond_var()]
 
     def _terms_of(self, factor: int) -> list[int]:
         return [t for t, term in enumerate(self.design.random) if term.factor == factor]
@@ -602,13 +599,13 @@ def fit_design(
     """Fit a design without warnings; `engine` may be that of the same design."""
     check_flag(reml, "reml")
     engine = engine or Engine(design, control)
-    with engine.using(design.y) as problem:
-        if start is not None:
-            start = check_theta(start, theta_names(design), problem.lower_bounds, "start")
-        # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
-        reml = bool(reml) and problem.rank > 0
-        fit = problem.fit(reml, start, control.optimizer_options())
-        return cls(design, control, labels, engine, fit, problem.pivot)
+    problem = engine.problem(design.y)
+    if start is not None:
+        start = check_theta(start, theta_names(design), problem.model.lower_bounds, "start")
+    # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
+    reml = bool(reml) and problem.model.rank > 0
+    fit = problem.fit(reml, start, control.optimizer_options())
+    return cls(design, control, labels, engine, fit, problem.model.pivot)
 
 
 def singular_terms(model: FittedModel) -> list[str]:

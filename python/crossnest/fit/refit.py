@@ -185,16 +185,16 @@ def refit_columns(
     offset, threads = model.design.offset, thread_count(model, n_jobs)
     options = model.control.optimizer_options()
     parts: list[Mapping[str, NDArray[Any]]] = []
-    with model._problem() as problem:
-        pieces = chunks(model.nobs, Y.shape[1]) or [slice(0)]
-        for at in track(pieces, f"{model.formula}: fits", progress):
-            part = np.asfortranarray(Y[:, at] if offset is None else Y[:, at] - offset[:, None])
-            parts.append(
-                cast(
-                    Mapping[str, NDArray[Any]],
-                    _core.refit_many(problem, part, model.reml, start, threads, options),
-                )
+    problem = model._problem
+    pieces = chunks(model.nobs, Y.shape[1]) or [slice(0)]
+    for at in track(pieces, f"{model.formula}: fits", progress):
+        part = np.asfortranarray(Y[:, at] if offset is None else Y[:, at] - offset[:, None])
+        parts.append(
+            cast(
+                Mapping[str, NDArray[Any]],
+                _core.refit_many(problem.model, part, model.reml, start, threads, options),
             )
+        )
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     status, reason = zip(*_VERDICTS, strict=True)
     return RefitMany(
@@ -221,8 +221,8 @@ def chunks(rows: int, count: int) -> list[slice]:
 def model_at(model: FittedModel, y: FloatArray, theta: FloatArray) -> FittedModel:
     """Return the model of a response y, (n,), at the theta found for it."""
     design = replace(model.design, y=y)
-    with model._engine.using(y) as problem:
-        return replace(model, design=design, _fit=problem.estimates(theta, model.reml))
+    problem = model._engine.problem(y)
+    return replace(model, design=design, _fit=problem.estimates(theta, model.reml))
 
 
 def thread_count(model: FittedModel, n_jobs: int | None) -> int:

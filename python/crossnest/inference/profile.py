@@ -196,16 +196,16 @@ def profile(
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)
-    with model._engine.using(model.design.y) as problem:
-        profiler = _core.Profiler(problem)
+    problem = model._engine.problem(model.design.y)
+    profiler = _core.Profiler(problem)
 
-        def failed(note: str) -> _Trace:
-            return np.zeros(1), profiler.estimates[None, :], note, note
+    def failed(note: str) -> _Trace:
+        return np.zeros(1), profiler.estimates[None, :], note, note
 
-        traces = _for_each(
-            profiler, model, chosen, lambda j: profiler.trace(j, cutoff), failed, progress
-        )
-        estimates, deviance = profiler.estimates, profiler.deviance
+    traces = _for_each(
+        profiler, model, chosen, lambda j: profiler.trace(j, cutoff), failed, progress
+    )
+    estimates, deviance = profiler.estimates, profiler.deviance
     frames = [
         pd.DataFrame({".par": names[j], "value": values[:, j], "zeta": zeta}).join(
             pd.DataFrame(values, columns=names)
@@ -243,16 +243,16 @@ def intervals(
     names = parameter_names(model)
     chosen = choose(names, parm, len(model.fixef))
     cutoff = normal_quantile(level)
-    with model._engine.using(model.design.y) as problem:
-        profiler = _core.Profiler(problem)
-        found = _for_each(
-            profiler,
-            model,
-            chosen,
-            lambda j: profiler.interval(j, cutoff),
-            lambda note: (np.nan, np.nan, note, note),
-            progress,
-        )
+    problem = model._engine.problem(model.design.y)
+    profiler = _core.Profiler(problem)
+    found = _for_each(
+        profiler,
+        model,
+        chosen,
+        lambda j: profiler.interval(j, cutoff),
+        lambda note: (np.nan, np.nan, note, note),
+        progress,
+    )
     rows = [names[j] for j in chosen]
     frame = pd.DataFrame([ends[:2] for ends in found], index=rows, columns=percent_names(level))
     notes = {

@@ -105,8 +105,8 @@ def f_denominator(df: FloatArray) -> float:
 
 def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
     """Find what Satterthwaite's degrees of freedom need of a fitted model."""
-    with model._problem() as problem:
-        curvature = problem.curvature(model._fit.theta, model.reml)
+    problem = model._problem
+    curvature = problem.curvature(model._fit.theta, model.reml)
     return SatterthwaiteTester(
         beta=model._fit.beta,
         vcov=model._covariance,

@@ -215,13 +215,13 @@ def _variances(
         for column in columns:
             finite &= True if column is None else np.isfinite(column)
     variances = np.full(len(rows.X), np.nan)
-    with model._live_fit() as fit:
-        variances[finite] = fit.prediction_variances(
-            rows.X[finite],
-            [codes[finite] for codes in rows.codes],
-            [[None if c is None else c[finite] for c in columns] for columns in rows.columns],
-            list(included),
-        )
+    fit = model._live_fit
+    variances[finite] = fit.prediction_variances(
+        rows.X[finite],
+        [codes[finite] for codes in rows.codes],
+        [[None if c is None else c[finite] for c in columns] for columns in rows.columns],
+        list(included),
+    )
     return variances
 
 

@@ -6,8 +6,7 @@ Everything else is a fitted model's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,6 +223,11 @@ class LoadedProblem:
     satterthwaite: dict[str, Any] | None
     kenward_roger: dict[str, Any] | None
 
+    @property
+    def model(self) -> LoadedProblem:
+        """What is known of the engine's model."""
+        return self
+
     def __getattr__(self, name: str) -> Any:
         """Refuse everything else the engine can do."""
         if name.startswith("_"):
@@ -260,14 +264,13 @@ class LoadedProblem:
 
 @dataclass(frozen=True, eq=False)
 class LoadedEngine:
-    """Lends what is known about the problem, whatever the response."""
+    """What is known about the problem, whatever the response."""
 
-    problem: LoadedProblem
+    known: LoadedProblem
 
-    @contextmanager
-    def using(self, y: FloatArray) -> Iterator[LoadedProblem]:
-        """Lend the problem."""
-        yield self.problem
+    def problem(self, y: FloatArray) -> LoadedProblem:
+        """Return what is known of the problem."""
+        return self.known
 
     def __getattr__(self, name: str) -> Any:
         """Refuse everything else an engine can do."""

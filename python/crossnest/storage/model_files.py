@@ -104,27 +104,27 @@ def save(
     if ddf is not None:
         ddf = [choice(method, "ddf", tuple(PIECES), DDF_ALIASES) for method in as_list(ddf)]
     encoders = encode_encoders(model.design.encoders)
-    with model._problem() as problem:
-        content = {
-            **_encode_problem(problem),
-            **_encode_ddf(model, problem, ddf),
-            "formula": _encode_formula(model.design.formula),
-            "encoders": encoders,
-            "design": _encode_design(model.design),
-            "fit": {
-                item.name: getattr(model._fit, item.name)
-                for item in dataclasses.fields(Estimates)
-                if item.name not in _LONG
-            },
-            "kept": model._kept,
-            "relative_factors": model._relative_factors,
-            "conditional": model._conditional_covariances,
-            "joint": _encode_joint(model) if covariances else None,
-            "quantiles": model._scaled_quantiles,
-            "components": dataclasses.asdict(components(model)),
-            "control": dataclasses.asdict(model.control),
-            "labels": dataclasses.asdict(model.labels),
-        }
+    problem = model._problem
+    content = {
+        **_encode_problem(problem),
+        **_encode_ddf(model, problem, ddf),
+        "formula": _encode_formula(model.design.formula),
+        "encoders": encoders,
+        "design": _encode_design(model.design),
+        "fit": {
+            item.name: getattr(model._fit, item.name)
+            for item in dataclasses.fields(Estimates)
+            if item.name not in _LONG
+        },
+        "kept": model._kept,
+        "relative_factors": model._relative_factors,
+        "conditional": model._conditional_covariances,
+        "joint": _encode_joint(model) if covariances else None,
+        "quantiles": model._scaled_quantiles,
+        "components": dataclasses.asdict(components(model)),
+        "control": dataclasses.asdict(model.control),
+        "labels": dataclasses.asdict(model.labels),
+    }
     write_archive(path, content)
 
 
@@ -171,8 +171,8 @@ def _encode_factor(factor: GroupingFactor) -> dict[str, Any]:
 
 
 def _encode_problem(problem: Problem) -> dict[str, Any]:
-    structure = [dict(block) for block in problem.structure]
-    return {"structure": structure, "lower_bounds": problem.lower_bounds}
+    structure = [dict(block) for block in problem.model.structure]
+    return {"structure": structure, "lower_bounds": problem.model.lower_bounds}
 
 
 def _encode_ddf(

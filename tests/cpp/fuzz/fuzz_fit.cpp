@@ -1,7 +1,7 @@
 // libFuzzer target: bytes become a small design, which is fitted; every result is finite or an
 // exception of the library, and nothing is read or written out of place.
 #include <cmath>
-#include <crossnest/problem.hpp>
+#include <crossnest/fit.hpp>
 #include <crossnest/refits.hpp>
 #include <cstdint>
 #include <cstdio>
@@ -64,7 +64,6 @@ struct Data {
     if (bytes.below(2) == 0)
       for (double& w : weights) w = std::abs(w) + 1e-3;
     d.X = X.data();
-    d.y = y.data();
     d.weights = weights.empty() ? nullptr : weights.data();
   }
 
@@ -154,49 +153,53 @@ void may_refuse(Work&& work) {
   }
 }
 
-void use(crossnest::Problem& problem, Bytes& bytes) {
+void use(const crossnest::Model& model, const double* y, Bytes& bytes) {
   const bool reml = bytes.below(2) == 0;
+  const crossnest::Response response = model.read(y);
+  crossnest::Evaluator evaluator(model);
   crossnest::OptimizerOptions options;
   options.max_evaluations = 12;
   crossnest::Estimates estimates;
   may_refuse([&] {
-    estimates = problem.fit(reml, {}, options).estimates;
+    estimates = crossnest::fit(evaluator, response, reml, {}, options).estimates;
     check(estimates);
   });
   if (estimates.theta.empty()) return;
   const std::vector<double>& theta = estimates.theta;
+  const crossnest::Design& design = model.design();
   const int call = bytes.below(8);
   if (call == 0)
-    may_refuse([&] { require_finite(problem.conditional_variances(estimates), "cond_var"); });
-  if (call == 1) may_refuse([&] { require_finite(problem.leverages(estimates), "leverages"); });
+    may_refuse(
+        [&] { require_finite(evaluator.conditional_variances(response, estimates), "cond_var"); });
+  if (call == 1)
+    may_refuse([&] { require_finite(evaluator.leverages(response, estimates), "leverages"); });
   if (call == 2)
     may_refuse([&] {
-      const std::vector<bool> included(problem.design().terms.size(), true);
-      require_finite(problem.prediction_variances(estimates, problem.design(), included),
+      const std::vector<bool> included(design.terms.size(), true);
+      require_finite(evaluator.prediction_variances(response, estimates, design, included),
                      "prediction variances");
     });
-  if (call == 3) may_refuse([&] { problem.information(theta, reml); });
-  if (call == 4) may_refuse([&] { problem.curvature(theta, reml); });
+  if (call == 3) may_refuse([&] { evaluator.information(response, theta, reml); });
+  if (call == 4) may_refuse([&] { evaluator.curvature(response, theta, reml); });
   if (call == 5) {
     std::vector<double> gradient;
-    may_refuse([&] { problem.gradient(std::vector<double>(theta.size(), 0.5), reml, gradient); });
+    may_refuse([&] {
+      evaluator.gradient(response, std::vector<double>(theta.size(), 0.5), reml, gradient);
+    });
   }
+  std::vector<double> other(static_cast<std::size_t>(design.n));
+  for (double& value : other) value = bytes.number();
   if (call == 6)
     may_refuse([&] {
-      std::vector<double> Y(problem.design().y, problem.design().y + problem.design().n);
-      for (double& y : Y) y = bytes.number();
       crossnest::RefitOptions refit;
       refit.optimizer = options;
       refit.threads = 1;
-      crossnest::InterruptCheck interrupt;
-      crossnest::refit_many(problem, Y.data(), 1, refit, interrupt);
+      crossnest::refit_many(evaluator, other.data(), 1, refit);
     });
   if (call == 7)
     may_refuse([&] {
-      std::vector<double> y(problem.design().y, problem.design().y + problem.design().n);
-      for (double& value : y) value = bytes.number();
-      problem.set_response(y.data());
-      check(problem.fit(reml, {}, options).estimates);
+      const crossnest::Response second = model.read(other.data());
+      check(crossnest::fit(evaluator, second, reml, {}, options).estimates);
     });
 }
 
@@ -205,15 +208,15 @@ void use(crossnest::Problem& problem, Bytes& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Bytes bytes(data, size);
   const Data drawn(bytes);
-  crossnest::ProblemOptions options;
+  crossnest::ModelOptions options;
   options.threads = 1;
   options.memory_limit = std::size_t{1} << 26;
   constexpr crossnest::TailKind kTails[] = {
       crossnest::TailKind::automatic, crossnest::TailKind::dense, crossnest::TailKind::sparse};
   options.tail = kTails[bytes.below(3)];
   may_refuse([&] {
-    crossnest::Problem problem(drawn.design, options);
-    use(problem, bytes);
+    const crossnest::Model model(drawn.design, options);
+    use(model, drawn.y.data(), bytes);
   });
   return 0;
 }
