@@ -61,7 +61,7 @@ def methods(replicates: int) -> dict[str, Interval]:
 
     def bootstrap(model: crossnest.LinearMixedModel, seed: int) -> pd.DataFrame:
         draws = model.bootstrap(replicates, seed=seed, n_jobs=1, progress=False)
-        return draws.confint(kind="percentile", level=0.95)
+        return draws.confint("percentile", level=0.95)
 
     names = ("wald", "satterthwaite", "kenward-roger", "profile")
     table: dict[str, Interval] = {name: analytic(name) for name in names}

@@ -65,6 +65,7 @@ class LinearMixedModel(FittedModel):
     Journal of Statistical Software 67(1).
     """
 
+    @explain_unknown_arguments
     def summary(
         self,
         ddf: Ddf = "satterthwaite",
@@ -112,6 +113,7 @@ class LinearMixedModel(FittedModel):
 
         return coefficient_tests(self, "satterthwaite")["Pr(>|t|)"]
 
+    @explain_unknown_arguments
     def contest(
         self,
         L: ArrayLike | Mapping[str, float] | pd.DataFrame | Sequence[str] | str,
@@ -145,6 +147,7 @@ class LinearMixedModel(FittedModel):
 
         return contest(self, L, rhs, joint, ddf)
 
+    @explain_unknown_arguments
     def anova(
         self,
         type: Literal[1, 2, 3, "I", "II", "III"] = 3,
@@ -192,6 +195,7 @@ class LinearMixedModel(FittedModel):
 
         return ranova(self, reduce_terms)
 
+    @explain_unknown_arguments
     def drop1(
         self,
         scope: Sequence[str] | None = None,
@@ -220,6 +224,7 @@ class LinearMixedModel(FittedModel):
 
         return drop1(self, scope, test, ddf)
 
+    @explain_unknown_arguments
     def step(
         self,
         ddf: Ddf = "satterthwaite",
@@ -253,6 +258,7 @@ class LinearMixedModel(FittedModel):
 
         return step(self, ddf, alpha_random, alpha_fixed, reduce_fixed, reduce_random, keep)
 
+    @explain_unknown_arguments
     def profile(
         self,
         parm: Sequence[str] | str | None = None,
@@ -282,6 +288,7 @@ class LinearMixedModel(FittedModel):
 
         return profile(self, parm, level, progress)
 
+    @explain_unknown_arguments
     def confint(
         self,
         method: Literal[
@@ -323,6 +330,7 @@ class LinearMixedModel(FittedModel):
 
         return confint(self, method, level, parm, **options)
 
+    @explain_unknown_arguments
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Compute Satterthwaite intervals of the fixed effects, by the name in statsmodels.
 
@@ -341,6 +349,7 @@ class LinearMixedModel(FittedModel):
         level = 1 - check_level(alpha, "alpha")
         return confint(self, "satterthwaite", level, "beta_")
 
+    @explain_unknown_arguments
     def bootstrap(
         self,
         n: int = 1000,
@@ -382,6 +391,7 @@ class LinearMixedModel(FittedModel):
 
         return bootstrap(self, n, kind, resample, seed, n_jobs, statistic, progress)
 
+    @explain_unknown_arguments
     def emmeans(
         self,
         specs: str | Sequence[str],
@@ -424,6 +434,7 @@ class LinearMixedModel(FittedModel):
 
         return emmeans(self, specs, by, at, contrasts, adjust, ddf, level)
 
+    @explain_unknown_arguments
     def emtrends(
         self,
         specs: str | Sequence[str],
@@ -507,11 +518,12 @@ class LinearMixedModel(FittedModel):
 
         return predict(self, newdata, re, new_levels, se, interval, level, offset)
 
+    @explain_unknown_arguments
     def tidy(
         self,
         effects: Effects | Sequence[Effects] = ("fixed", "ran_pars"),
         conf_int: bool = False,
-        conf_level: float = 0.95,
+        level: float = 0.95,
         ddf: Ddf = "satterthwaite",
     ) -> pd.DataFrame:
         """Return the estimates, one per row, in the columns of R's broom.mixed.
@@ -525,14 +537,14 @@ class LinearMixedModel(FittedModel):
             each level.
         conf_int : bool
             Whether to give intervals.
-        conf_level : float
+        level : float
             Their coverage.
         ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", ...}
             Degrees of freedom of the fixed effects.
         """
         from .report.tidying import tidy
 
-        return tidy(self, effects, conf_int, conf_level, ddf)
+        return tidy(self, effects, conf_int, level, ddf)
 
     def glance(self) -> pd.DataFrame:
         """Return the fit in one row: ``nobs``, ``sigma``, ``logLik``, ``AIC``, ``BIC``, ...
@@ -684,6 +696,7 @@ class LinearMixedModel(FittedModel):
 
         return influence(self, group, exact, n_jobs)
 
+    @explain_unknown_arguments
     def quantile_residuals(
         self,
         n: int = 250,

@@ -47,8 +47,8 @@ def test_what_is_no_count(value, error, text):
 )
 def test_what_is_no_level(value, error):
     assert check_level(np.float32(0.5)) == 0.5
-    with pytest.raises(error, match=r"conf_level must be .*between 0 and 1"):
-        check_level(value, "conf_level")
+    with pytest.raises(error, match=r"coverage must be .*between 0 and 1"):
+        check_level(value, "coverage")
 
 
 def test_flags_are_true_or_false():
@@ -159,6 +159,31 @@ FORMULA = "Reaction ~ Days + (1 | Subject)"
         ("predict", "data", "here it is 'newdata'"),
         ("simulate", "nsim", "here it is 'n'"),
         ("simulate", "re_form", "here re='new'"),
+        ("predict", "conf.level", "here it is 'level'"),
+        ("predict", "alpha", "here level=0.95 is alpha=0.05"),
+        ("tidy", "conf_level", "here it is 'level'"),
+        ("tidy", "conf.level", "here it is 'level'"),
+        ("profile", "which", "here it is 'parm'"),
+        ("confint", "alpha", "here level=0.95 is alpha=0.05"),
+        ("confint", "conf_level", "here it is 'level'"),
+        ("confint", "nsim", "here it is 'n'"),
+        ("confint", "boot.type", "here it is 'interval'"),
+        ("confint", "information", "ddf='kenward-roger-observed'"),
+        ("conf_int", "level", "here alpha=0.05 is level=0.95"),
+        ("bootstrap", "nsim", "here it is 'n'"),
+        ("bootstrap", "type", "here it is 'kind'"),
+        ("bootstrap", "ncpus", "here it is 'n_jobs'"),
+        ("residuals", "type", "here it is 'kind'"),
+        ("quantile_residuals", "nsim", "here it is 'n'"),
+        ("summary", "information", "ddf='kenward-roger-observed'"),
+        ("anova", "information", "ddf='kenward-roger-observed'"),
+        ("contest", "information", "ddf='kenward-roger-observed'"),
+        ("contest", "joint_test", "here it is 'joint'"),
+        ("emmeans", "lmer.df", "here it is 'ddf'"),
+        ("emmeans", "alpha", "here level=0.95 is alpha=0.05"),
+        ("emtrends", "mode", "here it is 'ddf'"),
+        ("drop1", "information", "ddf='kenward-roger-observed'"),
+        ("step", "alpha.random", "did you mean 'alpha_random'?"),
         ("refit", "newresp", "here the response is the argument 'y'"),
         ("refit", "newdata", "here refit takes a response"),
     ],
@@ -170,6 +195,26 @@ def test_arguments_of_other_packages_are_explained(fitted, call, argument, text)
     with pytest.raises(TypeError, match=re.escape(f"{call}() has no argument '{argument}'; ")) as e:
         function(*given, **{argument: None})
     assert text in str(e.value)
+
+
+def test_the_kind_of_an_interval_has_its_own_name(fitted):
+    options = {"n": 20, "seed": 1, "progress": False}
+    model = fitted("sleepstudy")
+    result = model.bootstrap(kind="residual", **options)
+    for name in ("kind", "type"):
+        with pytest.raises(TypeError, match=f"no argument '{name}'; here it is 'interval'"):
+            result.confint(**{name: "basic"})
+    intervals = model.confint("bootstrap", kind="residual", interval="basic", **options)
+    pd.testing.assert_frame_equal(intervals, result.confint(interval="basic"))
+
+
+def test_arguments_of_comparisons_are_explained_too(fitted):
+    model = fitted("sleepstudy")
+    with pytest.raises(TypeError, match="no argument 'information'; here ddf='kenward-roger'"):
+        crossnest.kr_modcomp(model, "~ 1", information="observed")
+    for compare in (crossnest.pb_modcomp, crossnest.exact_rlrt, crossnest.exact_lrt):
+        with pytest.raises(TypeError, match="no argument 'nsim'; here it is 'n'"):
+            compare(model, nsim=10)
 
 
 def test_explained_functions_keep_their_signatures_and_warn_at_the_call(fitted):

@@ -68,9 +68,7 @@ def test_numbers_are_rs(case):
         table = model.summary().coef_table.to_numpy()
         np.testing.assert_allclose(table, numbers(case["coefficients"]), rtol=1e-8, atol=1e-12)
         np.testing.assert_allclose(model.cov_params(), numbers(case["vcov"]), rtol=1e-8, atol=1e-12)
-        np.testing.assert_allclose(
-            model.conf_int(), numbers(case["confint"]), rtol=1e-8, atol=1e-10
-        )
+        np.testing.assert_allclose(model.confint(), numbers(case["confint"]), rtol=1e-8, atol=1e-10)
     goodness = [model.sigma, model.rsquared, model.rsquared_adj]
     expected = numbers([case[key] for key in ("sigma", "r2", "adj_r2")])
     np.testing.assert_allclose(goodness, expected, rtol=1e-9)
@@ -276,6 +274,7 @@ def test_a_dot_stands_for_every_other_column():
     assert model.df_model == 18
     with pytest.raises(ValueError, match="between 0 and 1"):
         model.conf_int(alpha=2)
+    pd.testing.assert_frame_equal(model.conf_int(0.1), model.confint(0.9))
 
 
 def test_html_has_every_coefficient():

@@ -193,7 +193,7 @@ def test_ivw_is_weighted_least_squares():
     assert combined.df == 8
     np.testing.assert_allclose(combined.pvalue, scipy.stats.chi2.sf(model.ssr, 8))
     np.testing.assert_allclose(combined.weights.sum(), 1)
-    low, high = combined.conf_int(0.1)
+    low, high = combined.confint(0.9)
     np.testing.assert_allclose(
         [low, high], scipy.stats.norm(combined.estimate, combined.se).ppf([0.05, 0.95])
     )

@@ -358,7 +358,7 @@ CALLS: dict[str, Call] = {
     "simulate": Call(_of("simulate"), {"n": 2, "seed": 1, "re": "new", "newdata": None}),
     "augment": Call(_of("augment"), {"newdata": frame}),
     "tidy": Call(
-        _of("tidy"), {"effects": "fixed", "conf_int": True, "conf_level": 0.9, "ddf": "normal"}
+        _of("tidy"), {"effects": "fixed", "conf_int": True, "level": 0.9, "ddf": "normal"}
     ),
     "refit": Call(_of("refit"), {"y": lambda: frame().y * 2}),
     "refit_many": Call(

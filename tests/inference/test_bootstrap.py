@@ -379,7 +379,7 @@ def test_intervals_are_those_computed_by_hand():
     levels = norm.cdf(z0 + z / (1 - 0.1 * z))
     np.testing.assert_allclose(result.confint("bca", 0.9).loc["a"], np.quantile(kept, levels))
     assert result.confint().columns.tolist() == ["2.5 %", "97.5 %"]
-    for bad in ({"kind": "t"}, {"level": 95}):
+    for bad in ({"interval": "t"}, {"level": 95}):
         with pytest.raises(ValueError, match="must be"):
             result.confint(**bad)
 

@@ -606,7 +606,7 @@ def test_regions_a_profile_does_not_reach_have_no_contour(fitted):
 
 def test_bootstrap_draws_density_observed_value_and_interval(fitted):
     bootstrap = fitted("sleepstudy").bootstrap(300, seed=1, progress=False)
-    figure = fitted("sleepstudy").plot.bootstrap(bootstrap, level=0.9, kind="basic")
+    figure = fitted("sleepstudy").plot.bootstrap(bootstrap, level=0.9, interval="basic")
     intervals = bootstrap.confint("basic", 0.9)
     assert [axes.get_xlabel() for axes in figure.axes] == list(bootstrap.observed.index)
     for axes in figure.axes:

@@ -171,7 +171,7 @@ def test_augment_new_data(fitted):
     [
         ({"effects": "random"}, "effects must be one of fixed, ran_pars"),
         ({"effects": []}, "names nothing"),
-        ({"conf_int": True, "conf_level": 95}, "conf_level must be between"),
+        ({"conf_int": True, "level": 95}, "level must be between"),
     ],
 )
 def test_unknown_options_are_refused(fitted, arguments, message):

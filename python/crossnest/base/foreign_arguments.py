@@ -24,11 +24,45 @@ _ANYWHERE = {
     "subset": _ROWS,
     "df": "the data frame is the argument 'data'",
     "missing": "na_action='drop' leaves incomplete rows out, na_action='raise' refuses them",
-    "na.action": "na_action='drop' or na_action='raise'",
+    "na_action": "na_action='drop' or na_action='raise'",
     "verbose": "nothing is printed while fitting; model.opt says how the optimum was found",
     "disp": "nothing is printed while fitting; model.opt says how the optimum was found",
     "n_jobs": "control=crossnest.Control(threads=...)",
     "threads": "control=crossnest.Control(threads=...)",
+}
+
+#: Other words for an argument, and ours: what is said where a function has ours.
+_SYNONYMS = {
+    "conf_level": ("level", "level="),
+    "confidence_level": ("level", "level="),
+    "level_of_confidence": ("level", "level="),
+    "coverage": ("level", "level="),
+    "alpha": ("level", "level=0.95 is alpha=0.05"),
+    "nsim": ("n", "n="),
+    "n_sim": ("n", "n="),
+    "n_boot": ("n", "n="),
+    "n_resamples": ("n", "n="),
+    "size": ("n", "n="),
+    "R": ("n", "n="),
+    "random_state": ("seed", "seed="),
+    "rng": ("seed", "seed="),
+    "ncpus": ("n_jobs", "n_jobs="),
+    "threads": ("n_jobs", "n_jobs="),
+    "cl": ("n_jobs", "n_jobs="),
+    "type": ("kind", "kind="),
+    "which": ("parm", "parm="),
+    "information": (
+        "ddf",
+        "ddf='kenward-roger' takes the expected information, ddf='kenward-roger-observed' the "
+        "observed one",
+    ),
+    "lmer_df": ("ddf", "ddf="),
+    "mode": ("ddf", "ddf="),
+    "joint_test": ("joint", "joint="),
+    "p_adjust": ("adjust", "adjust="),
+    "data": ("newdata", "newdata="),
+    "exog": ("newdata", "newdata="),
+    "X": ("newdata", "newdata="),
 }
 
 _FIT = {
@@ -56,9 +90,6 @@ _FIT = {
 }
 
 _PREDICT = {
-    "data": "newdata=",
-    "exog": "newdata=",
-    "X": "newdata=",
     "re_form": "re='none' for lme4's re.form = NA, re='all' or a list of terms",
     "re_formula": "re='none', re='all' or a list of terms",
     "ReForm": "re='none', re='all' or a list of terms",
@@ -67,18 +98,18 @@ _PREDICT = {
     "use_rfx": "re='all' or re='none'",
     "se_fit": "se=True",
     "type": "predictions are on the scale of the response",
-    "alpha": "level=0.95 is alpha=0.05",
-    "conf_level": "level=",
-    "level_of_confidence": "level=",
+}
+
+#: `confint` hands these on to the bootstrap.
+_CONFINT = {
+    "nsim": "n=",
+    "type": "kind=",
+    "boot_type": "interval=",
+    "information": _SYNONYMS["information"][1],
+    "ddf": "method='satterthwaite' or method='kenward-roger'",
 }
 
 _SIMULATE = {
-    "nsim": "n=",
-    "n_sim": "n=",
-    "size": "n=",
-    "random_state": "seed=",
-    "rng": "seed=",
-    "data": "newdata=",
     "use_u": "re='conditional' keeps the random effects (use.u = TRUE)",
     "re_form": "re='new' (re.form = NA) or re='conditional' (re.form = NULL)",
     "allow_new_levels": "levels not fitted are drawn with re='new'",
@@ -106,6 +137,9 @@ _BY_FUNCTION = {
     },
     "lm_list": {**_FIT, "groups": "the groups stand in the formula, as in 'y ~ x | g'"},
     "predict": _PREDICT,
+    "confint": _CONFINT,
+    "Bootstrap.confint": {"kind": "interval=", "type": "interval="},
+    "conf_int": {"level": "alpha=0.05 is level=0.95, as in statsmodels; confint has level"},
     "simulate": _SIMULATE,
     "refit": _REFIT,
 }
@@ -115,22 +149,37 @@ def explain_unknown_arguments(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function say what to write for keyword arguments that it does not have.
 
     Those of R's packages and of statsmodels are known by name; of others the nearest is suggested.
+    A function that takes any keyword gets those that nothing is known of.
     """
-    known = tuple(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    known = tuple(parameters)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
     @functools.wraps(function)
     def explained(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
-            if name not in known:
-                raise TypeError(_explanation(function.__name__, name, known))
+            if name in known:
+                continue
+            advice = _advice(function, name, known)
+            if advice is not None or not takes_any:
+                raise TypeError(_explanation(function.__name__, name, known, advice))
         return function(*args, **kwargs)
 
     return explained
 
 
-def _explanation(function: str, name: str, known: tuple[str, ...]) -> str:
+def _advice(function: Callable[..., object], name: str, known: tuple[str, ...]) -> str | None:
+    """Return what is known of an argument of another package, None if it is not known."""
+    word = name.replace(".", "_")  # as R spells them
+    ours, text = _SYNONYMS.get(word, ("", ""))
+    options = _BY_FUNCTION.get(function.__qualname__) or _BY_FUNCTION.get(function.__name__, {})
+    if word in options:
+        return options[word]
+    return text if ours in known else _ANYWHERE.get(word)
+
+
+def _explanation(function: str, name: str, known: tuple[str, ...], advice: str | None) -> str:
     text = f"{function}() has no argument '{name}'; "
-    advice = _BY_FUNCTION.get(function, {}).get(name) or _ANYWHERE.get(name)
     if advice is not None and advice.endswith("="):
         return text + f"here it is '{advice[:-1]}'"
     if advice is not None:

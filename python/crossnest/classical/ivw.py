@@ -56,15 +56,14 @@ class CombinedEstimate(ReadOnly):
         """
         return max(0.0, 1 - self.df / self.q) if self.q > 0 else 0.0
 
-    def conf_int(self, alpha: float = 0.05) -> tuple[float, float]:
-        """Compute the normal confidence interval of level 1 - alpha."""
-        check_level(alpha, "alpha")
-        half = float(scipy.stats.norm.ppf(1 - alpha / 2)) * self.se
+    def confint(self, level: float = 0.95) -> tuple[float, float]:
+        """Compute the normal confidence interval of a level."""
+        half = float(scipy.stats.norm.ppf((1 + check_level(level)) / 2)) * self.se
         return self.estimate - half, self.estimate + half
 
     def __str__(self) -> str:
         """Return a summary in three lines."""
-        lower, upper = self.conf_int()
+        lower, upper = self.confint()
         k = self.df + 1
         lines = [
             f"Inverse-variance weighted mean of {k} estimate{'s' * (k > 1)}",

@@ -339,6 +339,7 @@ class FittedModel(ReadOnly):
         """Response minus fitted values, labelled by the data's row index."""
         return self.residuals("response")
 
+    @explain_unknown_arguments
     def residuals(self, kind: ResidualKind = "response") -> pd.Series[float]:
         """Return the residuals.
 

@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from ..base.arguments import check_count, check_flag, check_level, choice
 from ..base.errors import DesignError
+from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.progress import track
 from ..base.read_only import ReadOnly, cached_property
 from ..base.threads import in_threads
@@ -92,12 +93,13 @@ class Bootstrap(ReadOnly):
         """(c,) standard deviations of the replicates: bootstrap standard errors."""
         return self.replicates.std()
 
-    def confint(self, kind: IntervalKind = "percentile", level: float = 0.95) -> pd.DataFrame:
+    @explain_unknown_arguments
+    def confint(self, interval: IntervalKind = "percentile", level: float = 0.95) -> pd.DataFrame:
         """Compute confidence intervals, (c, 2), columns named by percent.
 
         Parameters
         ----------
-        kind : {"percentile", "basic", "normal", "bca"}
+        interval : {"percentile", "basic", "normal", "bca"}
             ``percentile``: quantiles of the replicates. ``basic``: twice the observed value less
             the opposite quantiles. ``normal``: the observed value less the bias, plus or minus
             normal quantiles of the standard error. ``bca``: percentiles corrected for bias and
@@ -109,16 +111,16 @@ class Bootstrap(ReadOnly):
         Raises
         ------
         ValueError
-            If the kind is unknown or the level not between 0 and 1.
+            If the interval is unknown or the level not between 0 and 1.
 
         References
         ----------
         Davison and Hinkley (1997). Bootstrap Methods and their Application, ch. 5.
         """
-        kind = choice(kind, "kind", INTERVALS)
+        interval = choice(interval, "interval", INTERVALS)
         check_level(level)
         ends = np.array([(1 - level) / 2, (1 + level) / 2])
-        columns = [_interval(self, name, kind, ends) for name in self.observed.index]
+        columns = [_interval(self, name, interval, ends) for name in self.observed.index]
         return pd.DataFrame(columns, index=self.observed.index, columns=percent_names(level))
 
     def __str__(self) -> str:

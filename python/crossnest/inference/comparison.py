@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..base.arguments import check_flag
 from ..base.ddf_methods import KENWARD_ROGER, Ddf, check_ddf, method_name
 from ..base.errors import InferenceWarning
+from ..base.foreign_arguments import explain_unknown_arguments
 from ..design.design import Design
 from ..fit.model import FittedModel
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
@@ -391,6 +392,7 @@ def _independent(term: RandomTerm) -> bool:
 # ------------------------------------------------------------------------------------ F tests
 
 
+@explain_unknown_arguments
 def kr_modcomp(
     large: FittedModel,
     small: FittedModel | str | ArrayLike,
@@ -467,6 +469,7 @@ def _on_common_rows(
     return large, small
 
 
+@explain_unknown_arguments
 def sat_modcomp(
     large: FittedModel,
     small: FittedModel | str | ArrayLike,

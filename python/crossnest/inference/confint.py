@@ -140,4 +140,4 @@ def _bootstrap(
     **options: Any,
 ) -> pd.DataFrame:
     interval = choice(interval, "interval", INTERVALS)
-    return bootstrap(model, **options).confint(kind=interval, level=level).loc[chosen]
+    return bootstrap(model, **options).confint(interval, level).loc[chosen]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.arguments import check_count
+from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.memory import check_memory
 from ..base.read_only import ReadOnly
 from ..design.design import Design, RandomEffects
@@ -73,6 +74,7 @@ class ExactTest(ReadOnly):
         )
 
 
+@explain_unknown_arguments
 def exact_rlrt(
     model: FittedModel,
     null: FittedModel | LinearModel | None = None,
@@ -159,6 +161,7 @@ def exact_rlrt(
     return _test(distribution, statistic, n, seed, method, model.formula, null_text)
 
 
+@explain_unknown_arguments
 def exact_lrt(
     model: FittedModel,
     null: LinearModel | None = None,

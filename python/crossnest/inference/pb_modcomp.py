@@ -7,6 +7,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from ..base.arguments import check_count, check_flag
+from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.progress import track
 from ..base.read_only import frozen
 from ..fit.least_squares import weighted_problem
@@ -78,6 +79,7 @@ class BootstrapTest(TestTable):
     small: str
 
 
+@explain_unknown_arguments
 def pb_modcomp(
     large: FittedModel,
     small: FittedModel | LinearModel,

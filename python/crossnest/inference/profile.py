@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -17,6 +16,7 @@ from ..base.arguments import check_flag
 from ..base.errors import ProfileWarning
 from ..base.progress import track
 from ..base.read_only import ReadOnly
+from ..data.data_checks import warn_user
 from .parameters import (
     choose,
     normal_quantile,
@@ -314,12 +314,11 @@ def _for_each(
     for reason in dict.fromkeys(failures.values()):
         failing = [names[j] for j in sorted(failures) if failures[j] == reason]
         text = f"{', '.join(failing)} cannot be profiled: {reason}"
-        warnings.warn(text, ProfileWarning, stacklevel=5)
+        warn_user(text, ProfileWarning)
     if profiler.deviance < fitted - _ROUNDING:
-        warnings.warn(
+        warn_user(
             f"a constrained refit found a lower deviance than the fit ({profiler.deviance:.6f}, "
             f"not {fitted:.6f}): the profile is that of the better optimum",
             ProfileWarning,
-            stacklevel=5,
         )
     return [results[j] for j in chosen]

@@ -6,7 +6,6 @@ such as ``center(x)`` stay what they were.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..base.errors import ConvergenceWarning
 from ..data.columns import FloatArray
+from ..data.data_checks import warn_user
 from ..design.design import Design, RandomEffects, _lme4_order
 from ..fit.model import FittedModel, fit_design
 from ..formula.encoders import Encoders
@@ -294,5 +294,5 @@ def _fitted(model: FittedModel, design: Design, reml: bool | None) -> FittedMode
     known = any(one.kind == "exact" for one in model.confounded)  # and was said of the model
     if not fit.converged and not known:
         text = f"the fit of `{design.formula.text}` has not converged ({fit.opt.message})"
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        warn_user(text, ConvergenceWarning)
     return fit

@@ -89,10 +89,14 @@ class LinearModel(ReadOnly):
         tails = scipy.stats.t.sf(np.abs(self.tvalues), self.df_resid)
         return pd.Series(2 * tails, index=self._names)
 
-    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Compute confidence intervals of level 1 - alpha: ``lower`` and ``upper``, (p, 2)."""
-        half = t_quantile(1 - check_level(alpha, "alpha"), self.df_resid) * self.bse
+    def confint(self, level: float = 0.95) -> pd.DataFrame:
+        """Compute confidence intervals of a level: ``lower`` and ``upper``, (p, 2)."""
+        half = t_quantile(check_level(level), self.df_resid) * self.bse
         return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Compute `confint` of level 1 - alpha, by the name in statsmodels."""
+        return self.confint(1 - check_level(alpha, "alpha"))
 
     @property
     def dropped(self) -> tuple[str, ...]:

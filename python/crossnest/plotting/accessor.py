@@ -168,7 +168,7 @@ class ModelPlots:
         bootstrap: Bootstrap | None = None,
         parm: str | Sequence[str] | None = None,
         level: float = 0.95,
-        kind: Literal["percentile", "basic", "normal", "bca"] = "percentile",
+        interval: Literal["percentile", "basic", "normal", "bca"] = "percentile",
         ax: AxesLike = None,
     ) -> Figure:
         """Draw densities of bootstrap replicates; see `crossnest.plotting.plot_bootstrap`.
@@ -177,11 +177,11 @@ class ModelPlots:
         ----------
         bootstrap : Bootstrap, optional
             Of this model; 1000 parametric replicates of the seed 1 are made if it is not given.
-        parm, level, kind, ax
+        parm, level, interval, ax
             As for the function.
         """
         from ..inference.bootstrap import bootstrap as bootstrap_of
         from .bootstrap_densities import plot_bootstrap
 
         made = bootstrap or bootstrap_of(self.model, 1000, seed=1)
-        return plot_bootstrap(made, parm, level, kind, ax)
+        return plot_bootstrap(made, parm, level, interval, ax)

@@ -28,7 +28,7 @@ def plot_bootstrap(
     bootstrap: Bootstrap,
     parm: str | Sequence[str] | None = None,
     level: float = 0.95,
-    kind: Literal["percentile", "basic", "normal", "bca"] = "percentile",
+    interval: Literal["percentile", "basic", "normal", "bca"] = "percentile",
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw the density of the replicates of each parameter.
@@ -45,7 +45,7 @@ def plot_bootstrap(
         Parameters to draw, columns of its replicates; all of them if not given.
     level : float
         Coverage of the intervals.
-    kind : {"percentile", "basic", "normal", "bca"}
+    interval : {"percentile", "basic", "normal", "bca"}
         Kind of the intervals.
     ax : Axes or sequence of Axes, optional
         Where to draw, one for each parameter; a new figure if not given.
@@ -62,7 +62,7 @@ def plot_bootstrap(
         If matplotlib is not installed.
     """
     names = _chosen(bootstrap, parm)
-    intervals = bootstrap.confint(kind, level)
+    intervals = bootstrap.confint(interval, level)
     panels = facets(ax, names, (2.6, 1.9))
     for name, axes in zip(names, panels, strict=True):
         values = bootstrap.replicates[name].dropna().to_numpy()
@@ -78,7 +78,7 @@ def plot_bootstrap(
             solid_capstyle="butt",
             clip_on=False,
             zorder=5,
-            label=f"{percent(level)} {kind} interval",
+            label=f"{percent(level)} {interval} interval",
         )
         axes.set_ylim(bottom=0)
         axes.set_yticks([])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import textwrap
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from ..base.arguments import check_flag
 from ..base.ddf_methods import check_ddf, method_name
 from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
+from ..data.data_checks import warn_user
 from ..fit.convergence import verdict_line
 from ..fit.model import explains_divergence, singular_terms
 from ..fit.var_corr import VarCorr
@@ -334,7 +334,7 @@ def coefficient_table(model: FittedModel, ddf: Ddf) -> pd.DataFrame:
         table = coefficient_tests(model, ddf) if model._coef_names else _untested(model)
     except (ValueError, NotImplementedError, MemoryError, FitError) as error:
         text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
-        warnings.warn(text, InferenceWarning, stacklevel=4)
+        warn_user(text, InferenceWarning)
         table = _untested(model)
     if ddf == "normal":
         table = table.rename(columns={"t value": "z value", "Pr(>|t|)": "Pr(>|z|)"})

@@ -48,7 +48,7 @@ def tidy(
     model: FittedModel,
     effects: Effects | Sequence[Effects] = ("fixed", "ran_pars"),
     conf_int: bool = False,
-    conf_level: float = 0.95,
+    level: float = 0.95,
     ddf: Ddf = "satterthwaite",
 ) -> pd.DataFrame:
     """Return the estimates, one per row.
@@ -63,7 +63,7 @@ def tidy(
     conf_int : bool
         Whether to give intervals: t intervals of the fixed effects, normal ones of the conditional
         modes. They are NaN for the other two: `LinearMixedModel.confint` has those of ``ran_pars``.
-    conf_level : float
+    level : float
         Coverage of the intervals.
     ddf : {"satterthwaite", "kenward-roger", "kenward-roger-observed", "residual", "normal", "none"}
         Degrees of freedom of the fixed effects; with "none" no p-values, and normal intervals.
@@ -78,13 +78,13 @@ def tidy(
     check_flag(conf_int, "conf_int")
     ddf = check_ddf(ddf, none=True)
     kinds = [choice(kind, "effects", get_args(Effects)) for kind in as_list(effects)]
-    check_level(conf_level, "conf_level")
+    check_level(level)
     if not kinds:
         raise ValueError("effects names nothing to give")
     tables = {
-        "fixed": lambda: _fixed(model, conf_level, ddf),
+        "fixed": lambda: _fixed(model, level, ddf),
         "ran_pars": lambda: _ran_pars(model),
-        "ran_vals": lambda: _ran_vals(model, conf_level),
+        "ran_vals": lambda: _ran_vals(model, level),
         "ran_coefs": lambda: _ran_coefs(model),
     }
     table = pd.concat(
@@ -100,9 +100,9 @@ def _interval(estimate: FloatArray, half: FloatArray) -> dict[str, FloatArray]:
     return {"conf.low": estimate - half, "conf.high": estimate + half}
 
 
-def _fixed(model: FittedModel, conf_level: float, ddf: Ddf) -> pd.DataFrame:
+def _fixed(model: FittedModel, level: float, ddf: Ddf) -> pd.DataFrame:
     """Return the fixed effects, tested against zero."""
-    tail = (1 + conf_level) / 2
+    tail = (1 + level) / 2
     if ddf == "none":
         estimate, error = np.asarray(model.fixef), np.asarray(model.bse)
         tests = {"statistic": estimate / error}
@@ -126,12 +126,12 @@ def _ran_pars(model: FittedModel) -> pd.DataFrame:
     return pd.DataFrame({"group": table["grp"], "term": term, "estimate": table["sdcor"]})
 
 
-def _ran_vals(model: FittedModel, conf_level: float) -> pd.DataFrame:
+def _ran_vals(model: FittedModel, level: float) -> pd.DataFrame:
     """Return conditional modes and their conditional standard deviations."""
     table = model.ranef(cond_var=True)
     assert isinstance(table, pd.DataFrame)
     mode, error = table["condval"].to_numpy(), table["condsd"].to_numpy()
-    quantile = scipy.stats.norm.ppf((1 + conf_level) / 2)
+    quantile = scipy.stats.norm.ppf((1 + level) / 2)
     return pd.DataFrame(
         {
             "group": table["grpvar"],
