@@ -2,6 +2,12 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "crossnest/process.hpp"
 
 namespace crossnest {
 
@@ -89,6 +95,79 @@ const DenseKernels& eigen_kernels() {
   static const DenseKernels table{"eigen",     eigen_dpotrf, eigen_dpotri, eigen_dtrsm, eigen_dsyrk,
                                   eigen_dgemm, eigen_dsymm,  nullptr,      nullptr};
   return table;
+}
+
+// Who holds the numbers of threads of this process: one count for each BLAS.
+class OneThreadEach::Holders {
+ public:
+  static Holders& of_this_process();
+
+  bool is_here() const { return process_ == process_id(); }
+  void acquire(int (*get_threads)(), void (*set_threads)(int));
+  void release(int (*get_threads)(), void (*set_threads)(int));
+
+ private:
+  struct Setting {
+    void (*set_threads)(int);  // tells one BLAS from another
+    int holders;
+    int before;  // to be put back
+  };
+  Setting& setting_of(void (*set_threads)(int));
+
+  const long process_ = process_id();
+  std::mutex mutex_;
+  std::vector<Setting> settings_;
+};
+
+// A child process made by fork() counts anew: its holders are other threads, and it must not wait
+// for a lock that a thread of the parent held.
+OneThreadEach::Holders& OneThreadEach::Holders::of_this_process() {
+  static std::atomic<Holders*> current{nullptr};
+  Holders* known = current.load();
+  while (known == nullptr || !known->is_here()) {
+    Holders* made = new Holders;
+    if (current.compare_exchange_strong(known, made))
+      return *made;  // the parent's is left as it is
+    delete made;
+  }
+  return *known;
+}
+
+OneThreadEach::Holders::Setting& OneThreadEach::Holders::setting_of(void (*set_threads)(int)) {
+  const auto found = std::find_if(settings_.begin(), settings_.end(), [&](const Setting& one) {
+    return one.set_threads == set_threads;
+  });
+  if (found != settings_.end()) return *found;
+  settings_.push_back({set_threads, 0, 1});
+  return settings_.back();
+}
+
+void OneThreadEach::Holders::acquire(int (*get_threads)(), void (*set_threads)(int)) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Setting& setting = setting_of(set_threads);
+  const int now = get_threads();
+  if (setting.holders == 0 || now != 1) setting.before = now;
+  if (now != 1) set_threads(1);
+  ++setting.holders;
+}
+
+void OneThreadEach::Holders::release(int (*get_threads)(), void (*set_threads)(int)) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Setting& setting = setting_of(set_threads);
+  if (--setting.holders == 0 && setting.before != 1 && get_threads() == 1)
+    set_threads(setting.before);
+}
+
+OneThreadEach::OneThreadEach(const DenseKernels& kernels)
+    : get_threads_(kernels.get_threads), set_threads_(kernels.set_threads) {
+  if (get_threads_ == nullptr || set_threads_ == nullptr) return;
+  Holders& holders = Holders::of_this_process();
+  holders.acquire(get_threads_, set_threads_);
+  holders_ = &holders;
+}
+
+OneThreadEach::~OneThreadEach() {
+  if (holders_ != nullptr && holders_->is_here()) holders_->release(get_threads_, set_threads_);
 }
 
 }  // namespace crossnest

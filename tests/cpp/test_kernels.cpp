@@ -1,7 +1,11 @@
 // Eigen's table of dense kernels against what their comments say, with leading dimensions larger
 // than the matrices: nothing around a matrix may be touched.
 #include <Eigen/Cholesky>
+#include <atomic>
 #include <crossnest/kernels.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "check.hpp"
 #include "dense.hpp"
@@ -183,21 +187,100 @@ TEST(dsymm) {
       }
 }
 
+namespace {
+
+// The threads of a BLAS that is none.
+std::atomic<int> blas_threads;
+
+DenseKernels counted() {
+  DenseKernels kernels = table();
+  kernels.get_threads = [] { return blas_threads.load(); };
+  kernels.set_threads = [](int value) { blas_threads = value; };
+  return kernels;
+}
+
+}  // namespace
+
 // The threads of a BLAS are set to one while the library runs its own, and put back.
 TEST(one_thread_each) {
-  static int threads;
-  DenseKernels kernels = table();
-  kernels.get_threads = [] { return threads; };
-  kernels.set_threads = [](int value) { threads = value; };
-  threads = 4;
+  DenseKernels kernels = counted();
+  blas_threads = 4;
   {
     const crossnest::OneThreadEach guard(kernels);
-    CHECK(threads == 1);
+    CHECK(blas_threads == 1);
   }
-  CHECK(threads == 4);
+  CHECK(blas_threads == 4);
   kernels.get_threads = nullptr;
   {
     const crossnest::OneThreadEach guard(kernels);
-    CHECK(threads == 4);
+    CHECK(blas_threads == 4);
   }
+}
+
+// One fit that ends while another runs must not wake the BLAS's threads under it, nor may the other
+// put back the one thread it found.
+TEST(the_last_of_several_holders_puts_the_threads_back) {
+  const DenseKernels kernels = counted();
+  blas_threads = 4;
+  auto first = std::make_unique<crossnest::OneThreadEach>(kernels);
+  auto second = std::make_unique<crossnest::OneThreadEach>(kernels);
+  first.reset();
+  CHECK(blas_threads == 1);
+  second.reset();
+  CHECK(blas_threads == 4);
+}
+
+TEST(holders_in_many_threads) {
+  const DenseKernels kernels = counted();
+  blas_threads = 3;
+  std::atomic<int> others{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int time = 0; time < 2000; ++time) {
+        const crossnest::OneThreadEach outer(kernels);
+        const crossnest::OneThreadEach inner(kernels);
+        if (blas_threads != 1) ++others;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(others == 0);
+  CHECK(blas_threads == 3);
+}
+
+// A user who changes the number while a fit runs finds it as set.
+TEST(threads_set_by_someone_else_stay) {
+  const DenseKernels kernels = counted();
+  blas_threads = 4;
+  {
+    const crossnest::OneThreadEach guard(kernels);
+    blas_threads = 2;
+  }
+  CHECK(blas_threads == 2);
+  {
+    const crossnest::OneThreadEach outer(kernels);
+    blas_threads = 5;
+    const crossnest::OneThreadEach inner(kernels);
+    CHECK(blas_threads == 1);
+  }
+  CHECK(blas_threads == 5);
+}
+
+// Each BLAS has a count of its own.
+TEST(holders_of_two_libraries) {
+  static int elsewhere;
+  DenseKernels other = counted();
+  other.get_threads = [] { return elsewhere; };
+  other.set_threads = [](int value) { elsewhere = value; };
+  blas_threads = 4;
+  elsewhere = 6;
+  {
+    const crossnest::OneThreadEach guard(counted());
+    {
+      const crossnest::OneThreadEach both(other);
+      CHECK(blas_threads == 1 && elsewhere == 1);
+    }
+    CHECK(blas_threads == 1 && elsewhere == 6);
+  }
+  CHECK(blas_threads == 4);
 }

@@ -36,24 +36,23 @@ struct DenseKernels {
 
 /// While it lives, kernels use one thread each: the library calls them from threads of its own, and
 /// two pools on the same cores wait for each other.
+///
+/// The number of threads belongs to the process, so its holders are counted: the first sets it to
+/// one, and the last, in whatever order they go and from whatever thread, puts back what the first
+/// found. A number that someone else has set meanwhile is left alone.
 class OneThreadEach {
  public:
-  explicit OneThreadEach(const DenseKernels& kernels)
-      : kernels_(kernels),
-        before_(kernels.get_threads != nullptr && kernels.set_threads != nullptr
-                    ? kernels.get_threads()
-                    : 1) {
-    if (before_ != 1) kernels_.set_threads(1);
-  }
-  ~OneThreadEach() {
-    if (before_ != 1) kernels_.set_threads(before_);
-  }
+  explicit OneThreadEach(const DenseKernels& kernels);
+  ~OneThreadEach();
   OneThreadEach(const OneThreadEach&) = delete;
   OneThreadEach& operator=(const OneThreadEach&) = delete;
 
  private:
-  const DenseKernels& kernels_;
-  int before_;
+  class Holders;
+  /// Where this hold is counted; nullptr where the kernels have no such setting.
+  Holders* holders_ = nullptr;
+  int (*get_threads_)();
+  void (*set_threads_)(int threads);
 };
 
 /// Eigen's kernels: no dependency, one thread.
