@@ -15,6 +15,7 @@ import pandas as pd
 
 from ..base.errors import DesignError
 from ..base.read_only import FrozenArrays, ReadOnly, hands_out_copies
+from ..base.rows import MayLackRows
 from ..base.values import (
     CodeArray,
     FloatArray,
@@ -41,8 +42,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class NumericColumn(FrozenArrays):
+@dataclass(frozen=True, eq=False, repr=False)
+class NumericColumn(MayLackRows, FrozenArrays, per_row={"values": "the values of a variable"}):
     """A numeric column.
 
     Attributes
@@ -69,8 +70,8 @@ class NumericColumn(FrozenArrays):
 
 
 @hands_out_copies("levels")
-@dataclass(frozen=True, eq=False)
-class FactorColumn(FrozenArrays):
+@dataclass(frozen=True, eq=False, repr=False)
+class FactorColumn(MayLackRows, FrozenArrays, per_row={"codes": "the observations' levels"}):
     """A categorical column.
 
     Attributes
@@ -110,8 +111,8 @@ class FactorColumn(FrozenArrays):
         return FactorColumn(codes, self.levels[present], self.ordered, self.categorical)
 
 
-@dataclass(frozen=True, eq=False)
-class OtherColumn(ReadOnly):
+@dataclass(frozen=True, eq=False, repr=False)
+class OtherColumn(MayLackRows, ReadOnly, per_row={"values": "the values of a variable"}):
     """A column that is neither, such as dates: usable in expressions and for grouping only.
 
     Attributes

@@ -20,6 +20,7 @@ import pandas as pd
 from ..base.arguments import is_word
 from ..base.errors import ContrastsWarning, DesignError, FormulaError
 from ..base.read_only import FrozenArrays, cached_property, frozen, hands_out_copies
+from ..base.rows import MayLackRows
 from ..base.values import numbers
 from ..data.columns import (
     Column,
@@ -46,8 +47,10 @@ __all__ = ["Design", "GroupingFactor", "RandomEffects", "build_design"]
 NaAction = Literal["drop", "raise"]
 
 
-@dataclass(frozen=True, eq=False)
-class RandomEffects(FrozenArrays):
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomEffects(
+    MayLackRows, FrozenArrays, per_row={"columns": "the model matrix of the random effects"}
+):
     """The model matrix Z of one random-effects term, stored by columns.
 
     Attributes
@@ -69,8 +72,19 @@ class RandomEffects(FrozenArrays):
 
 
 @hands_out_copies("row_labels", "variables")
-@dataclass(frozen=True, eq=False)
-class Design(FrozenArrays):
+@dataclass(frozen=True, eq=False, repr=False)
+class Design(
+    MayLackRows,
+    FrozenArrays,
+    per_row={
+        "X": "the model matrix",
+        "y": "the response",
+        "offset": "the offset",
+        "weights": "the weights",
+        "row_labels": "the rows' labels",
+        "kept": "the rows fitted",
+    },
+):
     """Everything a fit needs to know about formula and data.
 
     Attributes
@@ -132,7 +146,7 @@ class Design(FrozenArrays):
     _term_order: tuple[int, ...] = field(repr=False)
     encoders: Encoders = field(repr=False)
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of observations used."""
         return int(self.y.shape[0])
@@ -140,12 +154,16 @@ class Design(FrozenArrays):
     @property
     def p(self) -> int:
         """Number of columns of X, aliased ones included."""
-        return int(self.X.shape[1])
+        return len(self.x_names)
 
     @property
     def is_weighted(self) -> bool:
         """Whether there are weights."""
-        return self.weights is not None
+        return self.has("weights")
+
+    def has(self, name: Literal["offset", "weights"]) -> bool:
+        """Return whether there is an offset, or weights, even where the values are gone."""
+        return vars(self).get(name, ()) is not None
 
     @cached_property
     def triangle(self) -> FloatArray:

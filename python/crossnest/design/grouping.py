@@ -17,6 +17,7 @@ import pandas as pd
 
 from ..base.errors import DesignError
 from ..base.read_only import FrozenArrays, cached_property, hands_out_copies
+from ..base.rows import MayLackRows
 from ..base.values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 from ..data.columns import CodeArray, FactorColumn
 
@@ -26,8 +27,8 @@ Positions = npt.NDArray[np.intp]
 
 
 @hands_out_copies("variables")
-@dataclass(frozen=True, eq=False)
-class GroupingFactor(FrozenArrays):
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupingFactor(MayLackRows, FrozenArrays, per_row={"codes": "the observations' levels"}):
     """A grouping factor of the random effects; every level occurs.
 
     Attributes

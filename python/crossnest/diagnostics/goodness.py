@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_flag
 from ..base.read_only import Immutable
-from ..fit.row_summaries import Components
+from ..fit.known import Components
 from ..formula.formula import INTERCEPT
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Shares(Immutable, Mapping[str, float]):
 
 def components(model: FittedModel) -> Components:
     """Split the variance of an observation into fixed, random and residual parts."""
-    if model._row_summaries is not None:
-        return model._row_summaries.components
+    if model._known is not None:
+        return model._known.components
     design = model.design
     mean = design.X[:, model._kept] @ model._fit.beta
     random = dict.fromkeys((factor.name for factor in design.factors), 0.0)

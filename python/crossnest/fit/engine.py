@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..base.errors import DesignError
 from ..base.read_only import ReadOnly, frozen
+from ..base.rows import MayLackRows
 from ..base.values import numbers
 from ..data.data_checks import widest_factor
 from ..design.design import Design, RandomEffects
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Estimates(ReadOnly):
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates(MayLackRows, ReadOnly, per_row={"fitted": "the fitted values"}):
     """A copy of the engine's results that can be pickled; the fields of `_core.Fit`."""
 
     theta: FloatArray
@@ -62,7 +63,7 @@ class Estimates(ReadOnly):
     @classmethod
     def without_verdict(cls, fit: Fit | Estimates) -> Estimates:
         """Copy the results at a theta that no search found."""
-        # Those of a model loaded from a file do not have every field.
+        # Those of a model without rows do not have every field.
         copied = copy.copy(fit) if isinstance(fit, Estimates) else cls.of(fit)
         object.__setattr__(copied, "converged", None)
         object.__setattr__(copied, "predicted_decrease", float("nan"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
@@ -23,6 +23,7 @@ from ..base.errors import (
 )
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.read_only import ReadOnly, cached_property, frozen
+from ..base.rows import no_data
 from ..base.values import numbers
 from ..data.columns import in_order_of
 from ..design.design import Design
@@ -30,9 +31,9 @@ from .control import Control
 from .convergence import Convergence, check_convergence
 from .engine import Engine, Estimates, check_theta, theta_names
 from .identifiability import Confounded, confounded_terms, explained_singular
+from .known import Known
 from .labels import Labels
 from .residuals import residual_quantiles
-from .row_summaries import RowSummaries
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ class FittedModel(ReadOnly):
     design: Design
     control: Control
     labels: Labels
-    _engine: Engine
+    _live_engine: Engine | None  # None where the rows are gone
     _fit: Fit | Estimates
     _kept: NDArray[np.intp]  # columns of X that are not aliased
-    _row_summaries: RowSummaries | None = None  # of a model loaded from a file, without its rows
+    _known: Known | None = None  # what a file kept of the fit, in the place of the engine
 
     @classmethod
     def from_design(
@@ -194,6 +195,8 @@ class FittedModel(ReadOnly):
 
     def evaluate(self, theta: ArrayLike) -> Self:
         """Evaluate the model at covariance parameters of your choice, without optimizing."""
+        if self._known is not None and np.array_equal(theta, self._fit.theta):
+            return replace(self, _fit=Estimates.without_verdict(self._fit))
         problem = self._problem
         fit = problem.estimates(self._checked(theta, problem), self.reml)
         return replace(self, _fit=Estimates.without_verdict(fit))
@@ -431,8 +434,8 @@ class FittedModel(ReadOnly):
         numbers stored and ``bytes`` their memory.
         """
         names = [factor.name for factor in self.design.factors]
-        problem = self._problem
-        blocks = problem.model.structure
+        known = self._known
+        blocks = self._problem.model.structure if known is None else known.structure
         rows = [
             {"groups": ", ".join(names[j] for j in block["factors"])}
             | {key: block[key] for key in ("kind", "size", "block", "nonzeros", "bytes")}
@@ -474,10 +477,15 @@ class FittedModel(ReadOnly):
     # ------------------------------------------------------------------ numbers behind them
 
     @property
+    def _engine(self) -> Engine:
+        if self._live_engine is None:
+            raise no_data("the model matrices and the response")
+        return self._live_engine
+
+    @property
     def _problem(self) -> Problem:
         """The engine's problem with this model's response."""
-        # That of a model without rows has the one response it was fitted to.
-        return self._engine.problem(self.design.y if self._row_summaries is None else np.empty(0))
+        return self._engine.problem(self.design.y)
 
     def _checked(self, theta: ArrayLike, problem: Problem) -> FloatArray:
         return check_theta(theta, self._theta_names, problem.model.lower_bounds)
@@ -537,8 +545,8 @@ class FittedModel(ReadOnly):
 
     @cached_property
     def _scaled_quantiles(self) -> FloatArray:
-        if self._row_summaries is not None:
-            return self._row_summaries.quantiles
+        if self._known is not None:
+            return self._known.quantiles
         return residual_quantiles(self._residuals("scaled"))
 
     @property
@@ -551,8 +559,21 @@ class FittedModel(ReadOnly):
 
     @cached_property
     def _conditional_covariances(self) -> list[FloatArray]:
-        fit = self._live_fit
-        return [frozen(covariances) for covariances in fit.cond_var()]
+        known = self._known
+        found = self._live_fit.cond_var() if known is None else known.conditional
+        return [frozen(covariances) for covariances in found]
+
+    def _curvature(self) -> Mapping[str, Any]:
+        """Return what Satterthwaite's method needs of the engine."""
+        if self._known is not None:
+            return self._known.pieces("satterthwaite")
+        return self._problem.curvature(self._fit.theta, self.reml)
+
+    def _information(self) -> Mapping[str, Any]:
+        """Return what Kenward and Roger's method needs of the engine."""
+        if self._known is not None:
+            return self._known.pieces("kenward-roger")
+        return self._problem.information(self._fit.theta, self.reml)
 
     def _terms_of(self, factor: int) -> list[int]:
         return [t for t, term in enumerate(self.design.random) if term.factor == factor]

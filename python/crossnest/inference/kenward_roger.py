@@ -156,8 +156,7 @@ def kenward_roger_tester(
             "Kenward and Roger's method is for fits by REML only: this model was fitted by maximum "
             "likelihood; fit it with reml=True, or use ddf='satterthwaite'"
         )
-    problem = model._problem
-    pieces = problem.information(model._fit.theta, model.reml)
+    pieces = model._information()
     P, Q = pieces["first"], pieces["second"]
     squares = np.einsum("rij,sjk->rsik", P, P, optimize=True)
     # tr(P G_r P G_s), P = Sigma^-1 less its part in X

@@ -105,8 +105,7 @@ def f_denominator(df: FloatArray) -> float:
 
 def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
     """Find what Satterthwaite's degrees of freedom need of a fitted model."""
-    problem = model._problem
-    curvature = problem.curvature(model._fit.theta, model.reml)
+    curvature = model._curvature()
     return SatterthwaiteTester(
         beta=model._fit.beta,
         vcov=model._covariance,

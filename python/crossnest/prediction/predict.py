@@ -15,6 +15,7 @@ from ..base.errors import DataWarning, DesignError
 from ..data.data_checks import in_another_type, warn_user
 from ..design.design import Design, RandomEffects
 from ..design.new_rows import Rows, fitted_rows, new_rows
+from ..fit.engine import Estimates
 
 if TYPE_CHECKING:
     from ..fit.model import FittedModel
@@ -215,13 +216,15 @@ def _variances(
         for column in columns:
             finite &= True if column is None else np.isfinite(column)
     variances = np.full(len(rows.X), np.nan)
-    fit = model._live_fit
-    variances[finite] = fit.prediction_variances(
-        rows.X[finite],
-        [codes[finite] for codes in rows.codes],
-        [[None if c is None else c[finite] for c in columns] for columns in rows.columns],
-        list(included),
-    )
+    X, codes = rows.X[finite], [codes[finite] for codes in rows.codes]
+    Z = [[None if c is None else c[finite] for c in columns] for columns in rows.columns]
+    known, fit = model._known, model._fit
+    if known is not None and isinstance(fit, Estimates):
+        variances[finite] = known.prediction_variances(
+            fit, model.design.random, X[:, model._kept], codes, Z, included
+        )
+    else:
+        variances[finite] = model._live_fit.prediction_variances(X, codes, Z, list(included))
     return variances
 
 

@@ -11,39 +11,25 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from .._core import FitError
 from ..base.arguments import as_list, check_flag, check_path, choice
 from ..base.ddf_methods import DDF_ALIASES
-from ..data.columns import Column
-from ..design.design import Design
+from ..data.columns import Column, FactorColumn, NumericColumn, OtherColumn
+from ..design.design import Design, RandomEffects
 from ..design.grouping import GroupingFactor
 from ..diagnostics.goodness import components
 from ..fit.control import Control
-from ..fit.engine import Engine, Estimates
+from ..fit.engine import Estimates
 from ..fit.joint_covariance import Between, JointCovariance, measure
+from ..fit.known import Components, Known
 from ..fit.labels import Labels
 from ..fit.model import FittedModel
-from ..fit.row_summaries import Components, RowSummaries
 from ..formula.formula import ParsedFormula, parse_formula
 from .archive import blaming_the_file, read_archive, write_archive
 from .encoder_state import decode_encoders, encode_encoders, encode_kind
-from .loaded import (
-    LoadedDesign,
-    LoadedEngine,
-    LoadedEstimates,
-    LoadedFactorColumn,
-    LoadedGroupingFactor,
-    LoadedNumericColumn,
-    LoadedOtherColumn,
-    LoadedProblem,
-    LoadedRandomEffects,
-)
 from .saved_model import check_model, check_text
-
-if TYPE_CHECKING:
-    from .._core import Problem
 
 __all__ = ["read_model", "save"]
 
@@ -61,7 +47,7 @@ _DESIGN = (
     "_term_order", "triangle",
 )  # fmt: skip
 #: Fields that are kept where they are None: a model without offset needs none.
-_OPTIONAL = ("offset", "weights")
+_OPTIONAL: tuple[Literal["offset", "weights"], ...] = ("offset", "weights")
 #: Fields of the estimates that have a value for each observation.
 _LONG = ("fitted",)
 
@@ -104,10 +90,9 @@ def save(
     if ddf is not None:
         ddf = [choice(method, "ddf", tuple(PIECES), DDF_ALIASES) for method in as_list(ddf)]
     encoders = encode_encoders(model.design.encoders)
-    problem = model._problem
     content = {
-        **_encode_problem(problem),
-        **_encode_ddf(model, problem, ddf),
+        **_encode_structure(model),
+        **_encode_ddf(model, ddf),
         "formula": _encode_formula(model.design.formula),
         "encoders": encoders,
         "design": _encode_design(model.design),
@@ -151,18 +136,11 @@ def _encode_design(design: Design) -> dict[str, Any]:
     return {
         **{name: getattr(design, name) for name in _DESIGN},
         "n": design.n,
-        "absent": [name for name in _OPTIONAL if not _has(design, name)],
+        "absent": [name for name in _OPTIONAL if not design.has(name)],
         "variables": {name: encode_kind(column) for name, column in design.variables.items()},
         "factors": [_encode_factor(factor) for factor in design.factors],
         "random": [{"factor": term.factor, "names": term.names} for term in design.random],
     }
-
-
-def _has(design: Design, name: str) -> bool:
-    """Whether the model has an offset, or weights, even where their values are not known."""
-    if isinstance(design, LoadedDesign):
-        return name not in vars(design)
-    return getattr(design, name) is not None
 
 
 def _encode_factor(factor: GroupingFactor) -> dict[str, Any]:
@@ -170,14 +148,16 @@ def _encode_factor(factor: GroupingFactor) -> dict[str, Any]:
     return {name: getattr(factor, name) for name in names}
 
 
-def _encode_problem(problem: Problem) -> dict[str, Any]:
-    structure = [dict(block) for block in problem.model.structure]
-    return {"structure": structure, "lower_bounds": problem.model.lower_bounds}
+def _encode_structure(model: FittedModel) -> dict[str, Any]:
+    known = model._known
+    if known is not None:
+        return {"structure": known.structure, "lower_bounds": known.lower_bounds}
+    engine = model._problem.model
+    structure = [dict(block) for block in engine.structure]
+    return {"structure": structure, "lower_bounds": engine.lower_bounds}
 
 
-def _encode_ddf(
-    model: FittedModel, problem: Problem, ddf: Sequence[Method] | None
-) -> dict[str, Any]:
+def _encode_ddf(model: FittedModel, ddf: Sequence[Method] | None) -> dict[str, Any]:
     """Compute what the degrees of freedom need; by default what is possible."""
     out: dict[str, Any] = {}
     asked = set(PIECES.values() if ddf is None else (PIECES[method] for method in ddf))
@@ -186,25 +166,23 @@ def _encode_ddf(
         if pieces not in asked:
             continue
         try:
-            out[pieces] = dict(_ddf_pieces(model, problem, pieces))
+            out[pieces] = dict(_ddf_pieces(model, pieces))
         except (MemoryError, FitError, ValueError):
             if ddf is not None:
                 raise
     return out
 
 
-def _ddf_pieces(model: FittedModel, problem: Problem, pieces: str) -> Mapping[str, Any]:
-    theta = model._fit.theta
+def _ddf_pieces(model: FittedModel, pieces: str) -> Mapping[str, Any]:
     if pieces == "satterthwaite":
-        return problem.curvature(theta, model.reml)
+        return model._curvature()
     if not model.reml:
         raise ValueError("Kenward and Roger's method is for fits by REML only")
-    return problem.information(theta, model.reml)
+    return model._information()
 
 
 def _encode_joint(model: FittedModel) -> dict[str, Any] | None:
-    fit = model._fit
-    joint = fit.joint if isinstance(fit, LoadedEstimates) else measure(model)
+    joint = measure(model) if model._known is None else model._known.joint
     if joint is None:
         return None
     between = [{f.name: getattr(b, f.name) for f in dataclasses.fields(b)} for b in joint.between]
@@ -221,18 +199,14 @@ def _decode_model(content: Mapping[str, Any], cls: type[Model]) -> Model:
     check_model(content, parsed)
     design = _decode_design(parsed, content)
     joint = content["joint"]
-    fit = LoadedEstimates(
-        **content["fit"],
-        kept=content["kept"],
-        factor_of=[term.factor for term in design.random],
+    known = Known(
+        quantiles=content["quantiles"],
+        components=Components(**content["components"]),
+        structure=content["structure"],
+        lower_bounds=content["lower_bounds"],
         relative_factors=content["relative_factors"],
         conditional=content["conditional"],
         joint=None if joint is None else _decode_joint(joint),
-    )
-    problem = LoadedProblem(
-        fit=fit,
-        structure=content["structure"],
-        lower_bounds=content["lower_bounds"],
         satterthwaite=content["satterthwaite"],
         kenward_roger=content["kenward-roger"],
     )
@@ -240,26 +214,26 @@ def _decode_model(content: Mapping[str, Any], cls: type[Model]) -> Model:
         design=design,
         control=Control(**content["control"]),
         labels=Labels(**content["labels"]),
-        _engine=cast(Engine, LoadedEngine(problem)),
-        _fit=fit,
+        _live_engine=None,
+        _fit=Estimates.without_rows(**content["fit"]),
         _kept=content["kept"],
-        _row_summaries=RowSummaries(content["quantiles"], Components(**content["components"])),
+        _known=known,
     )
 
 
-def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedDesign:
+def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> Design:
     tree = content["design"]
     order = tree["_term_order"]
     random = [
-        LoadedRandomEffects(term=parsed.random[i], factor=one["factor"], names=one["names"])
+        RandomEffects.without_rows(term=parsed.random[i], factor=one["factor"], names=one["names"])
         for i, one in zip(order, tree["random"], strict=True)
     ]
-    design = LoadedDesign(
+    design = Design.without_rows(
         **{name: tree[name] for name in _DESIGN},
         **dict.fromkeys(tree["absent"]),
-        _n=tree["n"],
+        n=tree["n"],
         formula=parsed,
-        factors=tuple(LoadedGroupingFactor(**factor) for factor in tree["factors"]),
+        factors=tuple(GroupingFactor.without_rows(**factor) for factor in tree["factors"]),
         random=tuple(random),
         variables={name: _decode_kind(kind) for name, kind in tree["variables"].items()},
         encoders=decode_encoders(parsed, content["encoders"]),
@@ -268,7 +242,7 @@ def _decode_design(parsed: ParsedFormula, content: Mapping[str, Any]) -> LoadedD
     return design
 
 
-def _check_columns(design: LoadedDesign) -> None:
+def _check_columns(design: Design) -> None:
     """Compare the columns the formula and the encoders make with those there are estimates of."""
     made = [design.coding, *(design.coding_of(term.term) for term in design.random)]
     kept = [design.x_names, *(term.names for term in design.random)]
@@ -280,10 +254,10 @@ def _check_columns(design: LoadedDesign) -> None:
 def _decode_kind(tree: Mapping[str, Any]) -> Column:
     """Make a variable without values."""
     if tree["kind"] == "labels":
-        return LoadedFactorColumn(levels=tree["levels"], ordered=tree["ordered"])
+        return FactorColumn.without_rows(levels=tree["levels"], ordered=tree["ordered"])
     if tree["kind"] == "numbers":
-        return LoadedNumericColumn(integer=tree["integer"])
-    return LoadedOtherColumn()
+        return NumericColumn.without_rows(integer=tree["integer"])
+    return OtherColumn.without_rows()
 
 
 def _decode_joint(tree: Mapping[str, Any]) -> JointCovariance:
