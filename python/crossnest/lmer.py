@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from .base.foreign_arguments import explain_unknown_arguments
 from .design.design import build_design
 from .fit.control import Control
+from .fit.fitting import fit_design, warn_about
 from .fit.labels import Labels, label_of, name_of
-from .fit.model import fit_design, warn_about
 from .model import LinearMixedModel
 
 

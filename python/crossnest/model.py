@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike
 from .base.arguments import check_flag, check_level
 from .base.ddf_methods import check_ddf
 from .base.foreign_arguments import explain_unknown_arguments
+from .design.design import Design
+from .fit.control import Control
+from .fit.fitting import fit_design, refit, warn_about
+from .fit.labels import Labels
 from .fit.model import FittedModel
 from .report.summary import Summary, summarize
 
@@ -64,6 +68,42 @@ class LinearMixedModel(FittedModel):
     Bates, Maechler, Bolker and Walker (2015). Fitting linear mixed-effects models using lme4.
     Journal of Statistical Software 67(1).
     """
+
+    @classmethod
+    def from_design(
+        cls,
+        design: Design,
+        reml: bool = True,
+        start: ArrayLike | None = None,
+        control: Control | None = None,
+        labels: Labels | None = None,
+    ) -> Self:
+        """Fit a model to a design made by `crossnest.design.design.build_design`.
+
+        Parameters and warnings are those of `crossnest.lmer`.
+        """
+        model = fit_design(cls, design, reml, start, control or Control(), labels or Labels())
+        warn_about(model, stacklevel=3)
+        return model
+
+    @explain_unknown_arguments
+    def refit(self, y: ArrayLike) -> Self:
+        """Fit the same model to another response.
+
+        Parameters
+        ----------
+        y : array_like
+            (n,) for the rows used, or one value for each row of the data; a Series goes by its
+            labels.
+
+        Raises
+        ------
+        DesignError
+            If it has another length, or a value that is not finite.
+        """
+        model = refit(self, y)
+        warn_about(model, stacklevel=4)
+        return model
 
     @explain_unknown_arguments
     def summary(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,23 +13,15 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag, is_word
-from ..base.errors import (
-    ConvergenceWarning,
-    DesignError,
-    IdentifiabilityWarning,
-    RankDeficiencyWarning,
-    SingularFitWarning,
-)
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.read_only import ReadOnly, cached_property, frozen
 from ..base.rows import no_data
-from ..base.values import numbers
-from ..data.columns import in_order_of
 from ..design.design import Design
+from ..design.sparse_z import sparse_z
 from .control import Control
 from .convergence import Convergence, check_convergence
 from .engine import Engine, Estimates, check_theta, theta_names
-from .identifiability import Confounded, confounded_terms, explained_singular
+from .identifiability import Confounded, confounded_terms
 from .known import Known
 from .labels import Labels
 from .residuals import residual_quantiles
@@ -107,23 +98,6 @@ class FittedModel(ReadOnly):
     _fit: Fit | Estimates
     _kept: NDArray[np.intp]  # columns of X that are not aliased
     _known: Known | None = None  # what a file kept of the fit, in the place of the engine
-
-    @classmethod
-    def from_design(
-        cls,
-        design: Design,
-        reml: bool = True,
-        start: ArrayLike | None = None,
-        control: Control | None = None,
-        labels: Labels | None = None,
-    ) -> Self:
-        """Fit a model to a design made by `crossnest.design.design.build_design`.
-
-        Parameters and warnings are those of `crossnest.lmer`.
-        """
-        model = fit_design(cls, design, reml, start, control or Control(), labels or Labels())
-        warn_about(model, stacklevel=3)
-        return model
 
     # ------------------------------------------------------------------ the criterion
 
@@ -389,7 +363,7 @@ class FittedModel(ReadOnly):
             X = self.design.X[:, self._kept]
             return pd.DataFrame(X, index=self.design.index, columns=names)
         if is_word(effects, ["random"]):
-            return _sparse_z(self.design)
+            return sparse_z(self.design)
         raise ValueError(f"effects must be 'fixed' or 'random', not {effects!r}")
 
     # ------------------------------------------------------------------ the fit
@@ -442,27 +416,6 @@ class FittedModel(ReadOnly):
             for block in blocks
         ]
         return pd.DataFrame(rows)
-
-    @explain_unknown_arguments
-    def refit(self, y: ArrayLike) -> Self:
-        """Fit the same model to another response.
-
-        Parameters
-        ----------
-        y : array_like
-            (n,) for the rows used, or one value for each row of the data; a Series goes by its
-            labels.
-
-        Raises
-        ------
-        DesignError
-            If it has another length, or a value that is not finite.
-        """
-        design = replace(self.design, y=_new_response(self.design, y))
-        reml, control = self.reml, self.control
-        model = fit_design(type(self), design, reml, None, control, self.labels, self._engine)
-        warn_about(model, stacklevel=4)
-        return model
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy the results out of the engine; leave out what can be computed again."""
@@ -604,99 +557,3 @@ class FittedModel(ReadOnly):
             }
             frames.append(pd.DataFrame(columns))
         return frames
-
-
-Model = TypeVar("Model", bound=FittedModel)
-
-
-def fit_design(
-    cls: type[Model],
-    design: Design,
-    reml: bool,
-    start: ArrayLike | None,
-    control: Control,
-    labels: Labels,
-    engine: Engine | None = None,
-) -> Model:
-    """Fit a design without warnings; `engine` may be that of the same design."""
-    check_flag(reml, "reml")
-    engine = engine or Engine(design, control)
-    problem = engine.problem(design.y)
-    if start is not None:
-        start = check_theta(start, theta_names(design), problem.model.lower_bounds, "start")
-    # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
-    reml = bool(reml) and problem.model.rank > 0
-    fit = problem.fit(reml, start, control.optimizer_options())
-    return cls(design, control, labels, engine, fit, problem.model.pivot)
-
-
-def singular_terms(model: FittedModel) -> list[str]:
-    """Name the terms with a singular covariance, except those `confounded` explains."""
-    if not any(model._fit.singular):
-        return []
-    explained = explained_singular(model)
-    zipped = enumerate(zip(model.design.random, model._fit.singular, strict=True))
-    terms = (term.term.text for t, (term, singular) in zipped if singular and t not in explained)
-    return list(dict.fromkeys(terms))
-
-
-def explains_divergence(model: FittedModel) -> bool:
-    """Whether there is no minimum, or a flat one, for a reason that `confounded` gives."""
-    return any(one.kind in ("exact", "shared") for one in model.confounded)
-
-
-def warn_about(model: FittedModel, stacklevel: int) -> None:
-    """Warn about confounded effects, a singular fit and an optimum not reached, once each."""
-    if dropped := model.dropped:
-        text = f"dropped aliased columns of the fixed effects: {', '.join(dropped)}"
-        warnings.warn(text, RankDeficiencyWarning, stacklevel=stacklevel)
-    if model.confounded:
-        text = "\n".join(map(str, model.confounded))
-        warnings.warn(text, IdentifiabilityWarning, stacklevel=stacklevel)
-    if terms := singular_terms(model):
-        text = (
-            f"the fit is singular in {', '.join(terms)}: a variance is zero or a correlation 1 or "
-            "-1; the data may not support so many random effects"
-        )
-        warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
-    if model.converged is False and not explains_divergence(model):
-        opt = model.opt
-        text = (
-            f"not converged after {opt.evaluations} evaluations: one more step would lower the "
-            f"criterion by {opt.predicted_decrease:.3g} ({opt.message})"
-        )
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
-
-
-def _new_response(design: Design, y: ArrayLike) -> FloatArray:
-    """Check a response given to `refit`: (n,) float64, a new array."""
-    every_row = isinstance(y, pd.Series | pd.DataFrame) and len(y) == len(design.row_labels)
-    y = in_order_of(y, design.row_labels if every_row else design.index, "the new response")
-    values = numbers(y, "the new response")
-    n = len(design.y)
-    if design.kept is not None and values.shape == design.kept.shape:
-        values = values[design.kept]
-    if values.shape != (n,):
-        rows = f"{n}" if design.n_rows == n else f"{n} (rows used) or {design.n_rows} (all rows)"
-        raise DesignError(f"the new response has shape {values.shape}, expected {rows} values")
-    if not np.isfinite(values).all():
-        row = design.index[int(np.argmin(np.isfinite(values)))]
-        raise DesignError(f"the new response is not finite in row {row!r}")
-    return values
-
-
-def _sparse_z(design: Design) -> scipy.sparse.csr_array[Any, tuple[int, int]]:
-    """Assemble Z (n, q): term by term, level by level, effect by effect."""
-    n = len(design.y)
-    values, columns = [], []
-    q = 0
-    for term in design.random:
-        factor, k = design.factors[term.factor], len(term.names)
-        first = q + factor.codes.astype(np.int64) * k
-        for j, column in enumerate(term.columns):
-            values.append(np.ones(n) if column is None else column)
-            columns.append(first + j)
-        q += factor.n_levels * k
-    starts = np.arange(n + 1) * len(values)
-    data, indices = np.stack(values, axis=1).ravel(), np.stack(columns, axis=1).ravel()
-    return scipy.sparse.csr_array((data, indices, starts), shape=(n, q))

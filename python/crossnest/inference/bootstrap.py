@@ -19,7 +19,7 @@ from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.progress import track
 from ..base.read_only import ReadOnly, cached_property
 from ..base.threads import in_threads
-from ..fit.model import fit_design
+from ..fit.fitting import fit_design
 from ..fit.refit import check_fits, chunks, model_at, refit_columns, thread_count
 from ..prediction.simulate import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without

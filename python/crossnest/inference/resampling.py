@@ -16,7 +16,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from ..base.read_only import cached_property
-from ..fit.model import _sparse_z
+from ..design.sparse_z import sparse_z
 from ..prediction.simulate import random_stream
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ResidualScheme(_OneByOne):
 
     @cached_property
     def _Z(self) -> scipy.sparse.csr_array[Any, tuple[int, int]]:
-        return _sparse_z(self.model.design)
+        return sparse_z(self.model.design)
 
     @cached_property
     def _effects(self) -> list[tuple[list[int], FloatArray]]:

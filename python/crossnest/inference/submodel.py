@@ -15,7 +15,8 @@ from ..base.errors import ConvergenceWarning
 from ..data.columns import FloatArray
 from ..data.data_checks import warn_user
 from ..design.design import Design, RandomEffects, _lme4_order
-from ..fit.model import FittedModel, fit_design
+from ..fit.fitting import fit_design
+from ..fit.model import FittedModel
 from ..formula.encoders import Encoders
 from ..formula.expression import lex
 from ..formula.formula import (

@@ -19,7 +19,7 @@ from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
 from ..data.data_checks import warn_user
 from ..fit.convergence import verdict_line
-from ..fit.model import explains_divergence, singular_terms
+from ..fit.fitting import explains_divergence, singular_terms
 from ..fit.var_corr import VarCorr
 from ..tables.html import html_table
 from ..tables.r_format import (
