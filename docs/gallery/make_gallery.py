@@ -26,7 +26,7 @@ _PART = re.compile(
 
 
 def encode(figure: Any) -> bytes:
-    """Give a figure as a PNG of few colours."""
+    """Encode a figure as a PNG of few colours."""
     from PIL import Image
 
     drawn, small = io.BytesIO(), io.BytesIO()
