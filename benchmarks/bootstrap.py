@@ -42,7 +42,7 @@ cat(seconds(bootMer(large, pars, nsim = n, seed = 1)) / n,
 
 
 def seconds(work: Callable[[], object], repeats: int = 5) -> float:
-    """Give the median wall-clock time of some calls, after one that does not count."""
+    """Measure the median wall-clock time of some calls, after one that does not count."""
     work()
     times = []
     for _ in range(repeats):
@@ -53,7 +53,7 @@ def seconds(work: Callable[[], object], repeats: int = 5) -> float:
 
 
 def r_seconds(n: int) -> tuple[float, float] | None:
-    """Give R's seconds for a replicate of bootMer and of PBmodcomp."""
+    """Return R's seconds for a replicate of bootMer and of PBmodcomp."""
     if shutil.which("Rscript") is None:
         return None
     script = R_SCRIPT.format(n=n, large=FORMULA, small=SMALL)
@@ -65,7 +65,7 @@ def r_seconds(n: int) -> tuple[float, float] | None:
 
 
 def largest_difference(model: crossnest.LinearMixedModel, Y: np.ndarray, count: int) -> float:
-    """Give the largest difference of the criterion between refits and single fits."""
+    """Compute the largest difference of the criterion between refits and single fits."""
     many = model.refit_many(Y[:, :count])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", crossnest.SingularFitWarning)

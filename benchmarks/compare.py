@@ -34,11 +34,11 @@ class Comparison:
     fits: dict[str, list[Fit]]
 
     def first(self, package: str) -> float:
-        """Give the seconds of the first fit of the model in its process."""
+        """Return the seconds of the first fit of the model in its process."""
         return self.fits[package][0].seconds
 
     def seconds(self, package: str) -> float:
-        """Give the median time: of all fits of a large model, of all but the first of a small."""
+        """Compute the median time of all fits of a large model, of all but the first of a small."""
         times = [fit.seconds for fit in self.fits[package]]
         return median(times if self.model.large else times[1:])
 
@@ -51,7 +51,7 @@ class Comparison:
         return self.fits[package][0].criterion - self.fits["crossnest"][0].criterion
 
     def distance(self, package: str) -> float:
-        """Give the largest difference of fixed effects from crossnest's, in standard errors."""
+        """Compute the largest difference of fixed effects from crossnest's, in standard errors."""
         ours, theirs = self.fits["crossnest"][0], self.fits[package][0]
         # Packages order interactions differently; sorted, the same numbers meet.
         difference = np.sort(theirs.fixed) - np.sort(ours.fixed)

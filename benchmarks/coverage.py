@@ -54,7 +54,7 @@ def responses(data: pd.DataFrame, rng: np.random.Generator, count: int) -> Itera
 
 
 def methods(replicates: int) -> dict[str, Interval]:
-    """Give the methods compared, each a function of a fitted model and a seed."""
+    """Return the methods compared, each a function of a fitted model and a seed."""
 
     def analytic(method: str) -> Interval:
         return lambda model, seed: model.confint(method=method, parm="beta_")

@@ -65,7 +65,7 @@ cat(seconds, coefficients_[, "df"], "\\n")
 def by_crossnest(
     data: pd.DataFrame, formula: str, ddf: str, with_fit: bool, repeats: int
 ) -> tuple[float, np.ndarray]:
-    """Give the least seconds, and the degrees of freedom."""
+    """Measure the least seconds, and the degrees of freedom."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -80,7 +80,7 @@ def by_crossnest(
 def by_r(
     data: pd.DataFrame, formula: str, factors: str, ddf: str, with_fit: bool, repeats: int
 ) -> tuple[float, np.ndarray] | None:
-    """Give the same of lmerTest; None where it is not installed."""
+    """Do the same with lmerTest; None where it is not installed."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         return None
@@ -97,7 +97,7 @@ def by_r(
 
 
 def main() -> None:
-    """Print a line a model."""
+    """Print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="calls of which the fastest counts")
     repeats = parser.parse_args().repeats

@@ -31,7 +31,7 @@ MODELS = (
 
 
 def by_crossnest(data: pd.DataFrame, formula: str, repeats: int) -> tuple[float, np.ndarray]:
-    """Give the least seconds of a call of confint, and the ends."""
+    """Measure the least seconds of a call of confint, and the ends."""
     model = crossnest.lmer(formula, data)
     seconds = []
     for _ in range(repeats):
@@ -44,7 +44,7 @@ def by_crossnest(data: pd.DataFrame, formula: str, repeats: int) -> tuple[float,
 def by_lme4(
     data: pd.DataFrame, formula: str, factors: str, repeats: int
 ) -> tuple[float, np.ndarray] | None:
-    """Give the same of lme4; None where it is not installed."""
+    """Do the same with lme4; None where it is not installed."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         return None
@@ -60,7 +60,7 @@ def by_lme4(
 
 
 def main() -> None:
-    """Print a line a model."""
+    """Print one line per model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="calls of which the fastest counts")
     repeats = parser.parse_args().repeats

@@ -56,7 +56,7 @@ class Worker:
     package : str
         One of `PACKAGES`.
     folder : Path
-        Where the data are, one CSV file a model.
+        Where the data are, one CSV file per model.
     threads : int
         Threads crossnest and OpenBLAS may use; 0 for all.
     r_blas : str

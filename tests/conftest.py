@@ -47,13 +47,13 @@ def fitted_model(name: str) -> crossnest.LinearMixedModel:
 
 @pytest.fixture(scope="session")
 def fitted():
-    """Give the function that fits a model of the registry by name."""
+    """Return the function that fits a model of the registry by name."""
     return fitted_model
 
 
 @pytest.fixture
 def interrupted():
-    """Give a context that sends Ctrl-C after some seconds and expects it to be heard soon."""
+    """Return a context that sends Ctrl-C after some seconds and expects it to be heard soon."""
 
     @contextmanager
     def interrupted_after(seconds):

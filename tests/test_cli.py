@@ -16,7 +16,7 @@ FORMULA = "Reaction ~ Days + (Days | Subject)"
 
 
 def run(capsys, *arguments):
-    """Give exit status, output and errors of a command."""
+    """Return exit status, output and errors of a command."""
     try:
         status = main(arguments)
     except SystemExit as left:
@@ -240,9 +240,9 @@ def test_trailing_commas_shifted_the_columns(capsys, tmp_path, some):
     ("name", "content", "message"),
     [
         ("empty.csv", b"", "it is empty"),
-        ("semicolons.csv", TEXT.replace(",", ";").encode(), "name the separator by --sep ';'"),
+        ("semicolons.csv", TEXT.replace(",", ";").encode(), "specify the separator with --sep ';'"),
         ("decimal.csv", TEXT.replace(",", ";").replace(".", ",").encode(), "--sep ';'"),
-        ("tabs.csv", TEXT.replace(",", "\t").encode(), "name the separator by --sep tab"),
+        ("tabs.csv", TEXT.replace(",", "\t").encode(), "specify the separator with --sep tab"),
         ("more.csv", TEXT.replace("0,308\n", "0,308,,what\n").encode(), "more fields than the 3"),
         ("longer.csv", (TEXT + "1,2,3,4\n").encode(), "Expected 3 fields in line 182, saw 4"),
         (

@@ -70,7 +70,7 @@ def test_a_series_goes_by_its_labels():
     model = lmer(formula, data, weights=weights)
     assert lmer(formula, data, weights=weights[::-1]).objective == model.objective
     assert model.refit(data["Reaction"][::-1]).objective == model.objective
-    with pytest.raises(DesignError, match="Series given as weights has another index"):
+    with pytest.raises(DesignError, match="Series given as weights does not have the index"):
         lmer(formula, data, weights=weights.set_axis(weights.index + 1))
     with pytest.raises(DesignError, match="Series given as the new response"):
         model.refit(data["Reaction"][:100])

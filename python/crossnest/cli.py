@@ -122,7 +122,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise
     except Exception as error:
         kind = type(error).__name__
-        return _complain(f"{kind}: {error} (a fault of crossnest, please report it)", FAILED)
+        return _complain(f"{kind}: {error} (a bug in crossnest, please report it)", FAILED)
 
 
 def _print_what_the_terminal_can() -> None:

@@ -141,8 +141,8 @@ FORMULA = "Reaction ~ Days + (1 | Subject)"
     ("call", "argument", "text"),
     [
         ("lmer", "REML", "here reml=True or reml=False"),
-        ("lmer", "groups", "here the groups stand in the formula"),
-        ("lmer", "re_formula", "here random effects stand in the formula"),
+        ("lmer", "groups", "here grouping factors go in the formula"),
+        ("lmer", "re_formula", "here random effects go in the formula"),
         ("lmer", "vc_formula", "here variance components are terms of the formula"),
         ("lmer", "missing", "here na_action='drop'"),
         ("lmer", "subset", "here select the rows first"),
@@ -336,11 +336,11 @@ def test_types_of_hypotheses_that_there_are_not(fitted, type):
 @pytest.mark.parametrize("path", [None, 3, b"model", np.zeros(3), "a\0b"])
 def test_what_is_no_path_is_refused_by_us(path, fitted):
     with pytest.raises(
-        (TypeError, ValueError), match=r"path (must be the name of a file|has a null)"
+        (TypeError, ValueError), match=r"path (must be the name of a file|contains a null)"
     ):
         crossnest.load(path)
     with pytest.raises(
-        (TypeError, ValueError), match=r"path (must be the name of a file|has a null)"
+        (TypeError, ValueError), match=r"path (must be the name of a file|contains a null)"
     ):
         fitted("dyestuff2").save(path)
 

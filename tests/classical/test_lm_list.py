@@ -203,7 +203,7 @@ def test_ivw_matches_series_by_label():
     estimates = pd.Series([1.0, 2.0], index=["a", "b"])
     turned = pd.Series([0.25, 1.0], index=["b", "a"])
     assert crossnest.ivw(estimates, turned).estimate == pytest.approx(1.8)
-    with pytest.raises(ValueError, match="the variances have other labels than the estimates"):
+    with pytest.raises(ValueError, match="the variances and the estimates have different labels"):
         crossnest.ivw(estimates, turned.set_axis(["b", "c"]))
 
 

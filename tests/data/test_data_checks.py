@@ -21,7 +21,7 @@ N = len(SLEEP)
         (pd.date_range("2020-01-01", periods=N).astype(str), r"look like dates \('2020-01-01'\)"),
         ([f"{i % 28 + 1}.{i % 12 + 1}.{1000 + i}" for i in range(N)], "look like dates"),
         ([f"{i}.5" for i in range(N)], r"look like numbers: convert it by pandas.to_numeric"),
-        ([f"id{i}" for i in range(N)], "leave it out, or make it coarser"),
+        ([f"id{i}" for i in range(N)], "leave it out, or merge levels"),
     ],
 )
 def test_a_factor_with_a_level_for_each_row_is_named(labels, text):
@@ -77,7 +77,7 @@ def test_levels_that_differ_in_type_only_are_said_to(as_text):
     model = lmer("Reaction ~ Days + (1 | Subject)", SLEEP.assign(Subject=fitted))
     rows = {"Days": [1, 1], "Subject": new}
     kind = "text" if as_text else "int64"
-    text = rf"the levels 308, 309 in another type .* \(as {kind}\), .* convert them"
+    text = rf"the levels 308, 309 in a different type .* \(as {kind}\), .* convert them"
     with pytest.raises(DesignError, match=text):
         model.predict(rows)
     with pytest.raises(DesignError, match=text):

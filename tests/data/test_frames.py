@@ -21,7 +21,7 @@ SLEEP = datasets.sleepstudy()
         (None, "the data must be a data frame .* not None"),
         (
             "sleep.csv",
-            r"a path or text \('sleep.csv'\): read the file first, as by pandas.read_csv",
+            r"a path or text \('sleep.csv'\): read the file first, as in pandas.read_csv",
         ),
         (Path("sleep.csv"), "read the file first"),
         ("sleepstudy", r"the name of a data set: use crossnest.datasets.sleepstudy\(\)"),
@@ -78,7 +78,9 @@ def test_columns_with_other_labels_were_taken_row_by_row() -> None:
     shuffled = SLEEP["Days"].sort_values(kind="stable")
     columns = {"Reaction": SLEEP["Reaction"], "Days": shuffled, "Subject": SLEEP["Subject"]}
     assert lmer(FORMULA, columns).objective == pytest.approx(1743.628, abs=1e-3)
-    with pytest.raises(DesignError, match="the Series given as column 'Days' has another index"):
+    with pytest.raises(
+        DesignError, match="the Series given as column 'Days' does not have the index of the data"
+    ):
         lmer(FORMULA, columns | {"Days": SLEEP["Days"].set_axis(range(1, 181))})
     with pytest.raises(DesignError, match="'Reaction' has 180 values, 'Days' has 2"):
         lmer(FORMULA, columns | {"Days": np.ones(2)})

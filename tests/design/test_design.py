@@ -233,7 +233,7 @@ def test_bad_contrasts(contrasts: dict[str, Any], message: str) -> None:
 
 
 def test_contrasts_of_what_is_no_factor_are_ignored_with_one_warning() -> None:
-    with pytest.warns(ContrastsWarning, match="'z', which is no factor") as caught:
+    with pytest.warns(ContrastsWarning, match="'z', which is not a factor") as caught:
         design = build_design("y ~ a + (1 | b)", DATA, contrasts={"z": "contr.sum"})
     assert len(caught) == 1 and design.p == 3
 
@@ -464,8 +464,13 @@ BAD: dict[str, tuple[str, Any, dict[str, Any], str]] = {
         r"missing values in column 'y' \(1 rows\).*na_action='drop'",
     ),
     "na_action": ("y ~ (1 | b)", DATA, {"na_action": "omit"}, "'drop' or 'raise', not 'omit'"),
-    "one level": ("y ~ (1 | a)", DATA[DATA["a"] == "u"], {}, "'a' has one level only .'u'"),
-    "one level in X": ("y ~ a + (1 | g)", DATA[DATA["a"] == "u"], {}, "column 'a' has one level"),
+    "one level": ("y ~ (1 | a)", DATA[DATA["a"] == "u"], {}, "'a' has only one level .'u'"),
+    "one level in X": (
+        "y ~ a + (1 | g)",
+        DATA[DATA["a"] == "u"],
+        {},
+        "column 'a' has only one level",
+    ),
     "level per row": ("y ~ (1 | id)", DATA.assign(id=range(48)), {}, "'id' has 48 levels for 48"),
     "levels of an interaction": ("y ~ (1 | g:b:c:a)", example(24), {}, "'g:b:c:a' has 24 levels"),
     "measurement": ("y ~ (1 | x)", DATA, {}, "'x' is numeric with a different value in each"),
@@ -475,12 +480,12 @@ BAD: dict[str, tuple[str, Any, dict[str, Any], str]] = {
         {},
         r"term `\(1 \+ a \+ x \+ a:x \| g\)` has 48 random effects \(6 for each of 8 levels\)",
     ),
-    "nothing left": ("y ~ x + (1 | b)", MISSING, {}, r"no row is left.*column 'x' \(48 rows\)"),
+    "nothing left": ("y ~ x + (1 | b)", MISSING, {}, r"no rows are left.*column 'x' \(48 rows\)"),
     "nothing left of log": (
         "y ~ np.log(-x) + (1 | b)",
         DATA,
         {},
-        r"no row is left.*the expression `np.log\(-x\)` \(48",
+        r"no rows are left.*the expression `np.log\(-x\)` \(48",
     ),
     "no rows": ("y ~ x + (1 | b)", DATA.iloc[:0], {}, "no rows"),
     "negative weights": ("y ~ (1 | b)", DATA, {"weights": changed(-1)}, "2 of the weights are neg"),

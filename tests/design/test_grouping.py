@@ -172,7 +172,7 @@ def test_numbers_are_copied() -> None:
 
 
 def test_columns_that_cannot_be_read_are_refused() -> None:
-    with pytest.raises(DesignError, match="in column 'x' are complex"):
+    with pytest.raises(DesignError, match="complex numbers in column 'x'"):
         Columns({"x": np.array([1j])}).column("x")
     with pytest.raises(DesignError, match="'x' must be one-dimensional"):
         Columns({"y": [1.0], "x": np.ones((1, 2))}).column("x")

@@ -100,5 +100,5 @@ def test_generalized_variance_inflation_of_a_factor():
 
 
 def test_one_term_has_nothing_to_be_compared_with(fitted):
-    with pytest.raises(ValueError, match="fewer than two"):
+    with pytest.raises(ValueError, match="at least two terms"):
         fitted("sleepstudy").vif()

@@ -27,7 +27,7 @@ def share(fraction: float) -> settings:
 
 
 def flat(blocks) -> np.ndarray:
-    """Join one array a term into one vector."""
+    """Join one array per term into one vector."""
     return np.concatenate([np.ravel(block) for block in blocks])
 
 
@@ -759,7 +759,7 @@ def test_control_c_interrupts_a_fit(interrupted, slow_problem):
 
 
 def many_effects(k: int, levels: int, each: int, terms: int = 1) -> dict:
-    """Give the arguments of `terms` terms on one factor with k covariates in all."""
+    """Return the arguments of `terms` terms on one factor with k covariates in all."""
     rng = np.random.default_rng(0)
     n = levels * each
     columns = np.array_split(rng.standard_normal((k, n)), terms)

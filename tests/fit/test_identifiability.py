@@ -172,7 +172,7 @@ def test_a_part_of_the_groups_within_the_span_is_not_flagged(sleep):
 def test_the_same_term_twice_is_that_term(sleep):
     model, text = warned("Reaction ~ Days + (1 | Subject) + (1 | Subject)", sleep)
     once = lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    assert "`(1 | Subject)` cannot be told from `(1 | Subject)`" in text
+    assert "`(1 | Subject)` cannot be distinguished from `(1 | Subject)`" in text
     assert model.objective == pytest.approx(1786.4650854, abs=1e-6)
     assert model.aic == pytest.approx(1796.46509, abs=1e-4)
     assert list(model.theta) == [pytest.approx(once.theta.iloc[0]), 0]
@@ -182,7 +182,7 @@ def test_the_same_term_twice_is_that_term(sleep):
 
 def test_an_intercept_that_another_term_has(sleep):
     model, text = warned("Reaction ~ Days + (1 | Subject) + (Days | Subject)", sleep)
-    assert "`(1 | Subject)` cannot be told from `(Days | Subject)`" in text
+    assert "`(1 | Subject)` cannot be distinguished from `(Days | Subject)`" in text
     assert "write `(Days | Subject)` alone" in text
     assert model.objective == pytest.approx(1743.62827198, abs=1e-6)
     np.testing.assert_allclose(model.bse, [6.8246, 1.5458], rtol=1e-4)
@@ -211,7 +211,9 @@ def test_dependent_effects_of_one_term(sleep):
 
 
 def test_a_level_for_each_observation_is_refused_by_name(sleep):
-    with pytest.raises(DesignError, match=r"'obs' has 180 levels .* told from the residuals"):
+    with pytest.raises(
+        DesignError, match=r"'obs' has 180 levels .* distinguished from the residuals"
+    ):
         lmer("Reaction ~ Days + (1 | Subject) + (1 | obs)", sleep)
 
 

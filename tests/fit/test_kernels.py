@@ -16,7 +16,7 @@ from strategies import DrawnDesign, designs_with_theta
 
 
 def scipy_kernels() -> dict[str, object]:
-    """Give SciPy's routines as the capsules of C function pointers it exports."""
+    """Return SciPy's routines as the capsules of C function pointers it exports."""
     blas = {name: cython_blas.__pyx_capi__[name] for name in kernels.BLAS}
     return blas | {name: cython_lapack.__pyx_capi__[name] for name in kernels.LAPACK}
 

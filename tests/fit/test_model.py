@@ -23,7 +23,7 @@ def model(request, fitted):
 
 @pytest.fixture(scope="module")
 def unusual():
-    """Give arguments of lmer with weights, offset, missing rows and a row index of its own."""
+    """Return arguments of lmer with weights, offset, missing rows and a row index of its own."""
     rng = np.random.default_rng(1)
     data = crossnest.datasets.sleepstudy()
     data.index = pd.Index([f"row {i}" for i in range(len(data))])

@@ -132,7 +132,9 @@ def test_labelled_responses_go_by_their_labels():
     shuffled = Y.sample(frac=1, random_state=1)
     expected = model.refit_many(Y).objective
     np.testing.assert_array_equal(model.refit_many(shuffled).objective, expected)
-    with pytest.raises(DesignError, match="the DataFrame given as the responses has another index"):
+    with pytest.raises(
+        DesignError, match="the DataFrame given as the responses does not have the index"
+    ):
         model.refit_many(Y.set_axis(range(1000, 1180)))
 
 

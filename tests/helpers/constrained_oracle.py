@@ -73,7 +73,7 @@ class ConstrainedOracle:
         return np.array([*values, np.exp(log_sigma)])
 
     def held(self, position, value, point):
-        """Give the deviance at a point, a fixed effect at `position` held at a value."""
+        """Compute the deviance at a point, a fixed effect at `position` held at a value."""
         column = position - len(self.sdcor(point[:-1], point[-1]))
         if column < 0:
             return self.deviance(point[:-1], point[-1])
@@ -81,7 +81,7 @@ class ConstrainedOracle:
         return self.deviance(point[:-1], point[-1], X, y)
 
     def minimum(self, position, value, starts):
-        """Give the least deviance with the parameter at `position` held at a value.
+        """Compute the least deviance with the parameter at `position` held at a value.
 
         Parameters
         ----------

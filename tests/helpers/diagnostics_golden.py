@@ -44,7 +44,7 @@ def model(name: str) -> crossnest.LinearMixedModel:
 
 
 def marginal(model: crossnest.LinearMixedModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give V (n, n), Var(y) = sigma^2 V, with X and the response less the offset."""
+    """Compute V (n, n), Var(y) = sigma^2 V, with X and the response less the offset."""
     Z = model.model_matrix("random").toarray()
     blocks = []
     for term, covariance in zip(model.design.random, model.var_corr.terms, strict=True):

@@ -49,7 +49,7 @@ class Marginal:
         return z_matrix(self.factors, self.terms)
 
     def root(self, theta: np.ndarray) -> np.ndarray:
-        """Give Z Lambda, which is linear in theta."""
+        """Compute Z Lambda, which is linear in theta."""
         return self.Z @ lambda_matrix(self.factors, self.terms, theta)
 
     @cached_property
@@ -70,7 +70,7 @@ class Marginal:
     # -- in theta and sigma
 
     def _theta_derivatives(self) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-        """Give dS and d2S with respect to (theta, sigma)."""
+        """Compute dS and d2S with respect to (theta, sigma)."""
         s, root = self.sigma, self.root(self.theta)
         units = [self.root(e) for e in np.eye(n_theta(self.terms))]
         S = np.linalg.inv(self.S_inv)
@@ -133,7 +133,7 @@ class Marginal:
         return np.array([-half.T @ G @ half for G in self.G])
 
     def adjusted_vcov(self, W: np.ndarray) -> np.ndarray:
-        """Give Phi_A of Kenward and Roger (1997), section 2."""
+        """Compute Phi_A of Kenward and Roger (1997), section 2."""
         half = self.S_inv @ self.X
         total = np.zeros_like(self.Phi)
         for r, G_r in enumerate(self.G):
@@ -143,7 +143,7 @@ class Marginal:
         return self.Phi + 2 * self.Phi @ total @ self.Phi
 
     def kenward_roger_f(self, L: np.ndarray, beta: np.ndarray, W: np.ndarray):
-        """Give F, its scaling and its denominator degrees of freedom, L of full row rank."""
+        """Compute F, its scaling and its denominator degrees of freedom, L of full row rank."""
         q = len(L)
         Theta = L.T @ np.linalg.solve(L @ self.Phi @ L.T, L)
         A1 = A2 = 0.0

@@ -35,7 +35,7 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-#: Z of one term: (index of its factor, one column an effect with None for the constant, structure)
+#: Z of one term: (index of its factor, its columns, None for the constant, structure)
 Term = tuple[int, list[np.ndarray | None], str]
 #: A grouping factor: (level of each row, number of levels)
 Factor = tuple[np.ndarray, int]
@@ -48,7 +48,7 @@ SINGULAR_TOLERANCE = 1e-4
 
 
 def theta_positions(k: int, structure: str) -> list[tuple[int, int]]:
-    """Give the (row, column) in lambda of each of a term's theta, in lme4's order."""
+    """Return the (row, column) in lambda of each of a term's theta, in lme4's order."""
     if structure == "diagonal":
         return [(i, i) for i in range(k)]
     if structure != "unstructured":
@@ -246,11 +246,11 @@ class Fit:
     _leverages: np.ndarray | None = field(default=None, repr=False)
 
     def cond_var(self) -> list[np.ndarray]:
-        """Give Var(b | y) = sigma^2 (Lambda Omega^-1 Lambda')_ll, one (J, k, k) array a term."""
+        """Compute Var(b | y) = sigma^2 (Lambda Omega^-1 Lambda')_ll, one (J, k, k) array a term."""
         return self._cond_var
 
     def leverages(self) -> np.ndarray:
-        """Give the (n,) diagonal of the matrix that takes y to the fitted values."""
+        """Return the (n,) diagonal of the matrix that takes y to the fitted values."""
         return self._leverages
 
 
@@ -368,7 +368,7 @@ class Problem:
         return self._objective(pls, reml), self._gradient_parts(pls, reml).sum(axis=0)
 
     def gradient_parts(self, theta: np.ndarray, reml: bool) -> np.ndarray:
-        """Give the (3, n_theta) terms of the gradient: of log|Omega|, of r2 and of log|C|."""
+        """Compute the (3, n_theta) terms of the gradient: of log|Omega|, of r2 and of log|C|."""
         return self._gradient_parts(self.solve(theta), reml)
 
     def _gradient_parts(self, pls: Pls, reml: bool) -> np.ndarray:
@@ -386,7 +386,7 @@ class Problem:
         return np.array([self._derivatives(M) for M in parts])
 
     def _derivatives(self, M: np.ndarray) -> list[float]:
-        """Give 2 M_t[i, j] for each theta, M_t the sum of the diagonal blocks of term t."""
+        """Compute 2 M_t[i, j] for each theta, M_t the sum of the diagonal blocks of term t."""
         blocks = [diagonal.sum(axis=0) for diagonal in self._diagonal_blocks(M)]
         terms = zip(blocks, self.positions, strict=True)
         return [2.0 * M_t[ij] for M_t, positions in terms for ij in positions]
@@ -422,7 +422,7 @@ class Problem:
     # -- estimates
 
     def estimates(self, theta: np.ndarray, reml: bool) -> Fit:
-        """Give everything known at theta, without optimizing."""
+        """Compute everything known at theta, without optimizing."""
         theta = np.array(theta, dtype=float)
         pls = self.solve(theta)
         log_omega, log_C = self._log_dets(pls)
@@ -453,7 +453,7 @@ class Problem:
         )
 
     def _leverages(self, pls: Pls) -> np.ndarray:
-        """Give diag(H) for H = W^(1/2) D (F'F)^-1 D' W^(1/2), D = [Z Lambda, B], F its triangle."""
+        """Compute diag(H), H = W^(1/2) D (F'F)^-1 D' W^(1/2), D = [Z Lambda, B], F its triangle."""
         D = np.hstack([self.Z @ pls.Lambda, self.B]) * np.sqrt(self.weights)[:, None]
         F = np.block([[pls.Lt, pls.RZX], [np.zeros((self.rank, self.q)), pls.R]])
         return np.sum(scipy.linalg.solve_triangular(F, D.T, trans="T") ** 2, axis=0)
@@ -477,7 +477,7 @@ class Problem:
         return [bool(part.any()) for part in np.split(zero, ends)]
 
     def scaled_gradient(self, reml: bool):
-        """Give d and its gradient as a function of theta times the scales of Z's columns."""
+        """Compute d and its gradient as a function of theta times the scales of Z's columns."""
         scales = self._column_scales()
 
         def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -521,7 +521,7 @@ class Problem:
 
 
 def newton_step(function, x: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, float]:
-    """Give the Newton step from x and the decrease 1/2 g'H^-1 g it predicts.
+    """Compute the Newton step from x and the decrease 1/2 g'H^-1 g it predicts.
 
     The Hessian is of central differences of the exact gradient, over the coordinates off their
     bounds; directions without curvature are left out.

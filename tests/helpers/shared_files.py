@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shared(name: str) -> Path:
-    """Give the path of a file of the folder `shared` beside the checkout, or skip the test."""
+    """Return the path of a file of the folder `shared` beside the checkout, or skip the test."""
     for folder in ROOT.parents:
         if (folder / "shared" / name).is_file():
             return folder / "shared" / name

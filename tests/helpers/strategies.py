@@ -118,7 +118,7 @@ def _nested_in_crossed(rng: np.random.Generator, n: int) -> list[np.ndarray]:
     return [inner, outer, other, *extra]
 
 
-def _one_row_a_level(rng: np.random.Generator, n: int) -> list[np.ndarray]:
+def _one_row_per_level(rng: np.random.Generator, n: int) -> list[np.ndarray]:
     """A factor most of whose levels have one observation, next to a coarse one."""
     fine = np.arange(n)
     fine[-2:] = fine[0]
@@ -131,7 +131,7 @@ FACTOR_KINDS = {
     "crossed": _crossed,
     "partially crossed": _partially_crossed,
     "nested in crossed": _nested_in_crossed,
-    "one row a level": _one_row_a_level,
+    "one row per level": _one_row_per_level,
 }
 
 

@@ -336,7 +336,7 @@ def test_what_is_no_model_is_told(fitted):
 
 @pytest.fixture
 def children():
-    """Give the data and R's results."""
+    """Return the data and R's results."""
     data = pd.read_csv(shared("seeds/childread.csv"))
     return data, json.loads(shared("seeds/expected.json").read_text(encoding="utf-8"))
 
@@ -376,7 +376,9 @@ def test_a_negative_ratio_is_no_result():
 def test_a_ratio_that_is_rounding_is_zero():
     ratios = checked_ratios(np.array([-1e-6, 3e-9, 2.0]), ["a", "b", "c"], ["d", "e", "f"])
     np.testing.assert_array_equal(ratios, [0, 0, 2])
-    with pytest.warns(crossnest.InferenceWarning, match="its fit has not reached the maximum"):
+    with pytest.warns(
+        crossnest.InferenceWarning, match="the larger fit has not reached the maximum"
+    ):
         assert np.isnan(checked_ratios(np.array([-0.01]), ["the model"], ["the other"])).all()
 
 

@@ -394,7 +394,7 @@ def test_table_prints_what_is_not_estimable_and_cuts_plain_frames():
         ({"specs": "recipe", "adjust": "scheffe"}, "unknown adjustment 'scheffe'"),
         ({"specs": "recipe", "level": 95}, "level must be between 0 and 1"),
         ({"specs": "recipe", "var": "temperature"}, "not a covariate"),
-        ({"specs": "recipe", "by": "recipe"}, "`by` takes up all of recipe"),
+        ({"specs": "recipe", "by": "recipe"}, "`by` names all of recipe"),
         ({"specs": []}, "`specs` names no variable"),
         ({"specs": "recipe", "contrasts": [1, -1, 0]}, r"unknown contrasts \[1, -1, 0\]"),
         ({"specs": "recipe", "contrasts": {"x": ["a", 1, 0]}}, "'x' must hold numbers"),

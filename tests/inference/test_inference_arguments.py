@@ -164,7 +164,7 @@ def test_weights_that_are_no_numbers():
         model.contest([10**400, 0])
     with pytest.raises(TypeError, match="L must hold numbers, not"):
         model.contest(np.ma.masked_array([1.0, 1.0], [False, True]))
-    with pytest.raises(ValueError, match="several columns of one name: Days, Days"):
+    with pytest.raises(ValueError, match="several columns of the same name: Days, Days"):
         model.contest(pd.DataFrame([[1.0, 2.0]], columns=["Days", "Days"]))
 
 

@@ -32,7 +32,7 @@ BRUTE_FORCE = (
 
 @functools.cache
 def oracle(name):
-    """Give the brute force of a model, starts around its ML fit, and its least deviance."""
+    """Return the brute force of a model, starts around its ML fit, and its least deviance."""
     model = fitted_model(name)
     brute = ConstrainedOracle(model)
     best = model.profile("sigma")
@@ -45,7 +45,7 @@ def oracle(name):
 
 
 def _theta(model, estimates):
-    """Give theta of the standard deviations and correlations of a profile."""
+    """Compute theta of the standard deviations and correlations of a profile."""
     values, theta = iter(estimates / estimates["sigma"]), []
     for term in model.design.random:
         k = len(term.names)

@@ -261,7 +261,7 @@ def test_testers_are_made_once(fitted):
 @pytest.mark.parametrize(
     ("ddf", "message"),
     [
-        ("none", "asks for no tests"),
+        ("none", "means no tests"),
         ("exact", "ddf must be one of 'satterthwaite'"),
         ("kenward-roger-average", "ddf must be one of .*'kenward-roger-observed'"),
         ("satterthwaite-observed", "ddf must be one of"),

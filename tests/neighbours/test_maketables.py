@@ -20,7 +20,7 @@ def models(fitted):
 
 
 def cells(table):
-    """Give the cells of an ETable by the names of rows and the numbers of models."""
+    """Return the cells of an ETable by the names of rows and the numbers of models."""
     frame = table.df.droplevel(0)
     rows = zip(frame.index, frame.to_numpy(), strict=True)
     return {name: [str(cell) for cell in row] for name, row in rows}

@@ -42,7 +42,7 @@ EXACT = {"rtol": 1e-9, "atol": 1e-12}
 
 @pytest.fixture(scope="module")
 def curved():
-    """Give a model with a transform that remembers its data, an interaction and a factor."""
+    """Return a model with a transform that remembers its data, an interaction and a factor."""
     data = crossnest.datasets.cake()
     return crossnest.lmer(
         "angle ~ recipe * poly(temp, 2) + (1 | recipe:replicate)", data.assign(temp=data["temp"])
@@ -50,7 +50,7 @@ def curved():
 
 
 def by_tester(model, L, ddf, null=0.0):
-    """Give estimates, standard errors, df and p-values of L beta by the model's own tests."""
+    """Compute estimates, standard errors, df and p-values of L beta by the model's own tests."""
     from crossnest.inference.ddf import tester
 
     return tester(model, ddf).t_table(np.atleast_2d(L), null).to_numpy().T
@@ -224,7 +224,7 @@ def test_nonlinear_hypothesis_by_the_delta_method(fitted):
 
 def test_choice_of_the_covariance_matrix(fitted):
     model = fitted("sleepstudy_zcp")
-    adjusted = model.confint("kenward-roger", parm="beta_")  # fails if it cannot be had
+    adjusted = model.confint("kenward-roger", parm="beta_")  # fails if it is unavailable
     assert len(adjusted) == 2
     normal, kenward_roger = adapt(model), adapt(model, "kenward-roger")
     plain = avg_slopes(normal, variables="Days", **STEP)["std_error"]

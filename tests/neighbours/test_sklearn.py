@@ -175,7 +175,7 @@ def test_pipeline_and_pickle(data):
     [
         ({}, "either a formula or groups"),
         ({"formula": SLOPES, "groups": 1}, "either a formula or groups"),
-        ({"groups": "subject"}, "'subject', which is no column"),
+        ({"groups": "subject"}, "'subject', which is not a column"),
         ({"groups": 3}, "column 3, and X has 3"),
         ({"formula": f"np.log(Reaction) ~ {SLOPES}"}, "TransformedTargetRegressor"),
         ({"formula": "Days"}, "no random-effects term"),

@@ -31,7 +31,7 @@ def data():
 
 @pytest.fixture(scope="module", params=[True, False], ids=["REML", "ML"])
 def pair(request, data):
-    """Give a random-intercept model by crossnest and by statsmodels."""
+    """Return a random-intercept model by crossnest and by statsmodels."""
     formula_api = pytest.importorskip("statsmodels.formula.api")
     theirs = formula_api.mixedlm("Reaction ~ Days", data, groups=data["Subject"])
     ours = crossnest.lmer("Reaction ~ Days + (1 | Subject)", data, reml=request.param)

@@ -29,7 +29,7 @@ def agg():
 
 
 def points(axes) -> np.ndarray:
-    """Give the points of the first scatter plot of Axes, (n, 2)."""
+    """Return the points of the first scatter plot of Axes, (n, 2)."""
     return np.asarray(axes.collections[-1].get_offsets())
 
 

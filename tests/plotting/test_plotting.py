@@ -48,7 +48,7 @@ def orthodont():
 
 
 def points(axes, n=0):
-    """Give the points (k, 2) of a collection of Axes, the last one of type PathCollection if 0."""
+    """Return the points (k, 2) of a collection of Axes, the last PathCollection if 0."""
     kinds = [c for c in axes.collections if type(c).__name__ == "PathCollection"]
     return np.asarray(kinds[n].get_offsets())
 
@@ -58,7 +58,7 @@ def tick_labels(axis):
 
 
 def labelled(axes):
-    """Give lines and collections of Axes by label."""
+    """Return lines and collections of Axes by label."""
     handles, labels = axes.get_legend_handles_labels()
     return dict(zip(labels, handles, strict=True))
 
@@ -285,7 +285,7 @@ def test_fitted_lines_bend_with_a_spline():
 def test_fitted_lines_need_something_to_be_drawn_against(fitted):
     with pytest.raises(ValueError, match=r"varies within groups.*plot_caterpillar"):
         fitted("penicillin").plot.fitted()
-    with pytest.raises(ValueError, match="no variable 'x' in the effects; there are Days"):
+    with pytest.raises(ValueError, match="no variable 'x' in the effects; the variables are Days"):
         fitted("sleepstudy").plot.fitted(x="x")
     with pytest.raises(ValueError, match="no grouping factor 'x'"):
         fitted("sleepstudy").plot.fitted("x")
@@ -595,7 +595,7 @@ def test_regions_a_profile_does_not_reach_have_no_contour(fitted):
     assert len(panels[2, 0].get_lines()) == 6
     assert contour(profile, "sigma", "sd_(Intercept)|batch", radius(0.5)) is None
     assert contour(profile, "sigma", "sd_(Intercept)|cask:batch", radius(0.999)) is None
-    with pytest.raises(ValueError, match="at least two parameters; profiled is sigma"):
+    with pytest.raises(ValueError, match="at least two parameters; the profile has sigma"):
         plotting.plot_profile_pairs(fitted("pastes").profile("sigma", progress=False))
     with pytest.raises(ValueError, match="9 Axes"):
         plotting.plot_profile_pairs(profile, ax=[plt.subplots()[1]])

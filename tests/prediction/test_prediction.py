@@ -54,7 +54,7 @@ def mixed_model_inverse(model):
 
 
 def brute_force(model, newdata, re="all"):
-    """Give predictions and standard errors row by row from dense matrices."""
+    """Compute predictions and standard errors row by row from dense matrices."""
     design = model.design
     included = included_terms(design, re)
     rows = new_rows(design, newdata, included)
@@ -463,7 +463,7 @@ def test_offsets(sleepstudy):
     assert_allclose(model.predict(data.drop(columns="known"), offset="w", se=True)["fit"],
                     model.fittedvalues - data["known"] + data["w"], rtol=1e-12)  # fmt: skip
     values = fit("Reaction ~ Days + (1 | Subject)", data, offset=data["known"].to_numpy())
-    with pytest.raises(DesignError, match=r"give theirs with offset="):
+    with pytest.raises(DesignError, match=r"pass theirs with offset="):
         values.predict(data)
     assert_allclose(values.predict(data, offset="known"), values.fittedvalues, rtol=1e-12)
     with pytest.raises(DesignError, match="each of the 180 new rows"):

@@ -152,7 +152,7 @@ def same_width(number: re.Match[str]) -> str:
 
 
 def last_digit(number: str) -> float:
-    """Give the unit of the last digit printed."""
+    """Return the unit of the last digit printed."""
     mantissa, _, exponent = number.partition("e")
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 
@@ -322,7 +322,8 @@ def test_without_degrees_of_freedom_they_are_missing(fitted, monkeypatch):
 
     monkeypatch.setattr(ddf_module, "tester", refuse)
     with pytest.warns(
-        crossnest.base.errors.InferenceWarning, match="no degrees of freedom.*too large"
+        crossnest.base.errors.InferenceWarning,
+        match="degrees of freedom and p-values are unavailable.*too large",
     ):
         summary = fitted("sleepstudy").summary()
     table = summary.coef_table

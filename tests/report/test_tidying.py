@@ -30,7 +30,7 @@ FORMULAS = {
 
 @pytest.fixture(scope="module", params=FORMULAS)
 def case(request):
-    """Give a model at R's theta and broom.mixed's tables."""
+    """Return a model at R's theta and broom.mixed's tables."""
     name = request.param
     data = crossnest.datasets.load(name.split("_")[0])
     arguments = {}
@@ -170,7 +170,7 @@ def test_augment_new_data(fitted):
     ("arguments", "message"),
     [
         ({"effects": "random"}, "effects must be one of fixed, ran_pars"),
-        ({"effects": []}, "names nothing"),
+        ({"effects": []}, "effects is empty"),
         ({"conf_int": True, "level": 95}, "level must be between"),
     ],
 )

@@ -38,7 +38,7 @@ def fit(formula, data, **arguments):
 
 @pytest.fixture
 def again(tmp_path):
-    """Give the function that saves a model and loads it."""
+    """Return the function that saves a model and loads it."""
 
     def save_and_load(model, **options):
         model.save(tmp_path / "model.crossnest", **options)
@@ -336,7 +336,7 @@ def test_crossed_factors_of_many_levels(data, again, monkeypatch):
 def test_levels_that_were_not_nested_so(data, again):
     model = fit("y ~ x + (1 | g) + (1 | h)", data)
     loaded = again(model)
-    with pytest.raises(NoDataError, match="not together in the data"):
+    with pytest.raises(NoDataError, match="levels that do not occur together"):
         loaded.predict(data.assign(h=0), se=True)
     assert loaded.predict(data.assign(h=0)).equals(model.predict(data.assign(h=0)))
 
@@ -686,14 +686,14 @@ def test_an_array_that_claims_to_be_large_is_not_allocated(saved):
     with zipfile.ZipFile(saved, "w") as file:
         for name, content in (members | {"0.npy": header.getvalue() + bytes(80)}).items():
             file.writestr(name, content)
-    assert_refused_without_memory(saved, "another size than it says")
+    assert_refused_without_memory(saved, "not have the size it declares")
 
 
 def test_arrays_are_not_read_twice(saved):
     with zipfile.ZipFile(saved) as file:
         head = json.loads(file.read("crossnest.json"))
     with_head(saved, content=head["content"] | {"bloat": [{"$array": 0}] * 1000})
-    with pytest.raises(FileFormatError, match="there twice"):
+    with pytest.raises(FileFormatError, match="occurs twice"):
         load(saved)
 
 

@@ -118,7 +118,7 @@ def check_path(value: Any, name: str = "path") -> None:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be the name of a file, not {type(value).__name__}")
     if "\0" in os.fsdecode(value):
-        raise ValueError(f"{name} has a null character in it: {value!r}")
+        raise ValueError(f"{name} contains a null character: {value!r}")
 
 
 def check_level(value: Any, name: str = "level") -> float:

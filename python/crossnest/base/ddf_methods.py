@@ -58,5 +58,5 @@ def check_ddf(ddf: Any, none: bool = False) -> Ddf:
     except ValueError:
         listed = ", ".join(map(repr, options))
         no_test = not none and isinstance(ddf, str) and ddf in NO_TEST
-        why = "ddf='none' asks for no tests; for a test " if no_test else ""
+        why = "ddf='none' means no tests; for a test " if no_test else ""
         raise ValueError(f"{why}ddf must be one of {listed}, not {ddf!r}") from None

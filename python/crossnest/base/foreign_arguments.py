@@ -13,7 +13,7 @@ __all__ = ["explain_unknown_arguments"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_GROUPS = "the groups stand in the formula, as in 'y ~ x + (1 | g)'"
+_GROUPS = "grouping factors go in the formula, as in 'y ~ x + (1 | g)'"
 _ROWS = "select the rows first, as in data[data['x'] > 0]"
 _GENERALIZED = "only the linear model with normal errors is fitted"
 
@@ -25,8 +25,8 @@ _ANYWHERE = {
     "df": "the data frame is the argument 'data'",
     "missing": "na_action='drop' leaves incomplete rows out, na_action='raise' refuses them",
     "na_action": "na_action='drop' or na_action='raise'",
-    "verbose": "nothing is printed while fitting; model.opt says how the optimum was found",
-    "disp": "nothing is printed while fitting; model.opt says how the optimum was found",
+    "verbose": "nothing is printed while fitting; see model.opt for the course of the optimization",
+    "disp": "nothing is printed while fitting; see model.opt for the course of the optimization",
     "n_jobs": "control=crossnest.Control(threads=...)",
     "threads": "control=crossnest.Control(threads=...)",
 }
@@ -70,8 +70,8 @@ _FIT = {
     "method": "reml=True or reml=False; there is one optimizer",
     "groups": _GROUPS,
     "group": _GROUPS,
-    "random": "random effects stand in the formula, as in 'y ~ x + (x | g)'",
-    "re_formula": "random effects stand in the formula, as in 'y ~ x + (x | g)'",
+    "random": "random effects go in the formula, as in 'y ~ x + (x | g)'",
+    "re_formula": "random effects go in the formula, as in 'y ~ x + (x | g)'",
     "vc_formula": "variance components are terms of the formula, as in '(1 | g) + (1 | h)'",
     "correlation": "correlated residuals are not supported",
     "use_sqrt": "theta is always the factor of the covariance matrix",
@@ -80,12 +80,12 @@ _FIT = {
     "maxiter": "control=crossnest.Control(max_evaluations=...)",
     "tol": "control=crossnest.Control(tolerance=...)",
     "ddf": "model.summary(ddf=...) and model.anova(ddf=...)",
-    "cov_type": "covariances are those of the model",
-    "endog": "the response stands in the formula: give formula and data",
-    "exog": "the effects stand in the formula: give formula and data",
-    "exog_re": "the random effects stand in the formula: give formula and data",
+    "cov_type": "covariance matrices are always those of the model",
+    "endog": "the response goes in the formula: give a formula and data",
+    "exog": "the effects go in the formula: give a formula and data",
+    "exog_re": "random effects go in the formula: give a formula and data",
     "newdata": "new rows are for model.predict(newdata)",
-    "re": "random effects stand in the formula, as in 'y ~ x + (x | g)'",
+    "re": "random effects go in the formula, as in 'y ~ x + (x | g)'",
     "seed": "a fit draws no random numbers",
 }
 
@@ -93,7 +93,7 @@ _PREDICT = {
     "re_form": "re='none' for lme4's re.form = NA, re='all' or a list of terms",
     "re_formula": "re='none', re='all' or a list of terms",
     "ReForm": "re='none', re='all' or a list of terms",
-    "random_only": "model.ranef() has the random effects alone",
+    "random_only": "model.ranef() returns the random effects alone",
     "allow_new_levels": "new_levels='population' or new_levels='nan'",
     "use_rfx": "re='all' or re='none'",
     "se_fit": "se=True",
@@ -117,11 +117,11 @@ _SIMULATE = {
 
 _REFIT = {
     "newresp": "the response is the argument 'y'",
-    "newdata": "refit takes a response; crossnest.lmer fits new data",
-    "data": "refit takes a response; crossnest.lmer fits new data",
-    "reml": "refit keeps the criterion; crossnest.lmer fits another",
-    "REML": "refit keeps the criterion; crossnest.lmer fits another",
-    "weights": "refit keeps the weights; crossnest.lmer fits others",
+    "newdata": "refit takes a response; use crossnest.lmer for new data",
+    "data": "refit takes a response; use crossnest.lmer for new data",
+    "reml": "refit keeps the criterion; use crossnest.lmer to change it",
+    "REML": "refit keeps the criterion; use crossnest.lmer to change it",
+    "weights": "refit keeps the weights; use crossnest.lmer to change them",
     "start": "refit finds its own start",
 }
 
@@ -129,13 +129,13 @@ _BY_FUNCTION = {
     "lmer": _FIT,
     "lm": {
         **_FIT,
-        "reml": "a linear model has no variance components; crossnest.lmer has",
-        "REML": "a linear model has no variance components; crossnest.lmer has",
+        "reml": "a linear model has no variance components; use crossnest.lmer",
+        "REML": "a linear model has no variance components; use crossnest.lmer",
         "start": "least squares needs no start",
         "control": "least squares has no options",
-        "groups": "crossnest.lmer and crossnest.lm_list fit groups",
+        "groups": "use crossnest.lmer or crossnest.lm_list for grouped data",
     },
-    "lm_list": {**_FIT, "groups": "the groups stand in the formula, as in 'y ~ x | g'"},
+    "lm_list": {**_FIT, "groups": "grouping factors go in the formula, as in 'y ~ x | g'"},
     "predict": _PREDICT,
     "confint": _CONFINT,
     "Bootstrap.confint": {"kind": "interval=", "type": "interval="},

@@ -14,8 +14,8 @@ __all__ = ["MayLackRows", "no_data"]
 def no_data(what: str) -> NoDataError:
     """Say that the data are needed for something."""
     return NoDataError(
-        f"this needs the data ({what}), and the model was loaded from a file, which does not hold "
-        "them: fit the model again"
+        f"this needs the data ({what}), which a model loaded from a file does not have: fit the "
+        "model again"
     )
 
 

@@ -125,7 +125,7 @@ def _plain_numpy(values: npt.NDArray[Any], what: str) -> Any:
             raise _complex(what)
         case "V":
             raise DesignError(
-                f"in {what} each cell has several fields: make each a column of its own"
+                f"cells in {what} have several fields: make each field a column of its own"
             )
         case "S":
             return _decoded(values, what)
@@ -143,7 +143,9 @@ def _plain_numpy(values: npt.NDArray[Any], what: str) -> Any:
 
 
 def _complex(what: str) -> DesignError:
-    return DesignError(f"in {what} are complex numbers: use their real part or their modulus")
+    return DesignError(
+        f"complex numbers in {what} are not supported: use their real part or modulus"
+    )
 
 
 def _decoded(values: Any, what: str) -> npt.NDArray[Any]:
@@ -155,7 +157,7 @@ def _decoded(values: Any, what: str) -> npt.NDArray[Any]:
             for value, absent in zip(values, missing, strict=True)
         ]
     except UnicodeDecodeError:
-        raise DesignError(f"in {what} are bytes that are not UTF-8 text: decode them") from None
+        raise DesignError(f"bytes in {what} are not UTF-8 text: decode them") from None
     return np.array(text, dtype=object)
 
 
@@ -164,7 +166,7 @@ def _times(values: Any, what: str) -> Any:
     try:
         return pd.array(values)
     except (ValueError, TypeError, OverflowError) as error:  # a unit or a year pandas lacks
-        raise DesignError(f"in {what} are dates that pandas cannot read: {error}") from None
+        raise DesignError(f"dates in {what} cannot be read by pandas: {error}") from None
 
 
 def _plain_objects(values: npt.NDArray[Any], what: str) -> Any:
@@ -217,7 +219,7 @@ def _floats(values: npt.NDArray[Any], what: str) -> FloatArray:
     try:
         return np.array([float(value) for value in values], dtype=np.float64)
     except (OverflowError, ValueError):
-        raise DesignError(f"in {what} is a number too large for floating point") from None
+        raise DesignError(f"a number in {what} is too large for floating point") from None
 
 
 def _as_dates(values: npt.NDArray[Any]) -> Any:
@@ -238,7 +240,7 @@ def _mixed(present: npt.NDArray[Any], missing: Mask, what: str) -> Any:
         if isinstance(value, Iterable) and not isinstance(value, str | bytes):
             kind = type(value).__name__
             raise DesignError(
-                f"in {what} a cell holds a {kind} ({_short(value)}): each must hold one number or "
+                f"a cell in {what} holds a {kind} ({_short(value)}): each must hold one number or "
                 "one label"
             )
     out = np.full(len(missing), None, dtype=object)
@@ -455,7 +457,7 @@ def _check_levels(levels: pd.Index, what: str) -> None:
         largest = f"{levels[inexact(levels.to_numpy())].max():.17g}"
         raise DesignError(
             f"the labels of {what} are floating-point numbers beyond 2^53 (as {largest}), where "
-            "whole numbers that differ are held as one: read them as text or as integers (pandas' "
+            "different whole numbers become equal: read them as text or as integers (pandas' "
             "'Int64' keeps them exact next to missing values)"
         )
     if levels.dtype != object or pd.api.types.infer_dtype(levels, skipna=False) == "string":
@@ -466,6 +468,6 @@ def _check_levels(levels: pd.Index, what: str) -> None:
         if other is not level:
             kinds = " and ".join(sorted({type(other).__name__, type(level).__name__}))
             raise DesignError(
-                f"{what} has the label {level} in two types ({kinds}), which would be two levels "
-                "that look alike: make them one type, such as text by .astype(str)"
+                f"{what} has the label {level} in two types ({kinds}), which would be two "
+                "levels that look the same: convert them to one type, such as text by .astype(str)"
             )

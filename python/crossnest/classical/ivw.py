@@ -89,7 +89,10 @@ def _vector(values: ArrayLike, name: str) -> FloatArray:
     if bad.size:
         index = values.index if isinstance(values, pd.Series) else range(vector.size)
         labels = ", ".join(str(index[i]) for i in bad[:5]) + ", ..." * (bad.size > 5)
-        raise ValueError(f"the {name} are missing or infinite at {labels}: leave these out of both")
+        raise ValueError(
+            f"the {name} are missing or infinite at {labels}: leave these out of "
+            "estimates and variances"
+        )
     return vector
 
 
@@ -101,8 +104,8 @@ def _matched(variances: pd.Series[Any], estimates: pd.Series[Any]) -> pd.Series[
         matched: pd.Series[Any] = in_order_of(variances, estimates.index, "the variances")
     except DesignError:
         raise ValueError(
-            "the variances have other labels than the estimates: give them the same index, or "
-            "pass .to_numpy() to take them one by one"
+            "the variances and the estimates have different labels: give them the same index, "
+            "or pass .to_numpy() to match them by position"
         ) from None
     return matched
 

@@ -63,13 +63,13 @@ def _one_for_each_row(name: str, levels: pd.Index) -> str:
     labels = [str(label) for label in levels[:20]]
     if all(_DATE.match(label) for label in labels):
         hint = (
-            f"its labels look like dates ('{labels[0]}'): make numbers of them, such as days by "
+            f"its labels look like dates ('{labels[0]}'): convert them to numbers, such as days: "
             f"(pandas.to_datetime(data['{name}']) - start).dt.days"
         )
     elif _is_number(labels[0]):
         hint = f"its labels look like numbers: convert it by pandas.to_numeric(data['{name}'])"
     else:
-        hint = "leave it out, or make it coarser"
+        hint = "leave it out, or merge levels"
     return (
         f"the factor '{name}' has a level for each of the {len(levels)} rows used, which leaves no "
         f"residual degrees of freedom; {hint}"
@@ -93,8 +93,8 @@ def _notice_text(name: str, levels: pd.Index) -> None:
         but = f" but {', '.join(map(repr, others[:3]))}" + ", ..." * (len(others) > 3)
         warn_user(
             f"column '{name}' is text, so it is a factor with {len(levels)} levels, although "
-            f"{found} of them are {held}{but if others else ''}: for its values use {advice}, for "
-            "a factor make it a categorical",
+            f"{found} of them are {held}{but if others else ''}: to use its values, apply "
+            f"{advice}; to keep it a factor, make it a categorical",
             DataWarning,
         )
         return
@@ -110,7 +110,7 @@ def widest_factor(variables: Mapping[str, Column], n: int, p: int) -> str:
     if p < n or not factors:
         return ""
     name = max(factors, key=factors.__getitem__)
-    return f"; of the {p} columns, {factors[name] - 1} are of '{name}' alone"
+    return f"; of the {p} columns, {factors[name] - 1} belong to '{name}' alone"
 
 
 def _is_number(label: str) -> bool:
@@ -141,8 +141,9 @@ def in_another_type(name: str, labels: Iterable[str], fitted: pd.Index) -> str |
     as_text = isinstance(fitted[0], str)
     held, hint = ("text", "str") if as_text else (fitted.dtype, f"'{fitted.dtype}'")
     return (
-        f"the grouping factor '{name}' has the levels {shown} in another type than the model was "
-        f"fitted to (as {held}), so their random effects are not found: convert them, as by "
+        f"the grouping factor '{name}' has the levels {shown} in a different type than the "
+        f"model was fitted to (as {held}), so their random effects are not found: convert them, "
+        "for example by "
         f".astype({hint})"
     )
 

@@ -187,18 +187,18 @@ def _check_content(source: str, content: Any, encoding: str) -> None:
             start = file.read(4096)
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
-            raise _unreadable(source, f"it is {kind}, not a text of columns")
+            raise _unreadable(source, f"it is {kind}, not a text file of columns")
     if b"\0" in start and not re.match("utf.?(16|32)", encoding.lower()):
         hint = ""
         if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
             hint = "; it looks like UTF-16: use --encoding utf-16"
-        raise _unreadable(source, "it is binary, not a text of columns" + hint)
+        raise _unreadable(source, "it is binary, not a text file of columns" + hint)
 
 
 def _about_encoding(error: Exception, encoding: str) -> str:
     if isinstance(error, LookupError):
         return f"there is no encoding '{encoding}'"
-    return f"it is not text in {encoding.upper()}: name its encoding, such as --encoding latin-1"
+    return f"it is not text in {encoding.upper()}: specify its encoding, such as --encoding latin-1"
 
 
 def _parse(source: str, content: Any, options: Mapping[str, Any]) -> pd.DataFrame:
@@ -229,5 +229,5 @@ def _check_separator(source: str, data: pd.DataFrame, sep: str) -> None:
     name = str(data.columns[0])
     for other, called in ((";", "';'"), ("\t", "tab"), (",", "','"), ("|", "'|'")):
         if other != sep and other in name:
-            text = f"it has one column, {name!r}: name the separator by --sep {called}"
+            text = f"it has one column, {name!r}: specify the separator with --sep {called}"
             raise _unreadable(source, text)

@@ -74,8 +74,8 @@ def in_order_of(values: Any, index: pd.Index, role: str) -> Any:
     same = len(values) == len(index) and values.index.is_unique and values.index.isin(index).all()
     if not (same and index.is_unique):
         raise DesignError(
-            f"the {type(values).__name__} given as {role} has another index than the data: "
-            "give it the data's index, or pass .to_numpy() to take it row by row"
+            f"the {type(values).__name__} given as {role} does not have the index of the data: "
+            "give it that index, or pass .to_numpy() to match it row by row"
         )
     return values.reindex(index)
 
@@ -86,8 +86,8 @@ def in_order_of(values: Any, index: pd.Index, role: str) -> Any:
 def _from_pandas(data: pd.DataFrame, what: str) -> Frame:
     if data.columns.nlevels > 1:
         raise DesignError(
-            f"the columns of {what} have names of {data.columns.nlevels} levels: make them one, as "
-            "by data.columns = ['_'.join(name) for name in data.columns]"
+            f"the columns of {what} have names of {data.columns.nlevels} levels: join them into "
+            "one, as in data.columns = ['_'.join(name) for name in data.columns]"
         )
 
     def raw(name: str) -> Any:
@@ -222,4 +222,4 @@ def _path_or_name(source: Any) -> str:
         return "a formula: give the formula first, then the data"
     if source in datasets.names():
         return f"the name of a data set: use crossnest.datasets.{source}()"
-    return f"a path or text ({str(source)!r}): read the file first, as by pandas.read_csv(...)"
+    return f"a path or text ({str(source)!r}): read the file first, as in pandas.read_csv(...)"

@@ -103,6 +103,8 @@ def load(name: str) -> pd.DataFrame:
     key = name.lower()
     if key not in _storage.manifest():
         close = difflib.get_close_matches(key, names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names())}"
+        hint = (
+            f"did you mean {close[0]!r}?" if close else f"the data sets are: {', '.join(names())}"
+        )
         raise ValueError(f"no bundled data set is called {name!r}; {hint}")
     return _storage.read(key)

@@ -320,7 +320,7 @@ def _drop_missing(given: _Given, na_action: str) -> None:
         )
     dropped = np.logical_or.reduce(list(masks.values()))
     if dropped.all():
-        raise DesignError(f"no row is left: every row has a missing value, in {counts}")
+        raise DesignError(f"no rows are left: every row has a missing value, in {counts}")
     given.rows.n_missing += given.drop(dropped)
 
 
@@ -341,7 +341,7 @@ def _drop_zero_weights(given: _Given) -> None:
             )
     dropped = weights == 0
     if dropped.all():
-        raise DesignError("no row is left: every weight is zero")
+        raise DesignError("no rows are left: every weight is zero")
     given.rows.n_zero_weight = given.drop(dropped)
 
 
@@ -405,7 +405,7 @@ def _numeric(variable: Variable, name: str, role: str) -> FloatArray:
     if isinstance(variable, NumericColumn):
         return variable.values
     labels = isinstance(variable, (FactorColumn, Coded))
-    what = "labels" if labels else "something else than one number for each row"
+    what = "labels" if labels else "something other than one number per row"
     raise DesignError(f"the {role} '{name}' is not numeric, it holds {what}: convert it to numbers")
 
 
@@ -464,7 +464,7 @@ def _check_factor(factor: GroupingFactor, n: int) -> None:
     """Refuse a grouping factor with one level, or with a level for every observation."""
     if factor.n_levels < 2:
         raise DesignError(
-            f"the grouping factor '{factor.name}' has one level only ('{factor.levels[0]}'): a "
+            f"the grouping factor '{factor.name}' has only one level ('{factor.levels[0]}'): a "
             "random effect needs at least two levels; remove its term"
         )
     if factor.n_levels < n:
@@ -476,8 +476,8 @@ def _check_factor(factor: GroupingFactor, n: int) -> None:
         )
     raise DesignError(
         f"the grouping factor '{factor.name}' has {factor.n_levels} levels for {n} observations: "
-        "it must have fewer, or its effects cannot be told from the residuals, which stand for "
-        "them already: leave its term out"
+        "it must have fewer, or its effects cannot be distinguished from the residuals: leave "
+        "its term out"
     )
 
 
@@ -628,7 +628,8 @@ def resolve_contrasts(
     if unused:
         warn_user(
             f"contrasts are given for {', '.join(map(repr, unused))}, which "
-            f"{'is' if len(unused) == 1 else 'are'} no factor of `{parsed.text}`: they are ignored",
+            f"{'is' if len(unused) == 1 else 'are'} not a factor of `{parsed.text}`: they are "
+            "ignored",
             ContrastsWarning,
         )
     found = {}

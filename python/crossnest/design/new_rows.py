@@ -194,8 +194,8 @@ def _offset_argument(design: Design, columns: Columns, offset: Any) -> FloatArra
     if isinstance(source, str):
         if source == "(array)":
             raise DesignError(
-                "the model was fitted with an offset given as values, which are not known for the "
-                "new data: give theirs with offset="
+                "the model was fitted with an offset given as values, which are unknown for the "
+                "new data: pass theirs with offset="
             )
         columns.require(source, "the offset of the model")
         column = columns.peek(source)

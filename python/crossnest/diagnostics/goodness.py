@@ -180,7 +180,9 @@ def vif(model: FittedModel) -> pd.DataFrame:
     """
     columns = _columns_by_term(model)
     if len(columns) < 2:
-        raise ValueError("variance inflation compares terms, and the model has fewer than two")
+        raise ValueError(
+            "variance inflation factors need at least two terms, and the model has fewer"
+        )
     used = sorted(j for positions in columns.values() for j in positions)
     covariance = model._covariance[np.ix_(used, used)]
     scale = np.sqrt(np.diag(covariance))

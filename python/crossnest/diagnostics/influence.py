@@ -137,7 +137,7 @@ def influence(
     """
     check_flag(exact, "exact")
     if not len(model.fixef):
-        raise ValueError("the model has no fixed effects for a unit to have influence on")
+        raise ValueError("influence is measured on the fixed effects, and the model has none")
     codes, labels = _units(model, group)
     threads = thread_count(model, n_jobs)
     if exact:
@@ -173,7 +173,7 @@ def cooks_distance(model: FittedModel) -> pd.Series[float]:
         If the model has no fixed effects.
     """
     if not len(model.fixef):
-        raise ValueError("Cook's distance is per fixed effect, and the model has none")
+        raise ValueError("Cook's distance needs fixed effects, and the model has none")
     leverages = model.leverages()
     left = (1 - leverages).where(leverages < 1)
     scaled = model.residuals("scaled")
@@ -332,5 +332,5 @@ def _stacked(fits: Iterable[_DeletedFit]) -> tuple[FloatArray, FloatArray]:
 def _warn_unless_converged(fits: Iterable[_DeletedFit], labels: pd.Index) -> None:
     failed = [str(label) for one, label in zip(fits, labels, strict=True) if not one.converged]
     if failed:
-        text = f"the fits without these have not converged: {', '.join(failed)}"
+        text = f"the fits without these units did not converge: {', '.join(failed)}"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)

@@ -242,7 +242,7 @@ def _by_label(values: pd.Series[Any], names: Sequence[str], what: str) -> NDArra
     if len(labels) != len(names) or set(labels) != set(names):
         raise ValueError(
             f"{what} is a Series with the labels {', '.join(map(repr, labels))}, the model's "
-            f"covariance parameters are {', '.join(map(repr, names))}: give it these, or pass "
-            ".to_numpy() to take the values in this order"
+            f"covariance parameters are {', '.join(map(repr, names))}: label it with these "
+            "names, or pass .to_numpy() to take the values in this order"
         )
     return values.loc[list(names)].to_numpy()

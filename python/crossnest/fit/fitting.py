@@ -78,7 +78,7 @@ def warn_about(model: FittedModel, stacklevel: int) -> None:
     if terms := singular_terms(model):
         text = (
             f"the fit is singular in {', '.join(terms)}: a variance is zero or a correlation 1 or "
-            "-1; the data may not support so many random effects"
+            "-1; the data may not support this many random effects"
         )
         warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
     if model.converged is False and not explains_divergence(model):
@@ -108,7 +108,7 @@ def _new_response(design: Design, y: ArrayLike) -> FloatArray:
 
 
 def refit(model: Model, y: ArrayLike) -> Model:
-    """Fit the same model to another response, without a word of warning."""
+    """Fit the same model to another response, without warnings."""
     design = replace(model.design, y=_new_response(model.design, y))
     return fit_design(
         type(model), design, model.reml, None, model.control, model.labels, model._engine

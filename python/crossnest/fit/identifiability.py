@@ -135,7 +135,8 @@ def _repeated(
     assert other is not None
     copy = _copies(model.design, term, other)
     return (
-        f"{what} cannot be told from `{other.term.text}`, which has the same effects{copy}: its "
+        f"{what} cannot be distinguished from `{other.term.text}`, which has the same "
+        f"effects{copy}: its "
         f"variance is held at zero; write `{other.term.text}` alone"
     )
 
@@ -144,7 +145,8 @@ def _shared(model: FittedModel, term: RandomEffects, what: str, other: RandomEff
     assert other is not None
     copy = _copies(model.design, term, other)
     return (
-        f"{what} cannot be told from the same in `{other.term.text}`{copy}: only the sum of their "
+        f"{what} cannot be distinguished from the same in `{other.term.text}`{copy}: only the "
+        "sum of their "
         "variances is determined; write one term with the effects of both, or leave them out of "
         "one of the two (as in `(0 + x | g)` without the intercept)"
     )
@@ -160,7 +162,7 @@ def _exact(design: Design, terms: Sequence[int]) -> Confounded:
         names[1] if len(names) > 1 else None,
         f"the response is fitted exactly by the fixed effects and {quoted}: no residual variance "
         "is left, the likelihood grows without bound as sigma goes to zero, and criterion, "
-        "sigma and standard errors mean nothing; is it one value for each group? Then use one row "
+        "sigma and standard errors mean nothing; if it has one value for each group, use one row "
         "for each group and `crossnest.lm`",
     )
 

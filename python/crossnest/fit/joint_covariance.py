@@ -68,8 +68,8 @@ class Between(ReadOnly):
             return np.asarray(self.blocks[inner, outer])
         if np.any(self.partner[inner] != outer):
             raise NoDataError(
-                "the standard error of levels that were not together in the data needs the data, "
-                "and the file the model was loaded from does not hold them"
+                "standard errors for combinations of levels that do not occur together need the "
+                "data, which the file the model was loaded from does not contain"
             )
         return np.asarray(self.blocks[inner])
 

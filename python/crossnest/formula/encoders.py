@@ -142,8 +142,8 @@ class Encoder:
             )
         raise DesignError(
             f"'{self.name}' has levels the model was not fitted to: {labels} in "
-            f"{np.count_nonzero(unknown)} rows; a fixed effect cannot be predicted for them (it "
-            f"has {known}){hint}"
+            f"{np.count_nonzero(unknown)} rows; a fixed effect cannot be predicted for them "
+            f"(the model has {known}){hint}"
         )
 
 
@@ -327,7 +327,7 @@ def learn_encoder(
     Raises
     ------
     DesignError
-        If it has one level only, contrasts that do not fit, or holds neither numbers nor labels.
+        If it has only one level, contrasts that do not fit, or holds neither numbers nor labels.
     """
     name = factor.name
     if isinstance(variable, NumericColumn):
@@ -343,7 +343,7 @@ def learn_encoder(
     labels = variable.factor if isinstance(variable, Coded) else variable
     if len(labels.levels) < 2:
         raise DesignError(
-            f"column '{name}' has one level only ('{labels.levels[0]}') in the rows used, so "
+            f"column '{name}' has only one level ('{labels.levels[0]}') in the rows used, so "
             "it has no effect to estimate: leave it out of the formula"
         )
     chosen = contrasts.get(name) or own

@@ -152,7 +152,7 @@ class Evaluator:
         if isinstance(value, (NumericColumn, FactorColumn, OtherColumn, MatrixColumn, Coded)):
             return value
         if callable(value) or isinstance(value, (str, list)) or value is None:
-            raise TypeError("it gives no value for each row")
+            raise TypeError("it does not give one value for each row")
         array = np.asarray(value)
         if array.ndim == 0:
             array = np.full(self.n, array)
@@ -259,7 +259,7 @@ class Evaluator:
         """Learn from these rows if they are those of the fit; apply what was learned."""
         function, key = STATEFUL[name], unparse(node)
         if not node.args:
-            raise TypeError(f"`{key}` has no argument")
+            raise TypeError(f"`{key}` needs an argument")
         x = np.asarray(self._number(node.args[0]), dtype=np.float64)
         if x.shape != (self.n,):
             raise TypeError(f"`{unparse(node.args[0])}` is not one number for each row")
@@ -292,7 +292,7 @@ class Evaluator:
         shape = np.shape(values)
         if len(shape) not in (1, 2) or shape[0] != self.n:
             raise ValueError(
-                f"`{call_name(node)}` gives values of shape {shape}, not one for each of the "
+                f"`{call_name(node)}` returns values of shape {shape}, not one for each of the "
                 f"{self.n} rows"
             )
         if len(shape) == 2:
@@ -498,7 +498,7 @@ def _as_numeric(evaluator: Evaluator, node: ast.Call, x: Any) -> Any:
     numbers = pd.to_numeric(pd.Series(x.levels.astype(str)), errors="coerce").to_numpy(np.float64)
     if np.isnan(numbers).any():
         label = x.levels[int(np.isnan(numbers).argmax())]
-        raise ValueError(f"`{unparse(node.args[0])}` has the text '{label}', which is no number")
+        raise ValueError(f"`{unparse(node.args[0])}` has the text '{label}', which is not a number")
     return _at_levels(x, numbers)
 
 
@@ -526,7 +526,7 @@ def _interaction(
         codes = np.where(known, codes + len(labels) * part.codes.astype(np.int64), -1)
         labels = pd.Index([f"{a}{sep}{b}" for b in part.levels.astype(str) for a in labels])
         if len(labels) > _MAX_LEVELS:
-            raise ValueError(f"the combinations of levels are more than {_MAX_LEVELS}")
+            raise ValueError(f"there are more combinations of levels than {_MAX_LEVELS}")
     return FactorColumn(codes.astype(np.int32), labels, categorical=True)
 
 

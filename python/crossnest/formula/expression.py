@@ -268,7 +268,7 @@ def _refusal(node: ast.AST, text: str) -> str:
     if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         what = "has a comprehension"
     return (
-        f"`{text}` {what}, which formulas do not: compute it in the data first, or pass a "
+        f"`{text}` {what}, which formulas do not allow: compute it in the data first, or pass a "
         "function of your own by context={'f': f}"
     )
 

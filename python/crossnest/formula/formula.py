@@ -340,11 +340,11 @@ def _to_terms(node: Node) -> list[Term]:
     """Return the terms of a syntax tree that holds no bar."""
     if contains_bar(node):
         raise FormulaError(
-            "a random-effects term stands alone: join it to the others with `+`, not with `*`, `:` "
-            "or `/`"
+            "a random-effects term must be added to the others with `+`, not joined with `*`, "
+            "`:` or `/`"
         )
     if any(_offset(token) for token in leaves(node)):
-        raise FormulaError("`offset(...)` stands alone: add it to the other terms with `+`")
+        raise FormulaError("`offset(...)` must be a term by itself: add it to the others with `+`")
     return terms_of(node)
 
 
@@ -416,7 +416,7 @@ def _bar_text(text: str, spans: list[tuple[int, int]], node: Node) -> str:
     at = next((t.source_start for t in found if t.source_start is not None), None)
     if at is None:  # formulaic puts a token of its own in the place of 0
         raise FormulaError(
-            f"a number is no grouping factor in `{text}`: name a column after the `|`"
+            f"a number cannot be a grouping factor in `{text}`: name a column after the `|`"
         )
     start, end = min((s for s in spans if s[0] <= at <= s[1]), key=lambda s: s[1] - s[0])
     return text[start : end + 1]
@@ -503,7 +503,7 @@ def _refuse_function(text: str, name: str, call: ast.Call) -> None:
         hint = "write offset(...) as a term of its own, `y ~ x + offset(z) + (1 | g)`"
     elif bare in REDUCTIONS:
         hint = (
-            "it gives one number for all rows; use `center` or `scale`, or compute it in the data"
+            "it returns one number for all rows; use `center` or `scale`, or compute it in the data"
         )
     elif bare in ("lag", "shift", "diff", "cumsum", "hashed", "rank"):
         hint = "its values depend on the other rows, so compute it in the data first"
@@ -511,7 +511,7 @@ def _refuse_function(text: str, name: str, call: ast.Call) -> None:
         hint = f"write `np.{bare}(...)`"
     else:
         hint = f"compute it in the data first, or pass it by context={{'{name}': ...}}"
-    raise FormulaError(f"`{text}` calls `{name}`, which formulas do not know: {hint}")
+    raise FormulaError(f"`{text}` calls `{name}`, which is not a function of formulas: {hint}")
 
 
 def _check_parsed(parsed: ParsedFormula, mixed: bool) -> ParsedFormula:

@@ -132,7 +132,7 @@ def _learn_scale(x: FloatArray, center: Any = True, scale: Any = True, ddof: int
     elif scale is not False:
         width = float(scale)
     if not (np.isfinite(width) and width > 0):
-        raise ValueError("the values are constant, so they have no scale")
+        raise ValueError("the values are constant, so they cannot be scaled")
     return {"center": middle, "scale": width}
 
 
@@ -157,8 +157,8 @@ def _learn_poly(x: FloatArray, degree: int = 1, raw: bool = False) -> State:
         return {"degree": degree}
     if degree >= np.unique(x).size:
         raise ValueError(
-            f"a polynomial of degree {degree} needs more than {degree} distinct values, there are "
-            f"{np.unique(x).size}"
+            f"a polynomial of degree {degree} needs more than {degree} distinct values, but "
+            f"there are {np.unique(x).size}"
         )
     state: State = {}
     transforms.poly(x, degree, _state=state)

@@ -198,8 +198,8 @@ def _next_token(
         return _token(_DOT, NAME, text, lexeme.start, lexeme.end), i + 1
     if lexeme.text in _COMPARISONS or lexeme.text in ("!", "&", "&&"):
         raise FormulaError(
-            f"`{lexeme.text}` in `{text}` stands between terms: put the comparison in brackets of "
-            "its own, as in `y ~ (x > 5) + (1 | g)`"
+            f"`{lexeme.text}` in `{text}` stands between terms: put the comparison in its own "
+            "brackets, as in `y ~ (x > 5) + (1 | g)`"
         )
     kind = {"bracket": CONTEXT, "operator": OPERATOR}.get(lexeme.kind, VALUE)
     word = ":" if lexeme.text == "%in%" else lexeme.text  # as in R, unlike in formulaic

@@ -47,10 +47,10 @@ def learn_natural_spline(
     if bounds:
         raise TypeError(f"ns has no argument '{next(iter(bounds))}'")
     if df is not None and knots is not None:
-        raise ValueError("give ns either `df` or `knots`")
+        raise ValueError("give ns either `df` or `knots`, not both")
     low, high = (x.min(), x.max()) if outer is None else sorted(float(knot) for knot in outer)
     if not low < high:
-        raise ValueError("the values are constant, so there is no spline of them")
+        raise ValueError("the values are constant, so a spline of them is undefined")
     if knots is not None:
         inner = np.sort(np.atleast_1d(np.asarray(knots, dtype=np.float64)))
     else:

@@ -181,7 +181,7 @@ def _type3(terms: FixedTerms, columns: _Columns) -> dict[str, FloatArray]:
     treatment = np.flatnonzero(cells.in_treatment)
     basis = treatment[_independent(on_data[:, treatment], noise[treatment])]
     X = on_data[:, basis]
-    # Each cell's column as a combination of the basis: the general form, a row a cell.
+    # Each cell's column as a combination of the basis: the general form, one row per cell.
     general = _solve(X, on_data).T
     columns_of = [np.flatnonzero(cells.term[basis] == i) for i in range(len(terms.terms))]
     position = {term.name: i for i, term in enumerate(terms.terms)}
@@ -211,8 +211,8 @@ def _in_terms_of(terms: FixedTerms, cells: ProductColumns) -> FloatArray:
     left = np.diag(cells.inner(cells)) - np.sum(cross * combinations, axis=0)
     if np.any(left > 1e-6):
         raise NotImplementedError(
-            "type III hypotheses need contrasts that tell all levels of a factor apart: give each "
-            "factor one contrast less than it has levels, or ask for type 1 or 2"
+            "type III hypotheses need contrasts that tell all levels of a factor apart: give "
+            "each factor one contrast fewer than it has levels, or ask for type 1 or 2"
         )
     largest = np.abs(combinations).max(axis=0)
     return np.where(np.abs(combinations) < NEGLIGIBLE * largest, 0.0, combinations)

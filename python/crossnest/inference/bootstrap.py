@@ -150,7 +150,7 @@ class Bootstrap(ReadOnly):
         if self._statistic is None:
             raise ValueError(
                 "BCa intervals need the statistic, which was left out when the bootstrap was "
-                "pickled: define it by `def` in a module, or ask for them before"
+                "pickled: define it with `def` in a module, or compute the intervals first"
             )
         values = pd.DataFrame(list(_jackknife(self.model, self._statistic)))
         left = values.mean() - values
@@ -324,7 +324,7 @@ def _response_scheme(
     """Return the scheme that draws the responses of a kind, and the choice made for it."""
     if kind in ("parametric", "residual"):
         if resample is not None:
-            raise ValueError(f"resample is for other kinds than {kind!r}, which has no choice")
+            raise ValueError(f"resample does not apply to kind {kind!r}")
         return (simulator(model) if kind == "parametric" else ResidualScheme(model)), ""
     choices = ("hc2", "hc3") if kind == "wild" else ("1", "0")
     chosen = choices[0] if resample is None else resample
@@ -336,7 +336,9 @@ def _response_scheme(
         return WildScheme(model, correction, highest_groups(model.design)), correction
     if len(model.design.factors) > 1:
         names = ", ".join(factor.name for factor in model.design.factors)
-        raise DesignError(f"the random effect block bootstrap is for one grouping factor: {names}")
+        raise DesignError(
+            f"the random effect block bootstrap needs exactly one grouping factor, not {names}"
+        )
     return BlockScheme(model, chosen == "1"), f"type {chosen}"
 
 

@@ -59,8 +59,8 @@ def _labels(design: Design, other: Design) -> pd.Index:
         kept = design.kept
         return pd.Index(np.arange(design.n_rows) if kept is None else np.flatnonzero(kept))
     raise ValueError(
-        "the rows of the models have labels that occur several times, so that their common rows "
-        "are not known: give the data a unique index (reset_index(drop=True))"
+        "the rows of the models have labels that occur several times, so their common rows "
+        "cannot be found: give the data a unique index (reset_index(drop=True))"
     )
 
 

@@ -187,8 +187,8 @@ def checked_ratios(ratios: FloatArray, larger: Sequence[str], smaller: Sequence[
         if ratio < -ROUNDING:
             warnings.warn(
                 f"the log-likelihood of {large} is below that of {small} by {-ratio / 2:.3g}, "
-                "though it has more parameters: either the one does not contain the other, or its "
-                "fit has not reached the maximum; there is no test",
+                "though it has more parameters: either the models are not nested, or the larger "
+                "fit has not reached the maximum; no test is made",
                 InferenceWarning,
                 stacklevel=4,
             )
@@ -346,7 +346,7 @@ def _given_restrictions(large: FittedModel, L: ArrayLike) -> FloatArray:
         raise TypeError(_SMALL) from error
     p = len(large.fixef)
     if matrix.ndim != 2 or matrix.shape[1] != p:
-        raise ValueError(f"L has shape {matrix.shape}, expected {p} columns, one a fixed effect")
+        raise ValueError(f"L has shape {matrix.shape}, expected {p} columns, one per fixed effect")
     if not np.isfinite(matrix).all() or not matrix.any():
         raise ValueError("L must hold finite numbers, not all of them zero")
     rank = np.linalg.matrix_rank(matrix)

@@ -39,8 +39,9 @@ def contest(
         The fitted model.
     L : array_like, mapping, DataFrame, str or sequence of str
         (m, p) weights of the coefficients, or (p,) for one hypothesis, with or without columns for
-        aliased coefficients; weights by name of coefficient; a data frame with a row a hypothesis
-        and columns named by coefficients; or texts, as ``"recipe[T.B] - recipe[T.C] = 0"``.
+        aliased coefficients; weights by name of coefficient; a data frame with a row for each
+        hypothesis and columns named by coefficients; or texts, as
+        ``"recipe[T.B] - recipe[T.C] = 0"``.
     rhs : array_like
         (m,) values of L beta under the hypotheses, or one for all.
     joint : bool
@@ -53,7 +54,7 @@ def contest(
     -------
     TestTable
         ``joint``: one row, with ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and
-        ``Pr(>F)``. Else one row a hypothesis, with ``Estimate``, ``Std. Error``, ``df``,
+        ``Pr(>F)``. Else one row per hypothesis, with ``Estimate``, ``Std. Error``, ``df``,
         ``t value``, ``lower``, ``upper`` (95% confidence limits) and ``Pr(>|t|)``.
 
     Raises

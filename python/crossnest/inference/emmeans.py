@@ -53,7 +53,7 @@ class MarginalMeans(ReadOnly):
     Attributes
     ----------
     table : DataFrame
-        One row a mean: the factors, ``emmean`` (``x.trend`` for slopes in x), ``SE``, ``df``,
+        One row per mean: the factors, ``emmean`` (``x.trend`` for slopes in x), ``SE``, ``df``,
         ``lower.CL`` and ``upper.CL``. NaN where the data do not determine the mean.
     contrasts : DataFrame or None
         The contrasts asked for: ``contrast``, the `by` columns, ``estimate``, ``SE``, ``df``,
@@ -291,7 +291,9 @@ def _marginal_means(
         raise ValueError("`specs` names no variable: '1' gives the overall mean")
     strata = grid.with_groups(strata)
     if set(names) <= set(strata):
-        raise ValueError(f"`by` takes up all of {', '.join(names)}: name in `specs` what is left")
+        raise ValueError(
+            f"`by` names all of {', '.join(names)}: leave at least one variable to `specs`"
+        )
     cells, L, averaged = grid.marginal(names)
     space = RowSpace.of(model)
     functions = LinearFunctions(_tester(model, ddf), space, L, np.full(len(L), grid.offset))

@@ -77,7 +77,7 @@ class Hypotheses:
         kept = _on_kept(model, full)
         for label, row in zip(labels, kept, strict=True):
             if not row.any():
-                raise ValueError(f"hypothesis '{label}' gives no coefficient a weight")
+                raise ValueError(f"hypothesis '{label}' involves no coefficient")
         return cls(kept, _right_sides(rhs, len(full)) - constants, labels)
 
 
@@ -128,13 +128,15 @@ def _weights(
             if name not in names:
                 raise ValueError(_unknown(str(name), names))
         if not L.columns.is_unique:
-            raise ValueError(f"L has several columns of one name: {', '.join(map(str, L.columns))}")
+            raise ValueError(
+                f"L has several columns of the same name: {', '.join(map(str, L.columns))}"
+            )
         frame = L.reindex(columns=pd.Index(names), fill_value=0.0)
         array, labels = _numbers(frame, "L"), tuple(map(str, L.index))
     else:
         array = np.atleast_2d(_numbers(L, "L"))
         if not array.size:
-            raise ValueError("there is no hypothesis in L")
+            raise ValueError("L contains no hypothesis")
         labels = tuple(str(i + 1) for i in range(len(array)))
         if array.ndim != 2 or array.shape[1] not in (len(names), len(model.fixef)):
             wanted = dict.fromkeys((len(model.fixef), len(names)))
@@ -147,7 +149,7 @@ def _weights(
             full[:, model._kept] = array
             array = full
     if not len(array):
-        raise ValueError("there is no hypothesis in L")
+        raise ValueError("L contains no hypothesis")
     if not np.isfinite(array).all():
         raise ValueError("L must be finite")
     return array, labels

@@ -153,7 +153,7 @@ def kenward_roger_tester(
     """
     if not model.reml and len(model.fixef) > 0:
         raise ValueError(
-            "Kenward and Roger's method is for fits by REML only: this model was fitted by maximum "
+            "Kenward and Roger's method requires a fit by REML: this model was fitted by maximum "
             "likelihood; fit it with reml=True, or use ddf='satterthwaite'"
         )
     pieces = model._information()
@@ -184,8 +184,9 @@ def _inverse(information: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
     if values[0] < -1e-8 * np.abs(values).max():
         raise ValueError(
-            "the observed information on the variance parameters is not positive definite, as may "
-            "be where a variance is zero: use the expected one (ddf='kenward-roger')"
+            "the observed information on the variance parameters is not positive definite, "
+            "which can happen when a variance is zero: use the expected information "
+            "(ddf='kenward-roger')"
         )
     kept = values > 1e-12 * values[-1]
     vectors = scale[:, None] * vectors[:, kept]

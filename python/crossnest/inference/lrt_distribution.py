@@ -210,7 +210,8 @@ def _eigenvalues(sizes: FloatArray, C: FloatArray) -> tuple[FloatArray, FloatArr
     if len(diagonal) > MAX_LEVELS:
         raise MemoryError(
             f"the exact distribution needs the eigenvalues of a matrix of {len(diagonal)} rows, "
-            f"more than {MAX_LEVELS}, as groups of so many sizes have: use crossnest.pb_modcomp"
+            f"more than {MAX_LEVELS}, since the groups have many different sizes: use "
+            "crossnest.pb_modcomp"
         )
     rest = np.linalg.eigvalsh(np.diag(diagonal) - reduced @ reduced.T)
     return np.r_[values, np.maximum(rest, 0.0)], np.r_[counts, np.ones(len(rest))]

@@ -103,7 +103,7 @@ def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int)
     unknown = [name for name in asked if not is_word(name, [*names, *sets])]
     if unknown:
         raise ValueError(
-            f"no parameter {', '.join(map(repr, unknown))}; there are {', '.join(names)}, "
+            f"no parameter {', '.join(map(repr, unknown))}; the parameters are {', '.join(names)}, "
             "'theta_' for all of the covariance and 'beta_' for all fixed effects"
         )
     wanted = {j for name in asked for j in sets.get(name, [])}

@@ -138,7 +138,7 @@ def pb_modcomp(
     if df < 1:
         raise ValueError(
             f"the large model `{large.formula}` must have more parameters than the small one "
-            f"`{small.formula}`: {large.npar} are not more than {small.npar}"
+            f"`{small.formula}`: it has {large.npar}, the small one {small.npar}"
         )
     n = check_count(n, "n")
     check_fits(large, n)

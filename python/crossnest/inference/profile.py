@@ -52,7 +52,7 @@ class Profile(ReadOnly):
     Attributes
     ----------
     zeta : DataFrame
-        One row a constrained refit: ``.par`` (the parameter held), ``value`` (where), ``zeta``,
+        One row per constrained refit: ``.par`` (the parameter held), ``value`` (where), ``zeta``,
         then the values of all parameters. Within a parameter by increasing value; the estimate,
         where zeta is 0, is among them.
     estimates : Series
@@ -112,7 +112,7 @@ class Profile(ReadOnly):
         """
         names = list(self.notes.index)
         if parm not in names:
-            raise ValueError(f"no profile of {parm!r}; there are {', '.join(names)}")
+            raise ValueError(f"no profile of {parm!r}; the parameters are {', '.join(names)}")
         rows = self.zeta[self.zeta[".par"] == parm]
         return rows["value"].to_numpy(), rows["zeta"].to_numpy()
 
@@ -291,7 +291,7 @@ def _for_each(
     """
     for one in model.confounded:
         if one.kind == "exact":
-            raise ValueError(f"the deviance has no minimum, and so no profile: {one}")
+            raise ValueError(f"the deviance has no minimum, so there is no profile: {one}")
     undetermined = undetermined_parameters(model)
     fitted = profiler.deviance if model.reml else model.objective
     results: dict[int, Result] = {}

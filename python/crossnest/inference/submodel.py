@@ -169,8 +169,9 @@ def _kept_columns(old: Effects, new: Effects, encoders: Encoders) -> list[int]:
         same = before.of(coded.term)
         if set(same.variables) != set(coded.variables):
             raise NotImplementedError(
-                f"without some of the terms of `{old.text}` the factors of `{new.text}` are coded "
-                "anew, which takes the data: fit that formula with crossnest.lmer and compare the "
+                f"without some of the terms of `{old.text}` the factors of `{new.text}` are "
+                "coded differently, which needs the data: fit that formula with crossnest.lmer "
+                "and compare the "
                 "two models"
             )
         kept += _reordered(same, coded, encoders)

@@ -93,8 +93,8 @@ def adapt(model: LinearMixedModel, ddf: Ddf = "normal") -> MixedModelAdapter:
     """
     if model.design.offset_source is not None:
         raise ValueError(
-            "the offset was an argument of the fit, and marginaleffects has the variables of the "
-            "formula only: write offset(column) in the formula"
+            "the offset was an argument of the fit, and marginaleffects only knows the "
+            "variables of the formula: write offset(column) in the formula"
         )
     return MixedModelAdapter(model, ddf)
 

@@ -216,7 +216,7 @@ class MixedModelRegressor(RegressorMixin, BaseEstimator):
         """Return the name of the grouping column."""
         if isinstance(self.groups, str):
             if self.groups not in columns:
-                raise ValueError(f"groups names '{self.groups}', which is no column of X")
+                raise ValueError(f"groups names '{self.groups}', which is not a column of X")
             return self.groups
         given: Any = self.groups  # scikit-learn has no checks of parameters before the fit
         if isinstance(given, bool) or not isinstance(given, Integral):

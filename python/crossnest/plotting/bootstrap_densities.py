@@ -101,7 +101,7 @@ def _chosen(bootstrap: Bootstrap, parm: str | Sequence[str] | None) -> list[str]
     names = known if parm is None else as_list(parm)
     for name in names:
         if name not in known:
-            raise ValueError(f"no parameter {name!r}; there are {', '.join(known)}")
+            raise ValueError(f"no parameter {name!r}; the parameters are {', '.join(known)}")
     return names
 
 

@@ -101,11 +101,15 @@ def _parts(
     assert isinstance(table, pd.DataFrame)
     factors = list(model.n_levels)
     if group is not None and group not in factors:
-        raise ValueError(f"no grouping factor {group!r}; there are {', '.join(factors)}")
+        raise ValueError(
+            f"no grouping factor {group!r}; the grouping factors are {', '.join(factors)}"
+        )
     table = table if group is None else table[table["grpvar"] == group]
     effects = list(dict.fromkeys(table["term"]))
     if effect is not None and effect not in effects:
-        raise ValueError(f"no random effect {effect!r}; there are {', '.join(effects)}")
+        raise ValueError(
+            f"no random effect {effect!r}; the random effects are {', '.join(effects)}"
+        )
     table = table if effect is None else table[table["term"] == effect]
     groups = table.groupby(["grpvar", "term"], sort=False)
     return [

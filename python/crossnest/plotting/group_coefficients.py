@@ -65,7 +65,9 @@ def group_coefficients(model: FittedModel, group: str | None = None) -> GroupCoe
     assert isinstance(modes, dict)
     group = next(iter(modes)) if group is None else group
     if group not in modes:
-        raise ValueError(f"no grouping factor {group!r}; there are {', '.join(modes)}")
+        raise ValueError(
+            f"no grouping factor {group!r}; the grouping factors are {', '.join(modes)}"
+        )
     effects = list(dict.fromkeys(modes[group].columns))
     X, y = weighted_problem(model.design)
     pooled = least_squares(X, y)

@@ -177,7 +177,9 @@ def _varies(codes: NDArray[Any], values: NDArray[Any]) -> bool:
 def _group_position(design: Design, group: str | None) -> int:
     names = [factor.name for factor in design.factors]
     if group is not None and group not in names:
-        raise ValueError(f"no grouping factor {group!r}; there are {', '.join(names)}")
+        raise ValueError(
+            f"no grouping factor {group!r}; the grouping factors are {', '.join(names)}"
+        )
     return 0 if group is None else names.index(group)
 
 
@@ -233,7 +235,7 @@ def _axis(design: Design, columns: dict[str, Column], varying: Sequence[str], x:
     if x is not None:
         if x not in columns:
             known = ", ".join(columns) or "none"
-            raise ValueError(f"no variable {x!r} in the effects; there are {known}")
+            raise ValueError(f"no variable {x!r} in the effects; the variables are {known}")
         return x
     numeric = [name for name in varying if isinstance(columns[name], NumericColumn)]
     for name in (*numeric, *varying):

@@ -150,7 +150,7 @@ def plot_profile_pairs(
     names = list(profile.notes.index)
     k = len(names)
     if k < 2:
-        raise ValueError(f"pairs need at least two parameters; profiled is {', '.join(names)}")
+        raise ValueError(f"pairs need at least two parameters; the profile has {', '.join(names)}")
     radii = [radius(level) for level in levels]
     panels = np.array(_pair_axes(ax, names), dtype=object).reshape(k, k)
     for row in range(k):

@@ -77,7 +77,9 @@ def plot_shrinkage(
     chosen = known[:2] if effects is None else list(effects)
     for name in chosen:
         if name not in known:
-            raise ValueError(f"no random effect {name!r}; there are {', '.join(known)}")
+            raise ValueError(
+                f"no random effect {name!r}; the random effects are {', '.join(known)}"
+            )
     if len(chosen) == 2:
         axes = one_axes(ax, (6.4, 4.8))
         _draw_plane(axes, found, chosen[0], chosen[1])

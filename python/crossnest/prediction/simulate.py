@@ -232,7 +232,7 @@ def _new_weights(model: FittedModel, newdata: Any, rows: Rows) -> FloatArray:
     column = columns.peek(name) if name is not None and name in columns else None
     if not isinstance(column, NumericColumn):
         raise DesignError(
-            "the model has weights, which are not known for the new data: fit it with "
+            "the model has weights, which are unknown for the new data: fit it with "
             "weights='column' and give the new data that column"
         )
     weights = column.values if rows.complete is None else column.values[rows.complete]
@@ -252,7 +252,8 @@ def _with_unseen(model: FittedModel, factor: int, newdata: Any, rows: Rows) -> N
     missing = [name for name in term.term.factors if name not in columns]
     if missing:
         raise NotImplementedError(
-            f"new levels of '{missing[0]}', which is computed by the formula: make it a column"
+            f"new levels of '{missing[0]}', which the formula computes: compute it as a column "
+            "of the data"
         )
     labels = np.zeros(len(rows.index), dtype=np.int64)
     for name in term.term.factors:

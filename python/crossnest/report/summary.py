@@ -333,7 +333,7 @@ def coefficient_table(model: FittedModel, ddf: Ddf) -> pd.DataFrame:
     try:
         table = coefficient_tests(model, ddf) if model._coef_names else _untested(model)
     except (ValueError, NotImplementedError, MemoryError, FitError) as error:
-        text = f"no degrees of freedom, and so no p-values, by the method {ddf!r}: {error}"
+        text = f"degrees of freedom and p-values are unavailable by the method {ddf!r}: {error}"
         warn_user(text, InferenceWarning)
         table = _untested(model)
     if ddf == "normal":

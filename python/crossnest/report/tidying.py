@@ -80,7 +80,7 @@ def tidy(
     kinds = [choice(kind, "effects", get_args(Effects)) for kind in as_list(effects)]
     check_level(level)
     if not kinds:
-        raise ValueError("effects names nothing to give")
+        raise ValueError("effects is empty: name at least one kind of effects")
     tables = {
         "fixed": lambda: _fixed(model, level, ddf),
         "ran_pars": lambda: _ran_pars(model),

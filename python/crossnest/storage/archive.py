@@ -201,7 +201,7 @@ def _encode(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Json:
             ends = [_encode(end, arrays) for end in (value.left, value.right)]
             return {"$interval": [*ends, value.closed]}
     raise NotImplementedError(
-        f"a model with a {type(value).__name__} in it, {value!r}, cannot be saved to a file: "
+        f"a model that contains a {type(value).__name__}, {value!r}, cannot be saved to a file: "
         "pickle the model"
     )
 
@@ -258,15 +258,15 @@ class _Decoder:
         """Read an array whose header agrees with the size of its member."""
         member = self._unread.pop(name, None)
         if member is None:
-            raise ValueError(f"the array {name} is not there, or is there twice")
+            raise ValueError(f"the array {name} is missing or occurs twice")
         with self._file.open(member) as stream:
             if np.lib.format.read_magic(stream) != (1, 0):
-                raise ValueError(f"the array {name} is of another format")
+                raise ValueError(f"the array {name} has a different format")
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             told = math.prod(shape) * dtype.itemsize
             if dtype.kind not in "biuf" or min(shape, default=0) < 0:
                 raise ValueError(f"the array {name} does not hold numbers")
             if stream.tell() + told != member.file_size:
-                raise ValueError(f"the array {name} has another size than it says")
+                raise ValueError(f"the array {name} does not have the size it declares")
             flat = np.frombuffer(stream.read(), dtype)
         return flat.reshape(shape, order="F" if fortran else "C")

@@ -177,7 +177,7 @@ def _ddf_pieces(model: FittedModel, pieces: str) -> Mapping[str, Any]:
     if pieces == "satterthwaite":
         return model._curvature()
     if not model.reml:
-        raise ValueError("Kenward and Roger's method is for fits by REML only")
+        raise ValueError("Kenward and Roger's method requires a fit by REML")
     return model._information()
 
 
