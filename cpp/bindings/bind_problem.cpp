@@ -202,6 +202,8 @@ void bind_problem(py::module_& module) {
                              [](const PyModel& self) { return self.model().parameters(); })
       .def_property_readonly(
           "lower_bounds", [](const PyModel& self) { return array_of(self.model().lower_bounds()); })
+      .def_property_readonly(
+          "upper_bounds", [](const PyModel& self) { return array_of(self.model().upper_bounds()); })
       .def_property_readonly("structure", &structure);
   py::class_<PyProblem, std::shared_ptr<PyProblem>> problem(module, "Problem");
   problem

@@ -40,12 +40,11 @@ auto without_gil(Work&& work) {
   return work();
 }
 
-// (kind, term, first, second) of each parameter.
+// (kind, term, index) of each parameter.
 py::list parameters(const PyProfiler& self) {
   py::list list;
   for (const ProfileParameter& parameter : self.profiler->parameters())
-    list.append(
-        py::make_tuple(name_of(parameter.kind), parameter.term, parameter.first, parameter.second));
+    list.append(py::make_tuple(name_of(parameter.kind), parameter.term, parameter.index));
   return list;
 }
 

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
   bind_errors(module);
   bind_kernels(module);
   bind_fit(module);
+  bind_covariance(module);
   bind_problem(module);
   bind_profile(module);
   bind_refits(module);

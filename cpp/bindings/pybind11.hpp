@@ -13,6 +13,7 @@ namespace py = pybind11;
 void bind_errors(py::module_& module);
 void bind_kernels(py::module_& module);
 void bind_fit(py::module_& module);
+void bind_covariance(py::module_& module);
 void bind_problem(py::module_& module);
 void bind_profile(py::module_& module);
 void bind_refits(py::module_& module);

@@ -22,20 +22,22 @@ constexpr double kLower = 1e-9;
 
 std::size_t at(Eigen::Index i) { return static_cast<std::size_t>(i); }
 
-bool is_diagonal(const Design& design, int term) {
-  return design.terms[at(term)].structure == "diagonal";
+bool is_own_parameters(const CovarianceStructure& structure) {
+  const std::vector<CovarianceLabel> labels = structure.labels();
+  return std::none_of(labels.begin(), labels.end(), [](const CovarianceLabel& label) {
+    return label.kind == CovarianceLabel::Kind::entry;
+  });
 }
 
 }  // namespace
 
-std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, const Design& design) {
+std::vector<ProfileParameter> profile_parameters(const Criterion& criterion) {
   std::vector<ProfileParameter> all;
-  for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
-    const int k = criterion.structure(term).size();
-    for (int column = 0; column < k; ++column) {
-      all.push_back({Kind::sd, term, column});
-      for (int row = column + 1; row < k && !is_diagonal(design, term); ++row)
-        all.push_back({Kind::correlation, term, column, row});
+  for (int term = 0; term < criterion.terms(); ++term) {
+    int index = 0;
+    for (const CovarianceLabel& label : criterion.structure(term).components()) {
+      const bool sd = label.kind == CovarianceLabel::Kind::sd;
+      all.push_back({sd ? Kind::sd : Kind::correlation, term, index++});
     }
   }
   all.push_back({Kind::sigma});
@@ -44,8 +46,7 @@ std::vector<ProfileParameter> profile_parameters(const Criterion& criterion, con
   return all;
 }
 
-ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& design,
-                                         const ProfileParameter& parameter,
+ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfileParameter& parameter,
                                          InterruptCheck& interrupt)
     : Objective(interrupt),
       criterion_(criterion),
@@ -54,33 +55,70 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& des
       n_(criterion.nu(false)),
       direction_(at(coordinates_.rank() + 1)) {
   int widest = 0;
-  for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
+  for (int term = 0; term < criterion.terms(); ++term) {
     const CovarianceStructure& structure = criterion.structure(term);
     const int k = structure.size();
     widest = std::max(widest, k);
     lambda_.emplace_back(at(k * k), 0.0);
     first_.push_back(size_);
-    diagonal_.push_back(is_diagonal(design, term));
-    if (on_term() && term == parameter.term) {
+    own_.push_back(is_own_parameters(structure));
+    if (on_term() && term == parameter.term && !is_own(term))
       lay_out_term();
-      continue;
-    }
-    for (int a = 0; a < structure.parameters(); ++a) {
-      const int place = criterion.first_parameter(term) + a;
-      if (criterion.is_held(place, false))
-        held_.push_back({size_ + a, place});
-      else if (std::isfinite(criterion.lower_bounds()[at(place)]))
-        scales_.push_back(size_ + a);
-    }
-    size_ += structure.parameters();
+    else
+      lay_out_parameters(term);
   }
   scratch_.resize(at(widest * widest));
   if (is(Kind::sd)) ++size_;  // log sigma
   if (is(Kind::fixed)) {
     const MatrixXd inverse = coordinates_.fixed().inverse();  // beta = T^-1 (beta0 + s beta~)
-    c_ = inverse.row(parameter.first).transpose();
+    c_ = inverse.row(parameter.index).transpose();
     shift_ = c_.dot(criterion_.response().beta0);
     unit_ = criterion_.response().scale * c_.norm();
+  }
+  set_bounds();
+}
+
+// Where the parameters of a term are in z: one after the other, but for the one that is t.
+void ConstrainedDeviance::lay_out_parameters(int term) {
+  const CovarianceStructure& structure = criterion_.structure(term);
+  const bool constrained = on_term() && term == parameter_.term;
+  for (int a = 0; a < structure.parameters(); ++a) {
+    const int place = criterion_.first_parameter(term) + a;
+    if (constrained) place_.push_back(a == parameter_.index ? 0 : size_);
+    if (constrained && a == parameter_.index) continue;
+    if (criterion_.is_held(place, false))
+      held_.push_back({size_, place});
+    else if (structure.even(a))
+      scales_.push_back(size_);
+    ++size_;
+  }
+  if (!constrained) return;
+  theta_.resize(structure.parameters());
+  if (!is(Kind::sd)) return;
+  // One effect of those with this standard deviation speaks for all.
+  first_effect_ = std::max(0, structure.components()[at(parameter_.index)].row);
+  unit_ =
+      coordinates_.random(term).inverse().row(first_effect_).norm() * criterion_.response().scale;
+}
+
+void ConstrainedDeviance::set_bounds() {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  lower_ = VectorXd::Constant(size_, -kNone);
+  upper_ = VectorXd::Constant(size_, kNone);
+  for (int term = 0; term < criterion_.terms(); ++term) {
+    const bool constrained = on_term() && term == parameter_.term;
+    if (constrained && !is_own(term)) continue;
+    const auto first = at(criterion_.first_parameter(term));
+    for (int a = 0; a < criterion_.structure(term).parameters(); ++a) {
+      const Eigen::Index i = constrained ? place_[at(a)] : first_[at(term)] + a;
+      lower_(i) = criterion_.lower_barriers()[first + at(a)];
+      upper_(i) = criterion_.upper_barriers()[first + at(a)];
+    }
+  }
+  if (is(Kind::sd)) lower_(0) = 0.0;
+  if (is(Kind::correlation) && !is_own(parameter_.term)) {  // t is an angle
+    lower_(0) = -kPi / 2.0;
+    upper_(0) = kPi / 2.0;
   }
 }
 
@@ -89,6 +127,10 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const Design& des
 // entries in that row.
 void ConstrainedDeviance::lay_out_term() {
   const MatrixXd inverse = coordinates_.random(parameter_.term).inverse();
+  const CovarianceLabel label =
+      criterion_.structure(parameter_.term).components()[at(parameter_.index)];
+  first_effect_ = label.column;
+  second_effect_ = label.row;
   const int k = static_cast<int>(inverse.rows()), pinned = is(Kind::correlation) ? 2 : 1;
   permutation_.resize(at(k));
   std::iota(permutation_.begin(), permutation_.end(), 0);
@@ -96,8 +138,8 @@ void ConstrainedDeviance::lay_out_term() {
     const auto found = std::find(permutation_.begin(), permutation_.end(), effect);
     std::rotate(permutation_.begin(), found, found + 1);
   };
-  if (is(Kind::correlation)) put_first(parameter_.second);
-  put_first(parameter_.first);
+  if (is(Kind::correlation)) put_first(second_effect_);
+  put_first(first_effect_);
   factor_ = MatrixXd::Zero(k, k);
   const auto add = [&](int place, int column) {
     const int row = permutation_[at(place)];
@@ -107,11 +149,10 @@ void ConstrainedDeviance::lay_out_term() {
     add(0, 0);
     add(1, 0);
   } else {
-    unit_ = inverse.row(parameter_.first).norm() * criterion_.response().scale;
+    unit_ = inverse.row(first_effect_).norm() * criterion_.response().scale;
   }
   for (int place = pinned; place < k; ++place) {
-    for (int column = diagonal_[at(parameter_.term)] ? place : 0; column < place; ++column)
-      add(place, column);
+    for (int column = 0; column < place; ++column) add(place, column);
     scales_.push_back(size_);
     add(place, place);
   }
@@ -129,18 +170,9 @@ std::vector<Eigen::Index> ConstrainedDeviance::free() const {
   return free;
 }
 
-double ConstrainedDeviance::least() const {
-  if (is(Kind::sd)) return 0.0;
-  return is(Kind::correlation) ? -kPi / 2.0 : -std::numeric_limits<double>::infinity();
-}
-
-double ConstrainedDeviance::most() const {
-  return is(Kind::correlation) ? kPi / 2.0 : std::numeric_limits<double>::infinity();
-}
-
 double ConstrainedDeviance::parameter_at(double t) const {
   if (is(Kind::sigma)) return std::exp(t);
-  return is(Kind::correlation) ? std::sin(t) : t;
+  return is(Kind::correlation) && !is_own(parameter_.term) ? std::sin(t) : t;
 }
 
 bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
@@ -149,10 +181,12 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
     for (const auto& [index, parameter] : held_)
       if (held.parameter == parameter) theta[at(parameter)] = held.value;
   z = VectorXd::Zero(size_);
-  for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
+  for (int term = 0; term < criterion_.terms(); ++term) {
     const CovarianceStructure& structure = criterion_.structure(term);
     const double* own = theta.data() + criterion_.first_parameter(term);
-    if (on_term() && term == parameter_.term)
+    if (on_term() && term == parameter_.term && is_own(term))
+      for (int a = 0; a < structure.parameters(); ++a) z(place_[at(a)]) = own[a];
+    else if (on_term() && term == parameter_.term)
       structure.lambda(own, lambda_[at(term)].data());
     else
       std::copy_n(own, structure.parameters(), z.data() + first_[at(term)]);
@@ -167,7 +201,25 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
         F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
     z(0) = shift_ + s * c_.dot(beta);
   }
+  if (on_term() && is_own(parameter_.term)) {
+    if (is(Kind::sd)) {
+      z(0) *= sigma * unit_ / s;
+      return true;
+    }
+    return correlates(z);
+  }
   return !on_term() || start_on_term(sigma, z);
+}
+
+// Whether two effects of the constrained term have a variance, so that they have a correlation.
+bool ConstrainedDeviance::correlates(const VectorXd& z) const {
+  const CovarianceStructure& structure = criterion_.structure(parameter_.term);
+  const std::vector<CovarianceLabel> labels = structure.labels();
+  int seen = 0;
+  for (std::size_t a = 0; a < labels.size(); ++a)
+    if (labels[a].kind == CovarianceLabel::Kind::sd && z(place_[a]) != 0.0)
+      seen += labels[a].row == CovarianceLabel::kAll ? structure.size() : 1;
+  return seen > 1;
 }
 
 // z of the constrained term, from its lambda: the lower-triangular factor of the permuted effects.
@@ -178,15 +230,7 @@ bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
   MatrixXd permuted(k, k);
   for (Eigen::Index place = 0; place < k; ++place)
     permuted.row(place) = user.row(permutation_[at(place)]);
-  if (diagonal_[at(parameter_.term)]) {
-    // A triangular factor of it need not be diagonal where an effect has no variance.
-    permuted = MatrixXd(permuted.rowwise().norm().asDiagonal());
-  } else {
-    std::vector<double> triangle(at(k * (k + 1) / 2));
-    const Unstructured unstructured(static_cast<int>(k));
-    unstructured.from_factor(permuted.data(), triangle.data());
-    unstructured.lambda(triangle.data(), permuted.data());
-  }
+  triangular_factor(MatrixXd(permuted).data(), static_cast<int>(k), permuted.data());
   MatrixXd factor(k, k);
   for (Eigen::Index place = 0; place < k; ++place)
     factor.row(permutation_[at(place)]) = permuted.row(place);
@@ -206,7 +250,8 @@ bool ConstrainedDeviance::start_on_term(double sigma, VectorXd& z) const {
 
 void ConstrainedDeviance::find_other_starts(const VectorXd& z, bool thorough) {
   starts_.clear();
-  for (std::size_t i = 0; is(Kind::correlation) && i < 2; ++i) {
+  const bool angle = is(Kind::correlation) && !is_own(parameter_.term);
+  for (std::size_t i = 0; angle && i < 2; ++i) {
     starts_.push_back(z);
     starts_.back()(entries_[i].index) = std::log(kSmall);
   }
@@ -238,7 +283,7 @@ bool ConstrainedDeviance::escape(VectorXd& z, double least) {
 std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {
   set_lambda(z);
   std::vector<double> theta(criterion_.lower_bounds().size());
-  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
+  for (int term = 0; term < criterion_.terms(); ++term)
     criterion_.structure(term).from_factor(lambda_[at(term)].data(),
                                            theta.data() + criterion_.first_parameter(term));
   return theta;
@@ -246,23 +291,35 @@ std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {
 
 void ConstrainedDeviance::set_lambda(const VectorXd& z) {
   z_ = z;
-  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
-    if (on_term() && term == parameter_.term)
+  for (int term = 0; term < criterion_.terms(); ++term)
+    if (on_term() && term == parameter_.term && is_own(term))
+      set_own(z);
+    else if (on_term() && term == parameter_.term)
       set_constrained(z);
     else
       criterion_.structure(term).lambda(z.data() + first_[at(term)], lambda_[at(term)].data());
+}
+
+// theta of the constrained term, of which one is t.
+void ConstrainedDeviance::set_own(const VectorXd& z) {
+  for (std::size_t a = 0; a < place_.size(); ++a)
+    theta_(static_cast<Eigen::Index>(a)) = z(place_[a]);
+  if (is(Kind::sd))
+    theta_(parameter_.index) =
+        z(0) * std::exp(-z(log_sigma())) * criterion_.response().scale / unit_;
+  criterion_.structure(parameter_.term).lambda(theta_.data(), lambda_[at(parameter_.term)].data());
 }
 
 void ConstrainedDeviance::set_constrained(const VectorXd& z) {
   for (const Entry& entry : entries_)
     factor_(entry.row, entry.column) = entry.scale * z(entry.index);
   if (is(Kind::sd)) {
-    factor_(parameter_.first, 0) = z(0) * std::exp(-z(log_sigma()));
+    factor_(first_effect_, 0) = z(0) * std::exp(-z(log_sigma()));
   } else {
     const double length = entries_[1].scale * std::exp(z(entries_[1].index));
-    factor_(parameter_.first, 0) = entries_[0].scale * std::exp(z(entries_[0].index));
-    factor_(parameter_.second, 0) = length * std::sin(z(0));
-    factor_(parameter_.second, 1) = length * std::cos(z(0));
+    factor_(first_effect_, 0) = entries_[0].scale * std::exp(z(entries_[0].index));
+    factor_(second_effect_, 0) = length * std::sin(z(0));
+    factor_(second_effect_, 1) = length * std::cos(z(0));
   }
   Map<MatrixXd>(lambda_[at(parameter_.term)].data(), factor_.rows(), factor_.rows()) =
       coordinates_.random(parameter_.term) * factor_;
@@ -304,7 +361,8 @@ double ConstrainedDeviance::rounding_error() {
 }
 
 double ConstrainedDeviance::difference(const VectorXd& z, Eigen::Index i) const {
-  return 1e-4 * (i == 0 ? unit_ : std::max(1.0, std::abs(z(i))));
+  const double step = 1e-4 * (i == 0 ? unit_ : std::max(1.0, std::abs(z(i))));
+  return z(i) + step > upper_(i) ? -step : step;
 }
 
 void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
@@ -313,7 +371,7 @@ void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
   gradient.setZero(size_);
   if (is(Kind::sigma) || is(Kind::sd)) gradient(log_sigma()) = 2.0 * (n_ - weight);
   if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (criterion_.response().scale * r2_);
-  for (int term = 0; term < static_cast<int>(first_.size()); ++term)
+  for (int term = 0; term < criterion_.terms(); ++term)
     if (on_term() && term == parameter_.term)
       add_constrained(gradient);
     else
@@ -323,12 +381,22 @@ void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
 }
 
 void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
-  const Eigen::Index k = factor_.rows();
+  const Eigen::Index k = criterion_.structure(parameter_.term).size();
   const Map<const MatrixXd> internal(criterion_.lambda_gradient(parameter_.term).data(), k, k);
+  if (is_own(parameter_.term)) {
+    std::vector<double> own(at(theta_.size())), scratch(at(k * k));
+    criterion_.structure(parameter_.term)
+        .pull_back(theta_.data(), internal.data(), own.data(), scratch.data());
+    for (std::size_t a = 0; a < own.size(); ++a) gradient(place_[a]) = own[a];
+    if (!is(Kind::sd)) return;
+    gradient(log_sigma()) -= gradient(0) * theta_(parameter_.index);
+    gradient(0) *= std::exp(-z_(log_sigma())) * criterion_.response().scale / unit_;
+    return;
+  }
   const MatrixXd G = coordinates_.random(parameter_.term).transpose() * internal;
   for (const Entry& entry : entries_)
     gradient(entry.index) = entry.scale * G(entry.row, entry.column);
-  const int first = parameter_.first, second = parameter_.second;
+  const int first = first_effect_, second = second_effect_;
   if (is(Kind::sd)) {
     gradient(0) = G(first, 0) * std::exp(-z_(log_sigma()));
     gradient(log_sigma()) -= G(first, 0) * factor_(first, 0);
@@ -343,16 +411,17 @@ void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
 std::vector<double> ConstrainedDeviance::estimates() const {
   const double s = criterion_.response().scale, sigma = s * std::sqrt(sigma2_);
   std::vector<double> all;
-  for (int term = 0; term < static_cast<int>(first_.size()); ++term) {
+  for (int term = 0; term < criterion_.terms(); ++term) {
     const int k = criterion_.structure(term).size();
     const MatrixXd user =
         coordinates_.random(term).inverse() * Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
-    for (int column = 0; column < k; ++column) {
-      all.push_back(sigma * user.row(column).norm());
-      for (int row = column + 1; row < k && !diagonal_[at(term)]; ++row)
-        all.push_back(user.row(column).dot(user.row(row)) /
-                      (user.row(column).norm() * user.row(row).norm()));
-    }
+    const CovarianceStructure& structure = criterion_.structure(term);
+    const std::vector<CovarianceLabel> labels = structure.components();
+    std::vector<double> theta(at(structure.parameters())), values(labels.size());
+    structure.from_factor(user.data(), theta.data());
+    structure.component_values(theta.data(), values.data());
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      all.push_back(labels[i].kind == CovarianceLabel::Kind::sd ? sigma * values[i] : values[i]);
   }
   all.push_back(sigma);
   const Eigen::Index r = static_cast<Eigen::Index>(direction_.size()) - 1;

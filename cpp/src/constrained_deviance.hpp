@@ -22,22 +22,28 @@ namespace crossnest {
 /// - Fixed effect c'beta = t: beta = beta^ + C^-1 c (t - c'beta^) / kappa and r2 grows by
 ///   (t - c'beta^)^2 / kappa, kappa = c'C^-1 c; x = theta.
 /// - sigma: t = log sigma, x = theta.
-/// - sd of effect i: with the effects of the term permuted so that i comes first, the first entry
+/// - sd or correlation of a structure whose parameters are these themselves: theta_a is t / sigma
+/// or
+///   t; x = its other parameters, theta of the other terms, with an sd log sigma.
+/// - sd of effect i of an unstructured term: with the effects of the term permuted so that i comes
+/// first, the first entry
 ///   of its lambda is t / sigma; x = the other entries, theta of the other terms, log sigma.
 /// - correlation of i and j: with i and j first, lambda's row of i is (e^a, 0, ...), that of j is
 ///   e^b (sin t, cos t, 0, ...); x = a, b, the other entries, theta of the other terms.
 ///
-/// x is unbounded: d is even in the columns of lambda.
+/// t has bounds; x has those of parameters in which d is not even (Criterion::lower_barriers()).
 class ConstrainedDeviance final : public Objective {
  public:
-  ConstrainedDeviance(Criterion& criterion, const Design& design, const ProfileParameter& parameter,
+  ConstrainedDeviance(Criterion& criterion, const ProfileParameter& parameter,
                       InterruptCheck& interrupt);
 
   /// Fixes t.
   void fix(double t) { t_ = t; }
   /// Bounds of t.
-  double least() const;
-  double most() const;
+  double least() const { return lower_(0); }
+  double most() const { return upper_(0); }
+  double lower(Eigen::Index i) const override { return lower_(i); }
+  double upper(Eigen::Index i) const override { return upper_(i); }
   /// t in units in which a change of one is large.
   double unit() const { return unit_; }
   /// The parameter on the scale it is reported on.
@@ -79,6 +85,10 @@ class ConstrainedDeviance final : public Objective {
   void differentiate(Eigen::VectorXd& gradient, Eigen::MatrixXd* hessian) override;
   double difference(const Eigen::VectorXd& z, Eigen::Index i) const override;
   void lay_out_term();
+  void lay_out_parameters(int term);
+  void set_bounds();
+  void set_own(const Eigen::VectorXd& z);
+  bool correlates(const Eigen::VectorXd& z) const;
   bool start_on_term(double sigma, Eigen::VectorXd& z) const;
   void set_lambda(const Eigen::VectorXd& z);
   void set_constrained(const Eigen::VectorXd& z);
@@ -88,6 +98,8 @@ class ConstrainedDeviance final : public Objective {
   bool on_term() const {
     return is(ProfileParameter::Kind::sd) || is(ProfileParameter::Kind::correlation);
   }
+  /// Whether a term's components are its parameters themselves.
+  bool is_own(int term) const { return own_[static_cast<std::size_t>(term)]; }
   Eigen::Index log_sigma() const { return is(ProfileParameter::Kind::sigma) ? 0 : size_ - 1; }
 
   Criterion& criterion_;
@@ -98,14 +110,18 @@ class ConstrainedDeviance final : public Objective {
   Eigen::Index size_ = 1;
   double unit_ = 1.0;
   std::vector<Eigen::Index> first_;   // by term: where its parameters begin in z
-  std::vector<bool> diagonal_;        // by term: no correlations
+  std::vector<bool> own_;             // by term: see is_own()
   std::vector<Eigen::Index> scales_;  // entries of lambda whose sign does not matter
   std::vector<Eigen::VectorXd> starts_;
   std::vector<std::pair<Eigen::Index, int>> held_;  // where in z, which parameter
-  std::vector<Entry> entries_;                      // the constrained term's free entries
-  std::vector<int> permutation_;                    // its effects, those of the constraint first
-  Eigen::VectorXd c_;   // beta_j = c'beta in the engine's coordinates of X
-  double shift_ = 0.0;  // what beta0 contributes to beta_j
+  Eigen::VectorXd lower_, upper_;
+  int first_effect_ = 0, second_effect_ = 0;  // of the constraint
+  Eigen::VectorXd theta_;                     // of the constrained term, where is_own()
+  std::vector<Eigen::Index> place_;           // where in z each of them is
+  std::vector<Entry> entries_;                // the constrained term's free entries
+  std::vector<int> permutation_;              // its effects, those of the constraint first
+  Eigen::VectorXd c_;                         // beta_j = c'beta in the engine's coordinates of X
+  double shift_ = 0.0;                        // what beta0 contributes to beta_j
 
   Eigen::VectorXd z_;                        // the last one
   std::vector<std::vector<double>> lambda_;  // by term, engine's coordinates

@@ -5,9 +5,46 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
 namespace crossnest {
+
+using Eigen::Map;
+using Eigen::MatrixXd;
+
+void CovarianceStructure::upper_bounds(double* bounds) const {
+  std::fill_n(bounds, parameters(), std::numeric_limits<double>::infinity());
+}
+
+void CovarianceStructure::covariance_derivative(const double* theta, int a, double* out) const {
+  const int k = size();
+  MatrixXd factor(k, k), change(k, k);
+  lambda(theta, factor.data());
+  derivative(theta, a, change.data());
+  const MatrixXd half = change * factor.transpose();
+  Map<MatrixXd>(out, k, k) = half + half.transpose();
+}
+
+void CovarianceStructure::covariance_second_derivative(const double* theta, int a, int b,
+                                                       double* out) const {
+  const int k = size();
+  MatrixXd first(k, k), second(k, k);
+  derivative(theta, a, first.data());
+  derivative(theta, b, second.data());
+  const MatrixXd half = first * second.transpose();
+  Map<MatrixXd>(out, k, k) = half + half.transpose();
+}
+
+void CovarianceStructure::rescale(const double* scales, double* theta) const {
+  const int k = size();
+  MatrixXd factor(k, k);
+  lambda(theta, factor.data());
+  factor = Map<const Eigen::VectorXd>(scales, k).asDiagonal() * factor;
+  from_factor(factor.data(), theta);
+}
+
+void CovarianceStructure::component_values(const double* theta, double* values) const {
+  std::copy_n(theta, parameters(), values);
+}
 
 void CovarianceStructure::pull_back(const double* theta, const double* dlambda, double* gradient,
                                     double* scratch) const {
@@ -19,78 +56,24 @@ void CovarianceStructure::pull_back(const double* theta, const double* dlambda, 
   }
 }
 
-void Unstructured::lower_bounds(double* bounds) const {
-  for (int j = 0; j < size_; ++j)
-    for (int i = j; i < size_; ++i)
-      *bounds++ = i == j ? 0.0 : -std::numeric_limits<double>::infinity();
+void CovarianceStructure::scale(double factor, double* theta) const {
+  for (const CovarianceLabel& label : labels()) {
+    if (label.kind != CovarianceLabel::Kind::correlation) *theta *= factor;
+    ++theta;
+  }
 }
 
-void Unstructured::lambda(const double* theta, double* lambda) const {
-  for (int j = 0; j < size_; ++j)
-    for (int i = 0; i < size_; ++i) lambda[j * size_ + i] = i < j ? 0.0 : *theta++;
-}
-
-void Unstructured::derivative(const double*, int a, double* dlambda) const {
-  std::fill_n(dlambda, size_ * size_, 0.0);
-  int j = 0;
-  while (a >= size_ - j) a -= size_ - j++;
-  dlambda[j * size_ + j + a] = 1.0;
-}
-
-void Unstructured::basis(int a, double* E) const {
-  derivative(nullptr, a, E);  // the place of theta_a in the lower triangle
-  for (int j = 0; j < size_; ++j)
-    for (int i = j + 1; i < size_; ++i) E[i * size_ + j] = E[j * size_ + i];
-}
-
-void Unstructured::from_factor(const double* factor, double* theta) const {
-  // factor' = QR gives factor factor' = R'R: the lower-triangular factor is R' up to column signs.
-  const Eigen::Map<const Eigen::MatrixXd> F(factor, size_, size_);
-  const Eigen::MatrixXd transposed = F.transpose();
-  const Eigen::MatrixXd QR = Eigen::HouseholderQR<Eigen::MatrixXd>(transposed).matrixQR();
-  for (int j = 0; j < size_; ++j)
-    for (int i = j; i < size_; ++i) {
+// factor' = QR gives factor factor' = R'R: the lower-triangular factor is R' up to column signs.
+void triangular_factor(const double* factor, int k, double* L) {
+  const Map<const MatrixXd> F(factor, k, k);
+  const MatrixXd transposed = F.transpose();
+  const MatrixXd QR = Eigen::HouseholderQR<MatrixXd>(transposed).matrixQR();
+  for (int j = 0; j < k; ++j)
+    for (int i = 0; i < k; ++i) {
       // What rounding leaves of a zero is zero.
-      const double value = std::abs(QR(j, i)) < 1e-14 * F.row(i).norm() ? 0.0 : QR(j, i);
-      *theta++ = QR(j, j) < 0.0 ? -value : value;
+      const double value = i < j || std::abs(QR(j, i)) < 1e-14 * F.row(i).norm() ? 0.0 : QR(j, i);
+      L[j * k + i] = QR(j, j) < 0.0 ? -value : value;
     }
-}
-
-void Unstructured::normalize(double* theta) const {
-  for (int j = 0; j < size_; theta += size_ - j++)
-    if (*theta < 0.0)
-      for (int i = 0; i < size_ - j; ++i) theta[i] = -theta[i];
-}
-
-void Diagonal::lower_bounds(double* bounds) const { std::fill_n(bounds, size_, 0.0); }
-
-void Diagonal::lambda(const double* theta, double* lambda) const {
-  std::fill_n(lambda, size_ * size_, 0.0);
-  for (int i = 0; i < size_; ++i) lambda[i * size_ + i] = theta[i];
-}
-
-void Diagonal::derivative(const double*, int a, double* dlambda) const {
-  std::fill_n(dlambda, size_ * size_, 0.0);
-  dlambda[a * size_ + a] = 1.0;
-}
-
-void Diagonal::basis(int a, double* E) const { derivative(nullptr, a, E); }
-
-void Diagonal::from_factor(const double* factor, double* theta) const {
-  const Eigen::Map<const Eigen::MatrixXd> F(factor, size_, size_);
-  for (int i = 0; i < size_; ++i) theta[i] = F.row(i).norm();
-}
-
-void Diagonal::normalize(double* theta) const {
-  for (int i = 0; i < size_; ++i) theta[i] = std::abs(theta[i]);
-}
-
-std::unique_ptr<CovarianceStructure> make_structure(const std::string& name, int size) {
-  if (size < 1) throw std::invalid_argument("a random-effects term needs at least one column");
-  if (name == "unstructured") return std::make_unique<Unstructured>(size);
-  if (name == "diagonal") return std::make_unique<Diagonal>(size);
-  throw std::invalid_argument("unknown covariance structure '" + name +
-                              "': use 'unstructured' or 'diagonal'");
 }
 
 void semidefinite_cholesky(double* a, int k) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "crossnest/small_dense.hpp"
+#include "crossnest/start.hpp"
 
 namespace crossnest {
 
@@ -68,9 +69,16 @@ Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
     first_parameter_.push_back(static_cast<int>(bounds_.size()));
     bounds_.resize(bounds_.size() + at(structures_.back()->parameters()));
     structures_.back()->lower_bounds(bounds_.data() + first_parameter_.back());
+    upper_bounds_.resize(bounds_.size());
+    structures_.back()->upper_bounds(upper_bounds_.data() + first_parameter_.back());
     lambda_gradient_[structures_.size() - 1].resize(at(k * k));
     widest = std::max<Index>(widest, k);
   }
+  lower_barriers_ = bounds_;
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    for (int a = 0; a < structures_[t]->parameters(); ++a)
+      if (structures_[t]->even(a))
+        lower_barriers_[at(first_parameter_[t] + a)] = -std::numeric_limits<double>::infinity();
   theta_.resize(bounds_.size());
   unconstrained_.assign(at(border_), 0.0);
   unconstrained_.back() = 1.0;
@@ -85,6 +93,11 @@ Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
 bool Criterion::scales_only() const {
   return std::all_of(structures_.begin(), structures_.end(),
                      [](const auto& structure) { return structure->scales_only(); });
+}
+
+bool Criterion::has_linear_factors() const {
+  return std::all_of(structures_.begin(), structures_.end(),
+                     [](const auto& structure) { return structure->linear_factor(); });
 }
 
 bool Criterion::is_held(int parameter, bool reml) const {
@@ -581,19 +594,29 @@ void Criterion::normalize(double* theta) const {
     structures_[t]->normalize(theta + first_parameter_[t]);
 }
 
+void Criterion::scale(double factor, double* theta) const {
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    structures_[t]->scale(factor, theta + first_parameter_[t]);
+}
+
+bool Criterion::at_bound(int parameter, const double* internal) const {
+  const double value = internal[parameter];
+  return value - bounds_[at(parameter)] < kSingular ||
+         upper_bounds_[at(parameter)] - value < kSingular;
+}
+
 bool Criterion::is_singular(int term, const double* internal) const {
   const int first = first_parameter(term), last = first + structure(term).parameters();
   for (int a = first; a < last; ++a)
-    if (std::isfinite(bounds_[at(a)]) && internal[a] - bounds_[at(a)] < kSingular) return true;
+    if (at_bound(a, internal)) return true;
   return false;
 }
 
 bool Criterion::is_estimated_singular(int term, const double* internal) const {
   const int first = first_parameter(term), last = first + structure(term).parameters();
-  std::vector<double> theta(internal, internal + parameters());
   for (int a = first; a < last; ++a)
-    if (is_held(a, false)) theta[at(a)] = 1.0;
-  return is_singular(term, theta.data());
+    if (!is_held(a, false) && at_bound(a, internal)) return true;
+  return false;
 }
 
 std::vector<std::vector<double>> Criterion::other_starts() const {
@@ -603,39 +626,52 @@ std::vector<std::vector<double>> Criterion::other_starts() const {
     const int k = structures_[t]->size();
     const Eigen::MatrixXd unit = Eigen::MatrixXd::Identity(k, k);
     structures_[t]->from_factor(unit.data(), starts[0].data() + first_parameter_[t]);
+    correlate(*structures_[t], 0.5, starts[0].data() + first_parameter_[t]);
     const Eigen::MatrixXd large = 10.0 * unit;
     structures_[t]->from_factor(large.data(), starts[1].data() + first_parameter_[t]);
+    correlate(*structures_[t], 0.5, starts[1].data() + first_parameter_[t]);
     if (starts.size() < 3) continue;
     Eigen::MatrixXd together = 0.1 * unit;
     together.col(0).setConstant(0.5);
     together(0, 0) = 1.0;
     structures_[t]->from_factor(together.data(), starts[2].data() + first_parameter_[t]);
   }
+  if (has_linear_factors()) return starts;
+  starts.push_back(starts[0]);
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    correlate(*structures_[t], -0.5, starts.back().data() + first_parameter_[t]);
   return starts;
 }
 
 std::vector<double> Criterion::to_user(const double* internal) const {
-  std::vector<double> theta(theta_.size());
-  for (std::size_t t = 0; t < structures_.size(); ++t) {
-    const int k = structures_[t]->size(), first = first_parameter_[t];
-    Eigen::MatrixXd lambda(k, k);
-    structures_[t]->lambda(internal + first, lambda.data());
-    const Eigen::MatrixXd user = coordinates_.random(static_cast<int>(t)).inverse() * lambda;
-    structures_[t]->from_factor(user.data(), theta.data() + first);
-  }
+  std::vector<double> theta(internal, internal + theta_.size());
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    change_coordinates(static_cast<int>(t), coordinates_.random(static_cast<int>(t)).inverse(),
+                       theta.data() + first_parameter_[t]);
   return theta;
 }
 
 std::vector<double> Criterion::to_internal(const double* user) const {
-  std::vector<double> theta(theta_.size());
-  for (std::size_t t = 0; t < structures_.size(); ++t) {
-    const int k = structures_[t]->size(), first = first_parameter_[t];
-    Eigen::MatrixXd lambda(k, k);
-    structures_[t]->lambda(user + first, lambda.data());
-    const Eigen::MatrixXd internal = coordinates_.random(static_cast<int>(t)) * lambda;
-    structures_[t]->from_factor(internal.data(), theta.data() + first);
-  }
+  std::vector<double> theta(user, user + theta_.size());
+  for (std::size_t t = 0; t < structures_.size(); ++t)
+    change_coordinates(static_cast<int>(t), coordinates_.random(static_cast<int>(t)),
+                       theta.data() + first_parameter_[t]);
   return theta;
+}
+
+// theta of T lambda.
+void Criterion::change_coordinates(int term, const Eigen::MatrixXd& T, double* theta) const {
+  const CovarianceStructure& structure = *structures_[at(term)];
+  if (structure.closed_under() != CovarianceStructure::ClosedUnder::any) {
+    const Eigen::VectorXd scales = T.diagonal();
+    structure.rescale(scales.data(), theta);
+    return;
+  }
+  const int k = structure.size();
+  Eigen::MatrixXd lambda(k, k);
+  structure.lambda(theta, lambda.data());
+  const Eigen::MatrixXd changed = T * lambda;
+  structure.from_factor(changed.data(), theta);
 }
 
 }  // namespace crossnest

@@ -91,7 +91,7 @@ bool Search::fits_exactly(std::vector<double> theta, const Estimates& found) {
   double largest = 0.0;
   for (const double value : theta) largest = std::max(largest, std::abs(value));
   const auto pwrss = [&](double shrink) {
-    for (double& value : theta) value *= shrink;
+    criterion_.scale(shrink, theta.data());
     const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
     return std::isfinite(value) ? criterion_.pwrss() : 0.0;
   };
@@ -108,7 +108,7 @@ void Search::fit_exact_response(std::vector<double> theta, Fit& fit) {
   for (int a = 0; a < criterion_.parameters(); ++a)
     if (bounds[at(a)] == 0.0 && (largest < 0 || theta[at(a)] > theta[at(largest)])) largest = a;
   const double shrink = kLarge / theta[at(largest)];
-  for (double& value : theta) value *= shrink;
+  criterion_.scale(shrink, theta.data());
   Response held = response_;
   held.held.push_back({largest, kLarge, false});
   criterion_.use(held);

@@ -39,10 +39,25 @@ std::vector<Place> places_of(const Design& design, const std::vector<Block>& blo
   return places;
 }
 
-bool is_diagonal(const Design& design, int term) {
+std::unique_ptr<CovarianceStructure> structure_of(const Design& design, int term) {
   return make_structure(design.terms[at(term)].structure,
-                        static_cast<int>(design.terms[at(term)].columns.size()))
-             ->closed_under() != CovarianceStructure::ClosedUnder::any;
+                        static_cast<int>(design.terms[at(term)].columns.size()));
+}
+
+// Whether a term's covariance matrix is told by its effects one by one, not by directions.
+bool by_effect(const Design& design, int term) {
+  return structure_of(design, term)->closed_under() != CovarianceStructure::ClosedUnder::any;
+}
+
+// Whether each of its effects has a variance that is free of the others.
+bool is_diagonal(const Design& design, int term) {
+  const auto structure = structure_of(design, term);
+  return structure->scales_only() && structure->parameters() == structure->size();
+}
+
+// Whether its covariance matrix is restricted, so that other terms' effects add to what it can say.
+bool is_restricted(const Design& design, int term) {
+  return by_effect(design, term) && !is_diagonal(design, term);
 }
 
 // An orthonormal basis of the column space of a matrix with orthogonal or independent columns.
@@ -212,7 +227,7 @@ class Search {
 
   void find_unseen(int term, const Projection& X) {
     const Place& place = places_[at(term)];
-    const bool diagonal = is_diagonal(design_, term);
+    const bool diagonal = by_effect(design_, term);
     const LevelSums sums = sum_levels(A_, X, place, diagonal, interrupt_);
     if (sums.all_seen) return;
     if (diagonal)
@@ -222,11 +237,18 @@ class Search {
   }
 
   void unseen_scales(int term, const LevelSums& sums) {
+    std::vector<bool> unseen;
+    for (int j = 0; j < places_[at(term)].k; ++j)
+      unseen.push_back(!(sums.S(j, j) > kNothing * sums.D(j, j)));
+    const auto structure = structure_of(design_, term);
+    const std::vector<CovarianceLabel> labels = structure->labels();
     std::vector<int> effects;
-    for (int j = 0; j < places_[at(term)].k; ++j) {
-      if (sums.S(j, j) > kNothing * sums.D(j, j)) continue;
-      effects.push_back(j);
-      hold(first_[at(term)] + j, 1.0, true);
+    for (const int a : structure->undetermined(unseen)) {
+      const CovarianceLabel& label = labels[at(a)];
+      const bool correlation = label.kind == CovarianceLabel::Kind::correlation;
+      hold(first_[at(term)] + a, correlation ? 0.0 : 1.0, true);
+      for (int j = 0; !correlation && j < places_[at(term)].k; ++j)
+        if (label.row == j || label.row == CovarianceLabel::kAll) effects.push_back(j);
     }
     report({Confounding::Kind::fixed, term, effects});
   }
@@ -385,7 +407,7 @@ class Search {
     const MatrixXd G = joint_products(group, start);
     std::vector<bool> held(units.size(), false);
     const auto within = [&](const Unit& a, const Unit& b) {
-      return common_effects(G, a, b).size() == a.effects.size();
+      return !is_restricted(design_, b.term) && common_effects(G, a, b).size() == a.effects.size();
     };
     for (std::size_t i = units.size(); i-- > 0;)
       for (std::size_t j = 0; j < units.size() && !held[i]; ++j) {
@@ -396,19 +418,20 @@ class Search {
       }
     for (std::size_t i = 0; i < units.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
-        if (!held[i] && !held[j] && units[i].effects.size() > 1 && units[j].effects.size() > 1)
+        if (!held[i] && !held[j] && units[i].effects.size() > 1 && units[j].effects.size() > 1 &&
+            !is_restricted(design_, units[i].term) && !is_restricted(design_, units[j].term))
           report({Confounding::Kind::shared, units[i].term, common_effects(G, units[i], units[j]),
                   false, units[j].term});
   }
 
   void repeat(const Unit& unit, const Unit& other) {
     report({Confounding::Kind::repeated, unit.term, unit.effects, false, other.term});
-    const int k = static_cast<int>(unit.effects.size());
     if (is_diagonal(design_, unit.term)) {
       hold(first_[at(unit.term)] + unit.effects[0], 0.0, false);
       return;
     }
-    for (int a = 0; a < k * (k + 1) / 2; ++a) hold(first_[at(unit.term)] + a, 0.0, false);
+    const int count = structure_of(design_, unit.term)->parameters();
+    for (int a = 0; a < count; ++a) hold(first_[at(unit.term)] + a, 0.0, false);
   }
 
   const Design& design_;

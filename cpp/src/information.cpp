@@ -27,6 +27,28 @@ std::vector<VarianceParameter::Entry> entries_of(const MatrixXd& E, int offset) 
   return entries;
 }
 
+// Goes over from the directions G_r to sum_r J_ra G_r; the last one, Var(y), stays.
+void in_directions(const MatrixXd& J, Information& out) {
+  const Eigen::Index before = J.rows() + 1, after = J.cols() + 1, size = out.rank * out.rank;
+  MatrixXd all = MatrixXd::Zero(before, after);
+  all.topLeftCorner(J.rows(), J.cols()) = J;
+  all(before - 1, after - 1) = 1.0;
+  const MatrixXd first = Map<const MatrixXd>(out.first.data(), size, before) * all;
+  out.first.assign(first.data(), first.data() + first.size());
+  MatrixXd half(size * before, after), second(size, after * after);
+  half = Map<const MatrixXd>(out.second.data(), size * before, before) * all;
+  for (Eigen::Index s = 0; s < after; ++s)
+    second.middleCols(s * after, after) =
+        Map<const MatrixXd>(half.col(s).data(), size, before) * all;
+  out.second.assign(second.data(), second.data() + second.size());
+  for (std::vector<double>* matrix : {&out.traces, &out.quadratics}) {
+    const MatrixXd changed =
+        all.transpose() * Map<const MatrixXd>(matrix->data(), before, before) * all;
+    matrix->assign(changed.data(), changed.data() + changed.size());
+  }
+  out.parameters = static_cast<int>(after);
+}
+
 // Makes all that belongs to a direction G_r zero.
 void leave_out(Index r, Information& out) {
   const Index count = out.parameters, size = Index{out.rank} * out.rank;
@@ -63,7 +85,9 @@ VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector
     }
   for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
     const CovarianceStructure& own = criterion.structure(term);
-    for (int a = 0; a < own.parameters(); ++a) {
+    curved_ = curved_ || !own.linear_factor();
+    first_.push_back(static_cast<Eigen::Index>(parameters_.size()));
+    for (int a = 0; a < own.basis_size(); ++a) {
       MatrixXd E(own.size(), own.size());
       own.basis(a, E.data());
       parameters_.push_back({block_of_[at(term)], entries_of(E, offset_of_[at(term)])});
@@ -200,9 +224,71 @@ Information VarianceDerivatives::information(const double* theta, bool reml) {
   all.col(m).head(m) = trace;
   all.row(m).head(m) = trace.transpose();
   all(m, m) = static_cast<double>(A_.n());
-  for (Index r = 0; r < m; ++r)
+  const Index count = criterion_.parameters();
+  bool linear = true;
+  for (int term = 0; term < criterion_.terms(); ++term)
+    linear = linear && criterion_.structure(term).linear();
+  if (!linear) {
+    MatrixXd bend = MatrixXd::Zero(count, count);
+    const VectorXd slopes = slope(out, trace);
+    for (int term = 0; term < criterion_.terms(); ++term)
+      if (!criterion_.structure(term).linear()) add_bend(theta, term, slopes, bend);
+    in_directions(theta_jacobian(theta), out);
+    Map<MatrixXd>(out.quadratics.data(), count + 1, count + 1).topLeftCorner(count, count) +=
+        0.5 * bend;
+  }
+  for (Index r = 0; r < count; ++r)
     if (criterion_.is_held(static_cast<int>(r), reml)) leave_out(r, out);
   return out;
+}
+
+// d gamma_r / d theta_a of terms that are not linear in theta; of the others the gammas stay.
+MatrixXd VarianceDerivatives::theta_jacobian(const double* theta) const {
+  const Index count = criterion_.parameters();
+  MatrixXd J = MatrixXd::Zero(static_cast<Index>(parameters_.size()), count);
+  for (int term = 0; term < criterion_.terms(); ++term) {
+    const CovarianceStructure& own = criterion_.structure(term);
+    const int first = criterion_.first_parameter(term);
+    for (int a = 0; a < own.parameters(); ++a) {
+      if (own.linear()) {
+        J(first_[at(term)] + a, first + a) = 1.0;
+        continue;
+      }
+      MatrixXd change(own.size(), own.size());
+      own.covariance_derivative(theta + first, a, change.data());
+      change = mapped(term, change);
+      for (int r = 0; r < own.basis_size(); ++r)
+        J(first_[at(term)] + r, first + a) = along_basis(first_[at(term)] + r, change);
+    }
+  }
+  return J;
+}
+
+// The coordinate of a symmetric matrix in a term's basis.
+double VarianceDerivatives::along_basis(Index r, const MatrixXd& change) const {
+  return basis_[at(r)].cwiseProduct(change).sum() / basis_[at(r)].squaredNorm();
+}
+
+// A covariance matrix of a term's effects, or a change of it, in the engine's coordinates.
+MatrixXd VarianceDerivatives::mapped(int term, const MatrixXd& user) const {
+  return coordinates_.random(term) * user * coordinates_.random(term).transpose();
+}
+
+// sum_r slope_r d^2 gamma_r / d theta_a d theta_b of a term whose theta does not stand in lambda or
+// in lambda lambda' as it is.
+void VarianceDerivatives::add_bend(const double* theta, int term, const VectorXd& slope,
+                                   MatrixXd& H) const {
+  const CovarianceStructure& own = criterion_.structure(term);
+  const int first = criterion_.first_parameter(term);
+  MatrixXd second(own.size(), own.size());
+  for (int a = 0; a < own.parameters(); ++a)
+    for (int b = 0; b < own.parameters(); ++b) {
+      own.covariance_second_derivative(theta + first, a, b, second.data());
+      const MatrixXd change = mapped(term, second);
+      for (int r = 0; r < own.basis_size(); ++r)
+        H(first + a, first + b) +=
+            slope(first_[at(term)] + r) * along_basis(first_[at(term)] + r, change);
+    }
 }
 
 MatrixXd VarianceDerivatives::lambda_of(int term) const {
@@ -213,7 +299,8 @@ MatrixXd VarianceDerivatives::lambda_of(int term) const {
       .block(offset, offset, k, k);
 }
 
-// phi = R theta, with QR the factors of the matrix whose columns are T_t dlambda_t / dtheta_a.
+// phi = R theta, with QR the factors of the matrix whose columns are T_t dlambda_t / dtheta_a; or
+// theta, where these are not constant.
 void VarianceDerivatives::find_directions(const double* theta) {
   const Index m = criterion_.parameters();
   directions_.clear();
@@ -227,6 +314,15 @@ void VarianceDerivatives::find_directions(const double* theta) {
       const MatrixXd internal = coordinates_.random(term) * derivative;
       columns.col(a) = Map<const VectorXd>(internal.data(), k * k);
     }
+    if (!own.linear_factor()) {
+      theta_of_phi_.block(first, first, count, count).setIdentity();
+      for (int a = 0; a < count; ++a) {
+        own.covariance_derivative(theta + first, a, derivative.data());
+        directions_.push_back(
+            {term, Map<const MatrixXd>(columns.col(a).data(), k, k), a, mapped(term, derivative)});
+      }
+      continue;
+    }
     const Eigen::HouseholderQR<MatrixXd> qr(columns);
     const MatrixXd Q = qr.householderQ() * MatrixXd::Identity(k * k, count);
     theta_of_phi_.block(first, first, count, count) =
@@ -237,14 +333,19 @@ void VarianceDerivatives::find_directions(const double* theta) {
   }
 }
 
-// d gamma_r / d phi_a, m x m, for gamma the coordinates of lambda lambda' in the basis E.
+// d gamma_r / d phi_a, for gamma the coordinates of lambda lambda' in the basis E.
 MatrixXd VarianceDerivatives::covariance_jacobian() const {
-  const Index m = criterion_.parameters();
-  MatrixXd J = MatrixXd::Zero(m, m);
+  const Index m = criterion_.parameters(), size = static_cast<Index>(basis_.size());
+  MatrixXd J = MatrixXd::Zero(size, m);
   for (Index a = 0; a < m; ++a) {
     const Direction& direction = directions_[at(a)];
+    if (direction.parameter >= 0) {
+      for (Index r = 0; r < size; ++r)
+        if (term_of_[at(r)] == direction.term) J(r, a) = along_basis(r, direction.covariance);
+      continue;
+    }
     const MatrixXd half = direction.D * lambda_of(direction.term).transpose();
-    for (Index r = 0; r < m; ++r)
+    for (Index r = 0; r < size; ++r)
       if (term_of_[at(r)] == direction.term)
         J(r, a) = 2.0 * basis_[at(r)].cwiseProduct(half).sum() / basis_[at(r)].squaredNorm();
   }
@@ -256,14 +357,17 @@ MatrixXd VarianceDerivatives::covariance_jacobian() const {
 MatrixXd VarianceDerivatives::estimated_directions(const MatrixXd& J) const {
   const Index m = criterion_.parameters();
   MatrixXd held = MatrixXd::Zero(2 * m, m);
-  for (Index r = 0; r < m; ++r) {
-    if (!criterion_.is_held(static_cast<int>(r), reml_)) continue;
-    held.row(r) = J.row(r).stableNormalized();
-    const int first = criterion_.first_parameter(term_of_[at(r)]);
-    const int last = first + criterion_.structure(term_of_[at(r)]).parameters();
+  for (int term = 0; term < criterion_.terms(); ++term) {
+    const int first = criterion_.first_parameter(term);
+    const int last = first + criterion_.structure(term).parameters();
     bool whole = true;
     for (int a = first; a < last; ++a) whole = whole && criterion_.is_held(a, reml_);
-    if (whole) held(m + r, r) = 1.0;  // also where lambda is zero, and J with it
+    for (int a = first; a < last; ++a) {
+      if (!criterion_.is_held(a, reml_)) continue;
+      const bool own = directions_[at(a)].parameter >= 0;  // phi is theta
+      if (!own) held.row(a) = J.row(first_[at(term)] + a - first).stableNormalized();
+      if (own || whole) held(m + a, a) = 1.0;  // also where lambda is zero, and J with it
+    }
   }
   const Eigen::ColPivHouseholderQR<MatrixXd> qr(held.transpose());
   const MatrixXd basis = qr.householderQ() * MatrixXd::Identity(m, qr.rank());
@@ -272,7 +376,7 @@ MatrixXd VarianceDerivatives::estimated_directions(const MatrixXd& J) const {
 
 // g'E_r g / r2 = y'P G_r P y / r2.
 VectorXd VarianceDerivatives::quadratic_forms() const {
-  VectorXd forms = VectorXd::Zero(criterion_.parameters());
+  VectorXd forms = VectorXd::Zero(static_cast<Index>(parameters_.size()));
   for (std::size_t r = 0; r < parameters_.size(); ++r) {
     const Block& block = blocks_[at(parameters_[r].block)];
     const double* g = scores_.col(rank_).data() + criterion_.vectors().start(parameters_[r].block);
@@ -285,25 +389,37 @@ VectorXd VarianceDerivatives::quadratic_forms() const {
 
 bool VarianceDerivatives::exact_is_cheaper() const {
   if (memory_limit_ > 0 && bytes() > static_cast<double>(memory_limit_)) return false;
+  if (curved_) return true;  // near bounds of theta there is no room for differences
   const double m = criterion_.parameters(), columns = m * (rank_ + 1.0);
   const double q = static_cast<double>(criterion_.vectors().q());
   const double solves = columns * (2.0 * static_cast<double>(A_.numbers()) + q * columns);
   return traces_->work() + solves < 4.0 * m * 3.0 * structure_.work();
 }
 
+// tr(P G_r) (REML) or tr(V^-1 G_r) (ML) less y'P G_r P y: the slope of the criterion that is not
+// profiled along gamma_r.
+VectorXd VarianceDerivatives::slope(const Information& pieces, const VectorXd& trace) const {
+  const Index m = trace.size(), size = rank_ * rank_;
+  const Map<const MatrixXd> quadratics(pieces.quadratics.data(), m + 1, m + 1);
+  VectorXd slope = trace;
+  for (Index s = 0; reml_ && s < m; ++s)
+    slope(s) -= Map<const MatrixXd>(pieces.first.data() + s * size, rank_, rank_).trace();
+  return slope - quadratics.col(m).head(m);
+}
+
 // D = f + r2 / sigma^2 + ..., with f = log|V| + [REML] log|X'V^-1X|:
 //   d2f = -tr(P G_r P G_s) (REML) or -tr(V^-1 G_r V^-1 G_s) (ML),   d2r2 = 2 y'P G_r P G_s P y,
 // and gamma is quadratic in phi.
-MatrixXd VarianceDerivatives::exact_hessian() {
-  Information pieces = this->pieces();
-  const Index m = criterion_.parameters(), size = rank_ * rank_;
-  VectorXd slope(m);
+MatrixXd VarianceDerivatives::exact_hessian(const double* theta) {
+  const Information pieces = this->pieces();
+  const Index m = static_cast<Index>(parameters_.size()), size = rank_ * rank_;
+  VectorXd trace(m);
   MatrixXd traces(m, m);
-  compute_traces(slope, traces);
+  compute_traces(trace, traces);
+  const VectorXd slope = this->slope(pieces, trace);
   if (reml_)
     for (Index s = 0; s < m; ++s) {
       const Map<const MatrixXd> P_s(pieces.first.data() + s * size, rank_, rank_);
-      slope(s) -= P_s.trace();
       for (Index r = 0; r < m; ++r) {
         const Map<const MatrixXd> P_r(pieces.first.data() + r * size, rank_, rank_);
         const Map<const MatrixXd> Q(pieces.second.data() + (s * (m + 1) + r) * size, rank_, rank_);
@@ -311,12 +427,14 @@ MatrixXd VarianceDerivatives::exact_hessian() {
       }
     }
   const Map<const MatrixXd> quadratics(pieces.quadratics.data(), m + 1, m + 1);
-  slope -= quadratics.col(m).head(m);
   const MatrixXd J = covariance_jacobian();
   MatrixXd H = J.transpose() * (2.0 * quadratics.topLeftCorner(m, m) - traces) * J;
-  for (Index a = 0; a < m; ++a)
-    for (Index b = 0; b < m; ++b) {
+  for (int term = 0; term < criterion_.terms(); ++term)
+    if (!criterion_.structure(term).linear_factor()) add_bend(theta, term, slope, H);
+  for (Index a = 0; a < H.rows(); ++a)
+    for (Index b = 0; b < H.rows(); ++b) {
       if (directions_[at(a)].term != directions_[at(b)].term) continue;
+      if (directions_[at(a)].parameter >= 0) continue;
       const MatrixXd half = directions_[at(a)].D * directions_[at(b)].D.transpose();
       for (Index r = 0; r < m; ++r)
         if (term_of_[at(r)] == directions_[at(a)].term)
@@ -349,9 +467,19 @@ MatrixXd VarianceDerivatives::difference_hessian(const double* theta) {
   const Index m = criterion_.parameters();
   const VectorXd centre = Map<const VectorXd>(theta, m);
   VectorXd steps(m);
-  for (Index a = 0; a < m; ++a) steps(a) = step(directions_[at(a)]);
+  for (Index a = 0; a < m; ++a) {
+    steps(a) = step(directions_[at(a)]);
+    if (directions_[at(a)].parameter < 0) continue;
+    const double room = std::min(centre(a) - criterion_.lower_bounds()[at(a)],
+                                 criterion_.upper_bounds()[at(a)] - centre(a));
+    steps(a) = std::min(steps(a), 0.4 * room);
+  }
   MatrixXd H(m, m);
   for (Index a = 0; a < m; ++a) {
+    if (steps(a) == 0.0) {  // at a bound: theta_a stays
+      H.col(a).setZero();
+      continue;
+    }
     const VectorXd move = steps(a) * theta_of_phi_.col(a);
     H.col(a) = (8.0 * (gradient_at(centre + move) - gradient_at(centre - move)) -
                 (gradient_at(centre + 2.0 * move) - gradient_at(centre - 2.0 * move))) /
@@ -375,8 +503,8 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   const MatrixXd J = covariance_jacobian();
   out.jacobian.resize(at((m + 1) * size));
   Map<MatrixXd> jacobian(out.jacobian.data(), size, m + 1);
-  MatrixXd first(size, m);
-  for (Index r = 0; r < m; ++r)
+  MatrixXd first(size, J.rows());
+  for (Index r = 0; r < J.rows(); ++r)
     Map<MatrixXd>(first.col(r).data(), rank_, rank_) =
         scores_.leftCols(rank_).transpose() * product(r).leftCols(rank_);
   jacobian.leftCols(m) = first * J;
@@ -389,7 +517,7 @@ Curvature VarianceDerivatives::curvature(const double* theta, bool reml, Hessian
   out.hessian.resize(at((m + 1) * (m + 1)));
   Map<MatrixXd> hessian(out.hessian.data(), m + 1, m + 1);
   if (out.exact)
-    hessian.topLeftCorner(m, m) = exact_hessian();
+    hessian.topLeftCorner(m, m) = exact_hessian(theta);
   else
     hessian.topLeftCorner(m, m) =
         difference_hessian(theta) + mixed * mixed.transpose() / (4.0 * nu);

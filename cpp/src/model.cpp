@@ -30,18 +30,18 @@ std::size_t available_memory(std::size_t asked) {
 #endif
 }
 
-std::vector<double> bounds_of(const std::vector<Term>& terms) {
-  std::vector<double> bounds;
-  for (const Term& term : terms) {
-    const auto structure = make_structure(term.structure, static_cast<int>(term.columns.size()));
-    bounds.resize(bounds.size() + static_cast<std::size_t>(structure->parameters()));
-    structure->lower_bounds(bounds.data() + bounds.size() -
-                            static_cast<std::size_t>(structure->parameters()));
-  }
-  return bounds;
-}
-
 }  // namespace
+
+void Model::set_bounds() {
+  for (const Term& term : design_.terms) {
+    const auto structure = make_structure(term.structure, static_cast<int>(term.columns.size()));
+    const std::size_t first = lower_bounds_.size();
+    lower_bounds_.resize(first + static_cast<std::size_t>(structure->parameters()));
+    upper_bounds_.resize(lower_bounds_.size());
+    structure->lower_bounds(lower_bounds_.data() + first);
+    structure->upper_bounds(upper_bounds_.data() + first);
+  }
+}
 
 Model::Model(Design design, const ModelOptions& options, InterruptCheck interrupt)
     : design_(std::move(design)),
@@ -52,7 +52,7 @@ Model::Model(Design design, const ModelOptions& options, InterruptCheck interrup
   ThreadPool pool(threads_, &interrupt);
   weight_spread_ = WeightSpread(design_, interrupt);
   blocks_ = make_blocks(design_);
-  lower_bounds_ = bounds_of(design_.terms);
+  set_bounds();
   coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool);
   if (coordinates_->rank() >= design_.n)
     throw FitError(
@@ -119,9 +119,9 @@ void Model::check(const std::vector<double>& theta) const {
                                 " values where the model has " +
                                 std::to_string(lower_bounds_.size()) + " covariance parameters");
   for (std::size_t i = 0; i < theta.size(); ++i)
-    if (!std::isfinite(theta[i]) || theta[i] < lower_bounds_[i])
+    if (!std::isfinite(theta[i]) || theta[i] < lower_bounds_[i] || theta[i] > upper_bounds_[i])
       throw std::invalid_argument("theta[" + std::to_string(i) +
-                                  "] is not finite or below its lower bound");
+                                  "] is not finite or not within its bounds");
 }
 
 }  // namespace crossnest

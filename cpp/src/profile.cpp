@@ -229,14 +229,14 @@ Profiler::Profiler(Criterion& criterion, const Design& design, const std::vector
       blocks_(blocks),
       kernels_(kernels),
       interrupt_(interrupt),
-      parameters_(profile_parameters(criterion, design)),
+      parameters_(profile_parameters(criterion)),
       thorough_(thorough) {
   const OneThreadEach threads(kernels_);
   set_fit(std::move(theta));
 }
 
 void Profiler::set_fit(std::vector<double> theta) {
-  ConstrainedDeviance deviance(criterion_, design_, {ProfileParameter::Kind::sigma}, interrupt_);
+  ConstrainedDeviance deviance(criterion_, {ProfileParameter::Kind::sigma}, interrupt_);
   VectorXd z;
   deviance.start(theta, z);
   deviance_ = deviance.value(z);  // may be interrupted, and the fit must stay of one piece
@@ -251,8 +251,8 @@ auto Profiler::with_best_fit(int parameter, double cutoff, Work&& work) {
   if (!(cutoff > 0.0)) throw std::invalid_argument("the cutoff of a profile must be positive");
   const OneThreadEach threads(kernels_);
   for (int restarts = 0;; ++restarts) {
-    ConstrainedDeviance deviance(criterion_, design_,
-                                 parameters_.at(static_cast<std::size_t>(parameter)), interrupt_);
+    ConstrainedDeviance deviance(criterion_, parameters_.at(static_cast<std::size_t>(parameter)),
+                                 interrupt_);
     Point estimate;
     const bool defined = deviance.start(theta_, estimate.z);
     MatrixXd second;

@@ -85,7 +85,7 @@ void ProfiledCriterion::add_curvature(int term, MatrixXd& hessian) {
     own.positive.resize(k, k);
     own.positive.noalias() = own.product * own.eigen.eigenvectors().transpose();
   }
-  if (own.positive.size() == 0) return;
+  if (own.positive.size() == 0 || !structure.linear_factor()) return;
   for (int i = 0; i < structure.parameters(); ++i) {
     interrupt().poll(static_cast<double>(k) * k * (k + structure.parameters()));
     structure.derivative(theta_.data() + first, i, own.first.data());
@@ -112,8 +112,14 @@ bool ProfiledCriterion::is_scale(Eigen::Index i) const {
   return criterion_.lower_bounds()[at(i)] == 0.0;
 }
 
-double ProfiledCriterion::lower(Eigen::Index i) const {
-  return is_scale(i) ? -std::numeric_limits<double>::infinity() : criterion_.lower_bounds()[at(i)];
+double ProfiledCriterion::lower(Eigen::Index i) const { return criterion_.lower_barriers()[at(i)]; }
+
+double ProfiledCriterion::upper(Eigen::Index i) const { return criterion_.upper_barriers()[at(i)]; }
+
+// Where lambda is not linear in a few parameters, average information is too far off.
+bool ProfiledCriterion::has_hessian() const {
+  constexpr int kFew = 12;
+  return criterion_.has_linear_factors() || criterion_.parameters() > kFew;
 }
 
 bool ProfiledCriterion::fall_back(VectorXd& theta) const {

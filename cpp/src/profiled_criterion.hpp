@@ -41,6 +41,8 @@ class ProfiledCriterion final : public Objective {
   void impose(Eigen::VectorXd& theta) const override { criterion_.impose(theta.data(), reml_); }
   void normalize(Eigen::VectorXd& theta) const override { criterion_.normalize(theta.data()); }
   double lower(Eigen::Index i) const override;
+  double upper(Eigen::Index i) const override;
+  bool has_hessian() const override;
   bool scales_only() const override { return criterion_.scales_only(); }
   bool fall_back(Eigen::VectorXd& theta) const override;
   std::vector<Eigen::VectorXd> other_starts() const override;

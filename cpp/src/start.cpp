@@ -75,8 +75,19 @@ std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossPr
       }
       criterion.structure(term).from_factor(factor.data(),
                                             theta.data() + criterion.first_parameter(term));
+      correlate(criterion.structure(term), 0.5, theta.data() + criterion.first_parameter(term));
     }
   return theta;
+}
+
+void correlate(const CovarianceStructure& structure, double part, double* theta) {
+  std::vector<double> lower(at(structure.parameters())), upper(lower);
+  structure.lower_bounds(lower.data());
+  structure.upper_bounds(upper.data());
+  const std::vector<CovarianceLabel> labels = structure.labels();
+  for (std::size_t a = 0; a < labels.size(); ++a)
+    if (labels[a].kind == CovarianceLabel::Kind::correlation)
+      theta[a] = part > 0.0 ? part * upper[a] : -part * lower[a];
 }
 
 }  // namespace crossnest

@@ -169,6 +169,11 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
   for (int term = 0; term < terms(); ++term) {
     const CovarianceStructure& structure = criterion_.structure(term);
     const int k = structure.size();
+    if (!structure.linear_factor() || structure.parameters() < k) {
+      sampled.push_back(sample(term, u));
+      u += structure.parameters();
+      continue;
+    }
     MatrixXd lambda = MatrixXd::Identity(k, k);
     std::vector<double> scales;
     for (int j = 0; j < k; ++j) {
@@ -181,6 +186,35 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
     sampled.push_back(std::move(lambda));
   }
   return theta(objective, sampled);
+}
+
+// lambda of a structure whose parameters are standard deviations and correlations: the former
+// between the smallest and the largest scale of their effects, the latter between their bounds.
+MatrixXd WideStarts::sample(int term, const double* point) const {
+  const CovarianceStructure& structure = criterion_.structure(term);
+  const int k = structure.size(), m = structure.parameters();
+  std::vector<double> theta(at(m)), lower(at(m)), upper(at(m));
+  structure.lower_bounds(lower.data());
+  structure.upper_bounds(upper.data());
+  const std::vector<CovarianceLabel> labels = structure.labels();
+  for (int a = 0; a < m; ++a) {
+    const CovarianceLabel& label = labels[at(a)];
+    if (label.kind == CovarianceLabel::Kind::correlation) {
+      theta[at(a)] = lower[at(a)] + point[a] * (upper[at(a)] - lower[at(a)]);
+      continue;
+    }
+    const bool all = label.row == CovarianceLabel::kAll;
+    const auto effect = all ? 0 : label.row;
+    double low = low_[at(term)][at(effect)], high = high_[at(term)][at(effect)];
+    for (int i = 0; all && i < k; ++i) {
+      low = std::min(low, low_[at(term)][at(i)]);
+      high = std::max(high, high_[at(term)][at(i)]);
+    }
+    theta[at(a)] = std::exp(low + point[a] * (high - low));
+  }
+  MatrixXd lambda(k, k);
+  structure.lambda(theta.data(), lambda.data());
+  return lambda;
 }
 
 std::vector<VectorXd> WideStarts::around(Objective& objective, const VectorXd& theta) const {

@@ -41,7 +41,7 @@ void check_gradient(ConstrainedDeviance& deviance, const VectorXd& z, double tol
 // At a theta, without the constraint in force: the criterion's own deviance and that parameter; and
 // the gradient there, away from there, and where the parameter is zero.
 void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, double expected) {
-  ConstrainedDeviance deviance(engine.criterion, engine.design, parameter, engine.interrupt);
+  ConstrainedDeviance deviance(engine.criterion, parameter, engine.interrupt);
   const std::vector<double> theta = some_theta(engine.criterion);
   const double d = engine.criterion.objective(theta.data(), crossnest::Scale::internal, false);
   VectorXd z;
@@ -58,8 +58,8 @@ void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, d
 void check_all(const designs::Data& data,
                crossnest::TailKind tail = crossnest::TailKind::automatic) {
   dense::Engine engine(data, tail);
-  const auto parameters = crossnest::profile_parameters(engine.criterion, engine.design);
-  ConstrainedDeviance sigma(engine.criterion, engine.design, {Kind::sigma}, engine.interrupt);
+  const auto parameters = crossnest::profile_parameters(engine.criterion);
+  ConstrainedDeviance sigma(engine.criterion, {Kind::sigma}, engine.interrupt);
   VectorXd z;
   sigma.start(some_theta(engine.criterion), z);
   sigma.value(z);
@@ -111,7 +111,7 @@ TEST(parameters_are_those_of_the_dense_model) {
   const std::vector<double> internal = some_theta(engine.criterion);
   const std::vector<double> theta = engine.criterion.to_user(internal.data());
   const dense::Model model(engine.design, theta, false);
-  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::sigma}, engine.interrupt);
+  ConstrainedDeviance deviance(engine.criterion, {Kind::sigma}, engine.interrupt);
   VectorXd z;
   CHECK(deviance.start(internal, z));
   deviance.value(z);
@@ -127,8 +127,7 @@ TEST(parameters_are_those_of_the_dense_model) {
 
 TEST(a_correlation_of_an_effect_without_variance_is_undefined) {
   dense::Engine engine(designs::single(12, 8, 2));
-  ConstrainedDeviance deviance(engine.criterion, engine.design, {Kind::correlation, 0, 0, 1},
-                               engine.interrupt);
+  ConstrainedDeviance deviance(engine.criterion, {Kind::correlation, 0, 1}, engine.interrupt);
   VectorXd z;
   CHECK(!deviance.start({0.0, 0.0, 0.0}, z));
 }
@@ -137,10 +136,10 @@ TEST(a_correlation_of_an_effect_without_variance_is_undefined) {
 // the constraint is kept.
 TEST(constrained_refits) {
   dense::Engine engine(designs::nested_crossed(24, 6, 9, 200, 2, 1, 1));
-  const auto parameters = crossnest::profile_parameters(engine.criterion, engine.design);
+  const auto parameters = crossnest::profile_parameters(engine.criterion);
   double least = NAN;
   for (const ProfileParameter& parameter : parameters) {
-    ConstrainedDeviance deviance(engine.criterion, engine.design, parameter, engine.interrupt);
+    ConstrainedDeviance deviance(engine.criterion, parameter, engine.interrupt);
     VectorXd z;
     CHECK(deviance.start(some_theta(engine.criterion), z));
     std::vector<double> values;

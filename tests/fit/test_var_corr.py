@@ -44,7 +44,7 @@ def test_to_frame_by_lower_triangle():
 
 def test_made_from_relative_factors():
     factor = np.array([[1.0, 0.0], [0.5, 0.25]])
-    made = VarCorr.from_factors(["g"], [("a", "b")], [factor], [False], sigma=2.0)
+    made = VarCorr.from_factors(["g"], [("a", "b")], [factor], ["unstructured"], sigma=2.0)
     np.testing.assert_allclose(made["g"], 4 * factor @ factor.T)
     assert list(made["g"].columns) == ["a", "b"]
     assert list(made) == ["g"]
@@ -55,14 +55,14 @@ def test_made_from_relative_factors():
 
 def test_a_diagonal_term_has_no_covariances():
     covariance = np.diag([4.0, 1.0])
-    made = VarCorr([CovarianceTerm("g", ("a", "b"), covariance, diagonal=True)], 1.0)
+    made = VarCorr([CovarianceTerm("g", ("a", "b"), covariance, structure="diagonal")], 1.0)
     assert len(made.to_frame()) == 3
     assert "Corr" not in str(made)
 
 
 def test_a_diagonal_term_next_to_a_full_one_is_blank():
     full = CovarianceTerm("f", ("a", "b"), np.array([[4.0, 1.0], [1.0, 4.0]]))
-    diagonal = CovarianceTerm("g", ("a", "b", "c"), np.eye(3), diagonal=True)
+    diagonal = CovarianceTerm("g", ("a", "b", "c"), np.eye(3), structure="diagonal")
     cells, columns = VarCorr([full, diagonal], 1.0).table(4, ("Std.Dev.",))
     assert columns == ["Groups", "Name", "Std.Dev.", "Corr"]
     assert [row[3] for row in cells] == ["", "0.25", "", "", "", ""]

@@ -28,8 +28,14 @@ class Criterion {
   int terms() const { return static_cast<int>(structures_.size()); }
   int parameters() const { return static_cast<int>(bounds_.size()); }
   const std::vector<double>& lower_bounds() const { return bounds_; }
+  const std::vector<double>& upper_bounds() const { return upper_bounds_; }
+  /// The bounds that a search must not pass: those of parameters that are not even.
+  const std::vector<double>& lower_barriers() const { return lower_barriers_; }
+  const std::vector<double>& upper_barriers() const { return upper_bounds_; }
   /// Whether theta consists of scales only, so that its logarithm may be optimized.
   bool scales_only() const;
+  /// Whether every lambda is linear in theta.
+  bool has_linear_factors() const;
   double nu(bool reml) const;
 
   /// Takes the response that all that follows is about; it must outlive that.
@@ -66,6 +72,8 @@ class Criterion {
   /// The theta within the bounds that gives the same covariance matrices: columns of lambda change
   /// sign.
   void normalize(double* theta) const;
+  /// Multiplies lambda of every term by a factor.
+  void scale(double factor, double* theta) const;
   /// Starts (engine's coordinates) from other sides than moments, for a criterion with several
   /// minima: unit scales, scales of ten, and effects that go together.
   std::vector<std::vector<double>> other_starts() const;
@@ -78,8 +86,8 @@ class Criterion {
   bool is_at(const std::vector<double>& internal) const {
     return scale_ == Scale::internal && internal == theta_;
   }
-  /// Whether a term's lambda is singular at a theta in the engine's coordinates: a scale below
-  /// 1e-4 (lme4's isSingular uses the same number on the user's scale).
+  /// Whether a term's lambda is singular at a theta in the engine's coordinates: a parameter within
+  /// 1e-4 of its bounds (lme4's isSingular uses the same number on the user's scale).
   bool is_singular(int term, const double* internal) const;
   /// The same of an estimate: scales that are held at zero, and not estimated, do not count.
   bool is_estimated_singular(int term, const double* internal) const;
@@ -136,6 +144,8 @@ class Criterion {
   struct Range {
     int first, last;
   };
+  bool at_bound(int parameter, const double* internal) const;
+  void change_coordinates(int term, const Eigen::MatrixXd& T, double* theta) const;
   Range range(int block, std::size_t term) const;
   void sum_general(const Inverse& omega, const std::vector<double>& direction, double weight,
                    bool reml);
@@ -154,7 +164,7 @@ class Criterion {
   std::variant<std::monostate, Factor, InverseDiagonal, Inverse> state_;
   std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
   std::vector<int> first_parameter_;
-  std::vector<double> bounds_;
+  std::vector<double> bounds_, upper_bounds_, lower_barriers_;
   int border_;
 
   std::vector<double> theta_;

@@ -14,10 +14,14 @@ namespace crossnest {
 /// Var(y) = sum_r gamma_r G_r, at one theta.
 ///
 /// G_r = sigma^2 Z E_r Z' for the entries of each term's covariance matrix (the terms in the user's
-/// order, theta's order within a term, the engine's coordinates of the random effects), and
+/// order, theta's order within a term, the engine's coordinates of the random effects), where the
+/// term's structure is linear in its parameters, and where it is not the derivatives of Var(y) by
+/// its theta; and
 /// last G_m = Var(y) = sigma^2 V itself: it takes the place of sigma^2 W^-1, a linear combination
 /// of all of them, so that nothing is lost by cancellation and no sum runs over rows. What follows
 /// from the information does not depend on the choice.
+///
+/// The expected information is tr(P G_r P G_s) / 2, the observed one `quadratics` less that.
 ///
 /// Entries that the data do not determine (see identifiability.hpp) count as known: their rows and
 /// columns are zero.
@@ -30,7 +34,8 @@ struct Information {
   std::vector<double> first;       ///< Xr'Sinv G_r Sinv Xr: p x p for each r
   std::vector<double> second;      ///< Xr'Sinv G_r Sinv G_s Sinv Xr: p x p for each r, for each s
   std::vector<double> traces;      ///< tr(Sinv G_r Sinv G_s), (m + 1) x (m + 1)
-  std::vector<double> quadratics;  ///< y'P G_r P G_s P y, (m + 1) x (m + 1);
+  std::vector<double> quadratics;  ///< y'P G_r P G_s P y + (tr(P G_rs) - y'P G_rs P y) / 2,
+                                   ///< (m + 1) x (m + 1), G_rs = d^2 Var(y), zero where linear;
                                    ///< P = Sinv - Sinv Xr Xr'Sinv
 };
 
@@ -39,10 +44,10 @@ struct Information {
 ///     D(theta, sigma) = log|Omega| + [REML] log|C| + nu log(2 pi sigma^2) + r2 / sigma^2,
 ///
 /// and first derivatives of Var(beta) = sigma^2 (RX'RX)^-1. The parameters are linear in theta:
-/// phi, in which the lambda_t of the engine's coordinates change along orthonormal directions; and
-/// last tau, sigma over its estimate. Satterthwaite's degrees of freedom are the same in phi and
-/// tau as in theta and sigma. Directions of phi that the data do not determine have no curvature
-/// and no derivative.
+/// phi, theta itself where lambda is not linear in it, and else such that the lambda_t of the
+/// engine's coordinates change along orthonormal directions; and last tau, sigma over its estimate.
+/// Satterthwaite's degrees of freedom are the same in phi and tau as in theta and sigma. Directions
+/// of phi that the data do not determine have no curvature and no derivative.
 struct Curvature {
   int parameters = 0;            ///< m + 1
   int rank = 0;                  ///< p
@@ -74,7 +79,9 @@ class VarianceDerivatives {
   /// One direction of phi: lambda_t changes by D.
   struct Direction {
     int term;
-    Eigen::MatrixXd D;  // k x k
+    Eigen::MatrixXd D;                // k x k
+    int parameter = -1;               // where phi is theta: the term's parameter, and how
+    Eigen::MatrixXd covariance = {};  // lambda lambda' changes
   };
 
   void evaluate(const double* theta, bool reml);
@@ -87,8 +94,14 @@ class VarianceDerivatives {
   void check_memory() const;
   bool exact_is_cheaper() const;
   Eigen::MatrixXd covariance_jacobian() const;
+  Eigen::MatrixXd theta_jacobian(const double* theta) const;
+  double along_basis(Eigen::Index r, const Eigen::MatrixXd& change) const;
+  Eigen::MatrixXd mapped(int term, const Eigen::MatrixXd& user) const;
+  void add_bend(const double* theta, int term, const Eigen::VectorXd& slope,
+                Eigen::MatrixXd& H) const;
+  Eigen::VectorXd slope(const Information& pieces, const Eigen::VectorXd& trace) const;
   Eigen::MatrixXd estimated_directions(const Eigen::MatrixXd& J) const;
-  Eigen::MatrixXd exact_hessian();
+  Eigen::MatrixXd exact_hessian(const double* theta);
   Eigen::MatrixXd difference_hessian(const double* theta);
   Eigen::VectorXd gradient_at(const Eigen::VectorXd& theta);
   double step(const Direction& direction) const;
@@ -104,9 +117,11 @@ class VarianceDerivatives {
   std::size_t memory_limit_;
   int rank_;
   std::vector<int> block_of_, offset_of_;      // by term: its block, and where its effects begin
-  std::vector<VarianceParameter> parameters_;  // in theta's order
+  std::vector<VarianceParameter> parameters_;  // of the bases of the terms
   std::vector<Eigen::MatrixXd> basis_;         // E_r, k x k of the term
-  std::vector<int> term_of_;                   // by parameter
+  std::vector<int> term_of_;                   // by element of the bases
+  std::vector<Eigen::Index> first_;            // by term: where its basis begins
+  bool curved_ = false;  // whether the lambda of a term is not linear in theta
   std::unique_ptr<VarianceTraces> traces_;
 
   // At the theta of the last evaluate():

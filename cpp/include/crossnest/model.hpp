@@ -59,13 +59,15 @@ class Model {
   std::size_t memory_limit() const { return memory_limit_; }
   /// The kept columns of X, increasing.
   const std::vector<Index>& pivot() const { return coordinates_->pivot(); }
-  /// Lower bounds of theta, -infinity where there is none.
+  /// Bounds of theta, infinite where there is none.
   const std::vector<double>& lower_bounds() const { return lower_bounds_; }
+  const std::vector<double>& upper_bounds() const { return upper_bounds_; }
   int parameters() const { return static_cast<int>(lower_bounds_.size()); }
   /// Throws std::invalid_argument unless theta is one of the model's, on the user's scale.
   void check(const std::vector<double>& theta) const;
 
  private:
+  void set_bounds();
   void find_confounded(ThreadPool& pool, InterruptCheck& interrupt);
   void check_memory(double cross_products, double factor) const;
 
@@ -75,7 +77,7 @@ class Model {
   int threads_;
   WeightSpread weight_spread_;
   std::vector<Block> blocks_;
-  std::vector<double> lower_bounds_;
+  std::vector<double> lower_bounds_, upper_bounds_;
   std::unique_ptr<Coordinates> coordinates_;
   std::unique_ptr<CrossProducts> A_;
   Identifiability identifiability_;

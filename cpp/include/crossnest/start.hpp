@@ -15,4 +15,9 @@ namespace crossnest {
 std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossProducts& A,
                                  const Criterion& criterion);
 
+/// Puts the correlations of a structure that has them as parameters (theta, in place) at a part,
+/// from -1 to 1, of the way from 0 to their bounds. At 0, where each row has an effect of its own,
+/// effects of one variance cannot be told from residuals: searches had better start elsewhere.
+void correlate(const CovarianceStructure& structure, double part, double* theta);
+
 }  // namespace crossnest

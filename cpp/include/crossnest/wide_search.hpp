@@ -53,6 +53,7 @@ class WideStarts {
   static std::vector<Eigen::Index> free(const Objective& objective);
   Eigen::VectorXd place(const Objective& objective, const std::vector<Eigen::Index>& free,
                         const double* point) const;
+  Eigen::MatrixXd sample(int term, const double* point) const;
   void add_minima_along(Objective& objective, const Lambdas& at, int term, int effect,
                         std::vector<Start>& starts) const;
   void add_faces(Objective& objective, const Lambdas& at, int term,

@@ -34,6 +34,7 @@ from ..data.columns import (
 )
 from ..data.data_checks import check_effects, warn_user
 from ..formula.contrasts import Specification, as_specification
+from ..formula.covariance import is_restricted
 from ..formula.encoders import Encoded, Encoders, evaluate_variables, kind_of, learn_encoder
 from ..formula.evaluation import Coded, Variable, is_constant
 from ..formula.expression import name_coded_in
@@ -482,8 +483,11 @@ def _check_factor(factor: GroupingFactor, n: int) -> None:
 
 
 def _check_term(term: RandomTerm, factor: GroupingFactor, k: int, n: int) -> None:
-    """Refuse a term with as many random effects as there are observations (lme4's rule)."""
-    if factor.n_levels * k >= n:
+    """Refuse a term with as many random effects as there are observations (lme4's rule).
+
+    Where a structure ties their variances together, these can be told from the residuals' even so.
+    """
+    if factor.n_levels * k >= n and not is_restricted(term.structure):
         raise DesignError(
             f"the random-effects term `{term}` has {factor.n_levels * k} random effects ({k} for "
             f"each of {factor.n_levels} levels) for {n} observations: it must have fewer; simplify "

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
+from ..formula.covariance import structure_of
+from .engine import theta_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,9 +94,9 @@ def check_convergence(
         Of theta.
     """
     theta = np.asarray(fit.theta, dtype=np.float64)
-    lower = np.asarray(problem.model.lower_bounds)
-    gradient, hessian = _derivatives(problem, fit.reml, theta, lower, _units(design))
-    bound = theta == lower
+    lower, upper = theta_bounds(design)
+    gradient, hessian = _derivatives(problem, fit.reml, theta, (lower, upper), _units(design))
+    bound = (theta == lower) | (theta == upper)
     scaled, eigenvalue = _in_unit_scale(gradient[~bound], hessian[np.ix_(~bound, ~bound)])
     return Convergence(
         converged=None if fit.converged is None else bool(fit.converged),
@@ -102,7 +104,7 @@ def check_convergence(
         gradient=scaled,
         smallest_eigenvalue=eigenvalue,
         multipliers=pd.Series(
-            0.5 * np.diag(hessian)[bound],
+            np.where(lower == 0, 0.5 * np.diag(hessian), np.abs(gradient))[bound],
             index=np.asarray(names, dtype=object)[bound],
             dtype=np.float64,
         ),
@@ -133,15 +135,18 @@ def _units(design: Design) -> FloatArray:
     for term in design.random:
         squares = [1.0 if z is None else np.average(z * z, weights=weights) for z in term.columns]
         rows = [1.0 / np.sqrt(x) if x > 0 else 1.0 for x in squares]
-        if term.term.structure == "diagonal":
-            units += rows
-        else:
-            units += [unit for j in range(len(rows)) for unit in rows[j:]]
+        for kind, row, _ in structure_of(term.term.structure, len(rows)).labels:
+            unit = float(np.mean(rows)) if row is None else rows[row]
+            units.append(1.0 if kind == "correlation" else unit)
     return np.array(units, dtype=np.float64)
 
 
 def _derivatives(
-    problem: Problem, reml: bool, theta: FloatArray, lower: FloatArray, units: FloatArray
+    problem: Problem,
+    reml: bool,
+    theta: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    units: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the exact gradient in theta, and the Hessian by differences of it.
 
@@ -153,8 +158,10 @@ def _derivatives(
     for a, unit in enumerate(units):
         step = np.zeros(theta.size)
         step[a] = 1e-4 * max(abs(theta[a]), 0.1 * unit)
+        if theta[a] + step[a] > bounds[1][a]:
+            step = -step
         above = problem.gradient(theta + step, reml)[1]
-        if theta[a] - step[a] < lower[a]:
+        if step[a] < 0 or theta[a] - step[a] < bounds[0][a]:
             hessian[a] = (above - centre) / step[a]
         else:
             hessian[a] = (above - problem.gradient(theta - step, reml)[1]) / (2.0 * step[a])

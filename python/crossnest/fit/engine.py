@@ -19,6 +19,7 @@ from ..base.rows import MayLackRows
 from ..base.values import numbers
 from ..data.data_checks import widest_factor
 from ..design.design import Design, RandomEffects
+from ..formula.covariance import structure_of
 from .control import Control
 from .var_corr import unique_names
 
@@ -175,13 +176,15 @@ def theta_names(design: Design) -> list[str]:
     """Name the covariance parameters as lme4 does: ``Subject.Days.(Intercept)``.
 
     Each is an entry of a relative covariance factor, row before column; on the diagonal the name
-    of the effect alone. Where a further term on the same factor has the same effects its group is
-    called ``Subject.1``, as in `VarCorr`, so that no two parameters share a name.
+    of the effect alone. What all effects of a term share is called ``Subject.*``, a standard
+    deviation, and ``Subject.rho``, a correlation. Where a further term on the same factor has the
+    same effects its group is called ``Subject.1``, as in `VarCorr`, so that no two parameters share
+    a name.
     """
     groups = [design.factors[term.factor].name for term in design.random]
     labels: list[str] = []
     for term, group, own in zip(design.random, groups, unique_names(groups), strict=True):
-        effects = [(row,) if row == col else (row, col) for row, col in _theta_positions(term)]
+        effects = _theta_effects(term)
         plain = [".".join((group, *names)) for names in effects]
         seen = set(labels)
         labels += [
@@ -191,16 +194,30 @@ def theta_names(design: Design) -> list[str]:
     return unique_names(labels)
 
 
-def _theta_positions(term: RandomEffects) -> list[tuple[str, str]]:
-    """Return the (row, column) effects of a term's theta, in order."""
+def _theta_effects(term: RandomEffects) -> list[tuple[str, ...]]:
+    """Return the effects each of a term's theta is about, in order."""
     names = term.names
-    if term.term.structure == "diagonal":
-        return [(name, name) for name in names]
-    return [(row, col) for j, col in enumerate(names) for row in names[j:]]
+    found: list[tuple[str, ...]] = []
+    for kind, row, column in structure_of(term.term.structure, len(names)).labels:
+        if row is None or column is None:
+            found.append(("*",) if kind == "sd" else ("rho",))
+        else:
+            found.append((names[row],) if row == column else (names[row], names[column]))
+    return found
+
+
+def theta_bounds(design: Design) -> tuple[FloatArray, FloatArray]:
+    """Return the lower and upper bounds of the covariance parameters."""
+    terms = [structure_of(term.term.structure, len(term.names)) for term in design.random]
+    lower = np.concatenate([np.empty(0), *(term.lower_bounds for term in terms)])
+    return lower, np.concatenate([np.empty(0), *(term.upper_bounds for term in terms)])
 
 
 def check_theta(
-    values: ArrayLike, names: Sequence[str], lower: FloatArray, what: str = "theta"
+    values: ArrayLike,
+    names: Sequence[str],
+    bounds: tuple[FloatArray, FloatArray],
+    what: str = "theta",
 ) -> FloatArray:
     """Check covariance parameters given by the user.
 
@@ -210,15 +227,15 @@ def check_theta(
         (n_theta,) in the model's order. A Series goes by its labels, the parameters' names.
     names : sequence of str
         The parameters.
-    lower : (n_theta,) array
-        Their lower bounds.
+    bounds : tuple of (n_theta,) arrays
+        Their lower and upper bounds, see `theta_bounds`.
     what : str
         What to call them in a message.
 
     Raises
     ------
     ValueError
-        If there are too many or too few, one is not finite or below its bound, or the labels of a
+        If there are too many or too few, one is not finite or out of its bounds, or the labels of a
         Series are not the parameters' names.
     """
     if isinstance(values, pd.Series):
@@ -228,11 +245,13 @@ def check_theta(
         given = f"{theta.size} values" if theta.ndim == 1 else f"shape {theta.shape}"
         expected = f"{len(names)} covariance parameters: {', '.join(names)}"
         raise ValueError(f"{what} has {given}, the model has {expected}")
-    for name, value, bound in zip(names, theta, lower, strict=True):
+    for name, value, bound, most in zip(names, theta, *bounds, strict=True):
         if not np.isfinite(value):
             raise ValueError(f"{what} of {name} is {value}, not a finite number")
         if value < bound:
             raise ValueError(f"{what} of {name} is {value:g}, below its bound {bound:g}")
+        if value > most:
+            raise ValueError(f"{what} of {name} is {value:g}, above its bound {most:g}")
     return theta
 
 

@@ -22,7 +22,7 @@ from ..base.values import numbers
 from ..data.columns import in_order_of
 from ..design.design import Design
 from .control import Control
-from .engine import Engine, check_theta, theta_names
+from .engine import Engine, check_theta, theta_bounds, theta_names
 from .identifiability import explained_singular
 from .labels import Labels
 from .model import FittedModel
@@ -45,7 +45,7 @@ def fit_design(
     engine = engine or Engine(design, control)
     problem = engine.problem(design.y)
     if start is not None:
-        start = check_theta(start, theta_names(design), problem.model.lower_bounds, "start")
+        start = check_theta(start, theta_names(design), theta_bounds(design), "start")
     # Without fixed effects the two criteria are the same; like lme4 we call it the deviance.
     reml = bool(reml) and problem.model.rank > 0
     fit = problem.fit(reml, start, control.optimizer_options())

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..formula.covariance import independent
+
 if TYPE_CHECKING:
     from .._core import _Confounding
     from ..design.design import Design, RandomEffects
@@ -107,7 +109,7 @@ def _subject(design: Design, one: _Confounding) -> str:
 
 
 def _fixed(model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None) -> str:
-    correlated = len(term.names) > 1 and term.term.structure != "diagonal"
+    correlated = len(term.names) > 1 and not independent(term.term.structure, len(term.names))
     if model.reml:
         set_to = "it is held, not estimated"
     elif correlated and not what.startswith("`"):

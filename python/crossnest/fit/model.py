@@ -18,9 +18,10 @@ from ..base.read_only import ReadOnly, cached_property, frozen
 from ..base.rows import no_data
 from ..design.design import Design
 from ..design.sparse_z import sparse_z
+from ..formula.covariance import structure_of
 from .control import Control
 from .convergence import Convergence, check_convergence
-from .engine import Engine, Estimates, check_theta, theta_names
+from .engine import Engine, Estimates, check_theta, theta_bounds, theta_names
 from .identifiability import Confounded, confounded_terms
 from .known import Known
 from .labels import Labels
@@ -179,7 +180,11 @@ class FittedModel(ReadOnly):
 
     @cached_property
     def theta(self) -> pd.Series[float]:
-        """Covariance parameters: lower triangles of the relative covariance factors."""
+        """Covariance parameters: lower triangles of the relative covariance factors.
+
+        Of terms with a covariance structure of their own, such as ``cs(x | g)``: standard
+        deviations relative to `sigma`, and correlations.
+        """
         return pd.Series(self._fit.theta, index=self._theta_names, name="theta")
 
     @property
@@ -195,7 +200,7 @@ class FittedModel(ReadOnly):
             [self.design.factors[term.factor].name for term in terms],
             [term.names for term in terms],
             self._relative_factors,
-            [term.term.structure == "diagonal" for term in terms],
+            [term.term.structure for term in terms],
             self.sigma,
         )
 
@@ -441,7 +446,7 @@ class FittedModel(ReadOnly):
         return self._engine.problem(self.design.y)
 
     def _checked(self, theta: ArrayLike, problem: Problem) -> FloatArray:
-        return check_theta(theta, self._theta_names, problem.model.lower_bounds)
+        return check_theta(theta, self._theta_names, theta_bounds(self.design))
 
     def _criterion(self, reml: bool | None) -> bool:
         return self.reml if reml is None else bool(reml) and len(self._fit.beta) > 0
@@ -466,16 +471,12 @@ class FittedModel(ReadOnly):
     @cached_property
     def _relative_factors(self) -> list[FloatArray]:
         """lambda_t (k, k) of each term."""
-        values = iter(self._fit.theta)
-        factors = []
+        factors, first = [], 0
         for term in self.design.random:
-            k = len(term.names)
-            factor = np.zeros((k, k))
-            diagonal = term.term.structure == "diagonal"
-            for j in range(k):
-                for i in range(j, j + 1 if diagonal else k):
-                    factor[i, j] = next(values)
-            factors.append(factor)
+            structure = structure_of(term.term.structure, len(term.names))
+            last = first + structure.n_theta
+            factors.append(structure.factor(self._fit.theta[first:last]))
+            first = last
         return factors
 
     @property

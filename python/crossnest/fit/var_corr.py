@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import Immutable, ReadOnly
+from ..formula.covariance import UNSTRUCTURED, components, independent, word_of
 from ..tables.html import html_table
 from ..tables.r_format import format_numbers, matrix_lines, round_digits
 
@@ -30,14 +31,14 @@ class CovarianceTerm(ReadOnly):
         The k effects.
     covariance : (k, k) array
         Var(b) of one level, on the response's scale squared.
-    diagonal : bool
-        Whether the term has no covariances (``||``), so that none are reported.
+    structure : str
+        The name of the covariance structure, see `crossnest.formula.covariance`.
     """
 
     group: str
     names: tuple[str, ...]
     covariance: FloatArray
-    diagonal: bool = False
+    structure: str = UNSTRUCTURED
 
     @property
     def stddev(self) -> FloatArray:
@@ -55,7 +56,9 @@ class CovarianceTerm(ReadOnly):
     def pairs(self) -> list[tuple[int, int]]:
         """Return (row, column) of each covariance reported, column by column."""
         k = len(self.names)
-        return [] if self.diagonal else [(i, j) for j in range(k) for i in range(j + 1, k)]
+        if independent(self.structure, k):
+            return []
+        return [(i, j) for j in range(k) for i in range(j + 1, k)]
 
 
 class VarCorr(Immutable):
@@ -84,7 +87,7 @@ class VarCorr(Immutable):
         groups: Sequence[str],
         names: Sequence[tuple[str, ...]],
         factors: Sequence[FloatArray],
-        diagonal: Sequence[bool],
+        structures: Sequence[str],
         sigma: float,
     ) -> VarCorr:
         """Make it from the relative covariance factors lambda_t, (k, k) each.
@@ -92,8 +95,8 @@ class VarCorr(Immutable):
         Var(b) = sigma^2 lambda_t lambda_t' for one level of term t.
         """
         scaled = [sigma * factor for factor in factors]
-        parts = zip(unique_names(groups), names, scaled, diagonal, strict=True)
-        return cls([CovarianceTerm(g, n, s @ s.T, d) for g, n, s, d in parts], sigma)
+        parts = zip(unique_names(groups), names, scaled, structures, strict=True)
+        return cls([CovarianceTerm(g, n, s @ s.T, kind) for g, n, s, kind in parts], sigma)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the terms."""
@@ -145,20 +148,30 @@ class VarCorr(Immutable):
         components : sequence of {"Variance", "Std.Dev."}
             Columns wanted.
         """
-        stddev = np.concatenate([*(term.stddev for term in self.terms), [self.sigma]])
+        shown = [_rows_shown(term) for term in self.terms]
+        stddev = np.concatenate(
+            [
+                *(t.stddev[: len(names)] for t, names in zip(self.terms, shown, strict=True)),
+                [self.sigma],
+            ]
+        )
         columns = {
             "Groups": [
-                *(g for t in self.terms for g in [t.group, *[""] * (len(t.names) - 1)]),
+                *(
+                    group
+                    for t, names in zip(self.terms, shown, strict=True)
+                    for group in [t.group, *[""] * (len(names) - 1)]
+                ),
                 "Residual",
             ],
-            "Name": [*(name for term in self.terms for name in term.names), ""],
+            "Name": [*(name for names in shown for name in names), ""],
         }
         for component in components:
             values = stddev**2 if component == "Variance" else stddev
             columns[component] = format_numbers(values, digits)
         cells = [list(row) for row in zip(*columns.values(), strict=True)]
-        n_correlations = max((len(t.names) - 1 for t in self.terms if t.pairs()), default=0)
         correlations = [row for term in self.terms for row in _correlation_cells(term, digits)]
+        n_correlations = max(map(len, correlations), default=0)
         for row, texts in zip(cells, [*correlations, []], strict=True):
             row += [*texts, *[""] * n_correlations][:n_correlations]
         return cells, [*columns, *["Corr", *[""] * n_correlations][:n_correlations]]
@@ -212,8 +225,23 @@ def _term_rows(
 def _correlation_cells(term: CovarianceTerm, digits: int) -> list[list[str]]:
     """Format the correlations of a term below the diagonal, blank elsewhere."""
     k = len(term.names)
+    if not term.pairs():
+        return [[] for _ in _rows_shown(term)]
     decimals = max(2, digits - 2)
+    if any(one == ("correlation", None, None) for one in components(term.structure, k)):
+        rho = format_numbers(
+            [round_digits(float(term.correlation[1, 0]), decimals)], nsmall=decimals
+        )
+        text = f"{rho[0]} ({word_of(term.structure)})"
+        rows = len(_rows_shown(term))
+        return [[text] if i == min(1, rows - 1) else [] for i in range(rows)]
     rounded = [round_digits(float(r), decimals) for r in term.correlation.ravel()]
     cells = format_numbers(rounded, nsmall=decimals)
-    shown = set(term.pairs())
-    return [[cells[i * k + j] if (i, j) in shown else "" for j in range(k)] for i in range(k)]
+    return [[cells[i * k + j] if j < i else "" for j in range(k - 1)] for i in range(k)]
+
+
+def _rows_shown(term: CovarianceTerm) -> tuple[str, ...]:
+    """Return the effects that have a row of their own: one where all share a standard deviation."""
+    k = len(term.names)
+    shared = k > 1 and ("sd", None, None) in components(term.structure, k)
+    return ("*",) if shared else term.names

@@ -15,15 +15,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..base.arguments import check_flag
 from ..base.errors import FormulaError
 from ..base.read_only import cached_property
+from .covariance import INDEPENDENT, UNSTRUCTURED, WORDS, structure_named, written
 from .evaluation import is_function
-from .expression import call_name, calls_in, names_in, parse_expression, unparse
+from .expression import Lexeme, call_name, calls_in, lex, names_in, parse_expression, unparse
 from .functions import REDUCTIONS
 from .grammar import (
     INTERCEPT,
@@ -129,18 +130,25 @@ class RandomTerm:
     group
         The name lme4 gives the grouping factor: ``"cask:batch"``.
     structure
-        ``"unstructured"``, or ``"diagonal"`` for the terms a double bar was expanded to.
+        The name of the covariance structure in the engine's registry: ``"unstructured"`` unless a
+        double bar or a word says otherwise, see `crossnest.formula.covariance`.
     """
 
     text: str
     effects: Effects
     factors: tuple[str, ...]
     group: str
-    structure: Literal["unstructured", "diagonal"] = "unstructured"
+    structure: str = UNSTRUCTURED
 
     def __str__(self) -> str:
         """Return the term as it was expanded, for example ``(1 | cask:batch)``."""
-        return f"({self.effects.text} | {self.group})"
+        term = f"({self.effects.text} | {self.group})"
+        return term if self.has_double_bar else written(self.structure, term)
+
+    @property
+    def has_double_bar(self) -> bool:
+        """Whether it is one of the terms a double bar was expanded to."""
+        return "||" in self.text
 
 
 @dataclass(frozen=True)
@@ -249,6 +257,75 @@ class ParsedFormula:
 def factor_names(factor: Factor) -> list[str]:
     """Return the names a factor reads: its column, or those in its expression."""
     return list(names_in(factor.name)) if factor.is_expression else [factor.name]
+
+
+# ------------------------------------------------------------------------- covariance structures
+
+
+class _Structured(NamedTuple):
+    """A bar term with a word in front: where the word starts, and the structure it names."""
+
+    start: int
+    structure: str | None
+
+
+_HOM = {"TRUE": True, "True": True, "T": True, "FALSE": False, "False": False, "F": False}
+
+
+def _without_words(text: str) -> tuple[str, dict[int, _Structured]]:
+    """Blank out what surrounds the bar in ``cs(x | g, hom = TRUE)``, so that ``(x | g)`` is left.
+
+    Returns
+    -------
+    str
+        The text, everything else where it was.
+    dict
+        By the places of the opening brackets, what their words said.
+    """
+    lexemes = lex(text)
+    blanked, found = text, {}
+    for i, lexeme in enumerate(lexemes[:-1]):
+        if lexeme.text not in WORDS or lexemes[i + 1].text != "(":
+            continue
+        inside = _directly_inside(lexemes, i + 1)
+        if not any("|" in lexemes[j].text for j in inside):
+            continue
+        start, homogeneous = lexemes[i + 1].start, None
+        comma = next((j for j in inside if lexemes[j].text == ","), None)
+        if comma is not None:
+            option = [lexemes[j] for j in inside if j > comma]
+            homogeneous = _homogeneous(text, lexeme.text, [one.text for one in option])
+            blanked = _blank(blanked, lexemes[comma].start, option[-1].end)
+        blanked = _blank(blanked, lexeme.start, lexeme.end)
+        found[start] = _Structured(lexeme.start, structure_named(lexeme.text, homogeneous))
+    return blanked, found
+
+
+def _directly_inside(lexemes: Sequence[Lexeme], opening: int) -> list[int]:
+    """Return the words between a bracket and its partner that are in no other bracket."""
+    depth, inside = 0, []
+    for i in range(opening, len(lexemes)):
+        text = lexemes[i].text
+        depth += (text in "([{") - (text in ")]}") if lexemes[i].kind == "bracket" else 0
+        if depth == 0:
+            break
+        if depth == 1 and i > opening:
+            inside.append(i)
+    return inside
+
+
+def _homogeneous(text: str, word: str, option: list[str]) -> bool:
+    """Read ``hom = TRUE``, split into words."""
+    if len(option) != 3 or option[:2] != ["hom", "="] or option[2] not in _HOM:
+        raise FormulaError(
+            f"cannot read the option of `{word}(...)` in `{text}`: write `hom = TRUE` for one "
+            f"standard deviation of all effects, as in `{word}(x | group, hom = TRUE)`"
+        )
+    return _HOM[option[2]]
+
+
+def _blank(text: str, start: int, end: int) -> str:
+    return text[:start] + " " * (end - start) + text[end:]
 
 
 # ------------------------------------------------------------------------------------ bar terms
@@ -410,20 +487,22 @@ def _innermost(groupings: list[Grouping]) -> Grouping:
     return max(groupings, key=lambda grouping: len(grouping.factors))
 
 
-def _bar_text(text: str, spans: list[tuple[int, int]], node: Node) -> str:
-    """Return a bar term as written: the innermost bar brackets around its grouping side."""
+def _bar_span(text: str, spans: list[tuple[int, int]], node: Node) -> tuple[int, int]:
+    """Return where a bar term is: the innermost bar brackets around its grouping side."""
     found = leaves(operands(node)[1])
     at = next((t.source_start for t in found if t.source_start is not None), None)
     if at is None:  # formulaic puts a token of its own in the place of 0
         raise FormulaError(
             f"a number cannot be a grouping factor in `{text}`: name a column after the `|`"
         )
-    start, end = min((s for s in spans if s[0] <= at <= s[1]), key=lambda s: s[1] - s[0])
-    return text[start : end + 1]
+    return min((s for s in spans if s[0] <= at <= s[1]), key=lambda s: s[1] - s[0])
 
 
-def _expand(term: str, node: Node) -> list[RandomTerm]:
-    """Expand one bar term as lme4 does: first ``||``, then the grouping side."""
+def _expand(term: str, structure: str | None, node: Node) -> list[RandomTerm]:
+    """Expand one bar term as lme4 does: first ``||``, then the grouping side.
+
+    `structure` is the one that a word in front of the term names.
+    """
     effects_side, group_side = operands(node)
     if contains_bar(effects_side) or contains_bar(group_side):
         raise FormulaError(f"`{term}` has a bar term inside a bar term: write them side by side")
@@ -432,11 +511,12 @@ def _expand(term: str, node: Node) -> list[RandomTerm]:
     if not effects.terms:
         raise FormulaError(f"`{term}` has no effects left of the bar: write `(1 | group)`")
     diagonal = symbol_of(node) == "||"
+    if diagonal and structure is not None:
+        raise FormulaError(f"`{term}` has a word for its covariance matrix: write one bar, not two")
     parts = [Effects.from_terms([t]) for t in effects.terms] if diagonal else [effects]
+    own = structure or (INDEPENDENT if diagonal else UNSTRUCTURED)
     return [
-        RandomTerm(
-            term, part, group.factors, group.name, "diagonal" if diagonal else "unstructured"
-        )
+        RandomTerm(term, part, group.factors, group.name, own)
         for part in parts
         for group in groupings
     ]
@@ -587,26 +667,30 @@ def _parsed(
     text: str, columns: tuple[str, ...] | None, mixed: bool, functions: frozenset[str]
 ) -> ParsedFormula:
     """Take a model formula apart; see `parse_formula`."""
-    written = _bracketed(text) if mixed else text
-    tokens = tokens_of(written)
-    spans = _bar_terms(written, tokens)
-    lhs, rhs = syntax_tree(written, tokens)
+    given = _bracketed(text) if mixed else text
+    plain, structured = _without_words(given)
+    tokens = tokens_of(plain)
+    spans = _bar_terms(plain, tokens)
+    lhs, rhs = syntax_tree(plain, tokens)
     dotted = has_dot(tokens)
     if dotted:
         if columns is None:
             raise DotError(
                 f"`{text}` has a `.`: the names of the data's columns are needed to read it"
             )
-        lhs, rhs = syntax_tree(written, with_dot(tokens, _dot_columns(lhs, rhs, columns)))
+        lhs, rhs = syntax_tree(plain, with_dot(tokens, _dot_columns(lhs, rhs, columns)))
     split = _split(additive(rhs))
-    expanded = [_expand(_bar_text(written, spans, node), node) for node in split.bars]
-    random = tuple(term for terms in expanded for term in terms)
+    random = []
+    for node in split.bars:
+        start, end = _bar_span(plain, spans, node)
+        word = structured.get(start, _Structured(start, None))
+        random += _expand(given[word.start : end + 1], word.structure, node)
     calls = {str(token.token) for token in tokens if token.kind is Token.Kind.PYTHON}
     parsed = ParsedFormula(
         text=text,
         response=_response(text, lhs),
         fixed=_sum_terms(split.fixed),
-        random=random,
+        random=tuple(random),
         offsets=tuple(split.offsets),
         group_calls=frozenset(calls.intersection(name for term in random for name in term.factors)),
         columns=columns if dotted else None,

@@ -19,6 +19,7 @@ from ..base.errors import InferenceWarning
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..design.design import Design
 from ..fit.model import FittedModel
+from ..formula.covariance import UNSTRUCTURED
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
 from ..linear.linear_model import LinearModel
 from ..tables.test_tables import TestTable
@@ -374,7 +375,7 @@ def _small_formula(design: Design, text: str) -> ParsedFormula:
 def _check_same_random(large: ParsedFormula, small: ParsedFormula) -> None:
     """Refuse models whose random effects differ."""
     first, second = (
-        sorted((term.factors, term.effects.text, _independent(term)) for term in formula.random)
+        sorted((term.factors, term.effects.text, _structure(term)) for term in formula.random)
         for formula in (large, small)
     )
     if first != second:
@@ -384,9 +385,9 @@ def _check_same_random(large: ParsedFormula, small: ParsedFormula) -> None:
         )
 
 
-def _independent(term: RandomTerm) -> bool:
-    """Whether a term has no covariances though it may have several effects."""
-    return term.structure == "diagonal" and term.effects.text != "1"
+def _structure(term: RandomTerm) -> str:
+    """Return the covariance structure of a term that may have several effects."""
+    return UNSTRUCTURED if term.effects.text == "1" else term.structure
 
 
 # ------------------------------------------------------------------------------------ F tests

@@ -304,8 +304,8 @@ def _tested_component(design: Design, null: Design) -> int:
 
 def _key(effects: RandomEffects, design: Design) -> tuple[object, ...]:
     """Tell random-effects terms apart."""
-    independent = effects.term.structure == "diagonal" and len(effects.names) > 1
-    return design.factors[effects.factor].name, effects.names, independent
+    structure = effects.term.structure if len(effects.names) > 1 else None
+    return design.factors[effects.factor].name, effects.names, structure
 
 
 def _extra_effects(model: FittedModel, null: FittedModel | LinearModel) -> int:

@@ -22,6 +22,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..formula.covariance import structure_of
 from .canonical_rows import Restriction
 from .tester import FTest, JointTester
 
@@ -143,7 +144,9 @@ def kenward_roger_tester(
         Fitted by REML.
     information : {"expected", "observed"}
         W is the inverse of the expected information of the REML criterion on the variance
-        parameters (Kenward and Roger 1997; pbkrtest), or of the observed one (SAS, JMP).
+        parameters (Kenward and Roger 1997; pbkrtest), or of the observed one (SAS, JMP). The
+        observed one always where Var(y) is not linear in them, as with ``ar1(x | g)``; its second
+        derivatives are left out of the adjusted covariance matrix (SAS: ``FIRSTORDER``).
 
     Raises
     ------
@@ -156,6 +159,8 @@ def kenward_roger_tester(
             "Kenward and Roger's method requires a fit by REML: this model was fitted by maximum "
             "likelihood; fit it with reml=True, or use ddf='satterthwaite'"
         )
+    if not all(structure_of(t.term.structure, len(t.names)).linear for t in model.design.random):
+        information = "observed"
     pieces = model._information()
     P, Q = pieces["first"], pieces["second"]
     squares = np.einsum("rij,sjk->rsik", P, P, optimize=True)

@@ -13,12 +13,15 @@ from scipy.special import ndtri
 from ..base.arguments import as_list, check_level, is_word
 from ..fit.identifiability import undetermined_effects
 from ..fit.var_corr import unique_names
+from ..formula.covariance import components, named, structure_of
 
 if TYPE_CHECKING:
     from ..fit.model import FittedModel
     from ..fit.refit import RefitMany
 
 FloatArray = NDArray[np.float64]
+
+_PREFIX = {"sd": "sd", "correlation": "cor"}
 
 
 def parameter_names(model: FittedModel) -> list[str]:
@@ -30,11 +33,8 @@ def parameter_names(model: FittedModel) -> list[str]:
     names = []
     for term in model.design.random:
         group = model.design.factors[term.factor].name
-        diagonal = term.term.structure == "diagonal"
-        for j, column in enumerate(term.names):
-            names.append(f"sd_{column}|{group}")
-            if not diagonal:
-                names += [f"cor_{row}.{column}|{group}" for row in term.names[j + 1 :]]
+        for one in components(term.term.structure, len(term.names)):
+            names.append(f"{_PREFIX[one.kind]}_{named(one, term.names)}|{group}")
     return unique_names([*names, "sigma", *model.fixef.index])
 
 
@@ -46,45 +46,43 @@ def undetermined_parameters(model: FittedModel) -> set[int]:
     undetermined = undetermined_effects(model)
     positions, j = set(), 0
     for t, term in enumerate(model.design.random):
-        diagonal = term.term.structure == "diagonal"
-        for c in range(len(term.names)):
-            for r in range(c, c + 1 if diagonal else len(term.names)):
-                if {(t, r), (t, c)} & undetermined:
-                    positions.add(j)
-                j += 1
+        k = len(term.names)
+        unseen = {i for i in range(k) if (t, i) in undetermined}
+        for one in components(term.term.structure, k):
+            # What all effects share is known from those the data tell of: a correlation from two.
+            shared = one.row is None and len(unseen) > k - (1 if one.kind == "sd" else 2)
+            if {one.row, one.column} & unseen or shared:
+                positions.add(j)
+            j += 1
     return positions
 
 
 def parameters_of(model: FittedModel) -> pd.Series[float]:
     """Return the parameters of one fit."""
-    values: list[float] = []
-    for term in model.var_corr.terms:
-        pairs, correlation = term.pairs(), term.correlation
-        for j, sd in enumerate(term.stddev):
-            values += [float(sd), *(float(correlation[r, c]) for r, c in pairs if c == j)]
-    values += [model.sigma, *model.fixef.tolist()]
-    return pd.Series(values, index=parameter_names(model))
+    theta = np.asarray(model._fit.theta, dtype=np.float64)[None, :]
+    found = _covariance_parameters(model, theta, np.array([model.sigma]))
+    values = [*found[0], model.sigma, *model.fixef]
+    return pd.Series(values, index=parameter_names(model), dtype=np.float64)
 
 
 def parameters_of_refits(model: FittedModel, fits: RefitMany) -> FloatArray:
     """Return the parameters of R fits, (R, c), in the order of `parameter_names`."""
-    columns: list[FloatArray] = []
-    first = 0
-    for term in model.var_corr.terms:
-        k = len(term.names)
-        factor = np.zeros((len(fits), k, k))
-        for j in range(k):
-            stop = j + 1 if term.diagonal else k
-            factor[:, j:stop, j] = fits.theta[:, first : first + stop - j]
-            first += stop - j
-        norm = np.sqrt((factor**2).sum(axis=2))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rows = factor / norm[:, :, None]
-        pairs = term.pairs()
-        for j in range(k):
-            columns.append(fits.sigma * norm[:, j])
-            columns += [(rows[:, r] * rows[:, c]).sum(axis=1) for r, c in pairs if c == j]
-    return np.column_stack([*columns, fits.sigma, fits.fixef])
+    covariance = _covariance_parameters(model, fits.theta, fits.sigma)
+    return np.column_stack([covariance, fits.sigma, fits.fixef])
+
+
+def _covariance_parameters(model: FittedModel, theta: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Return the standard deviations and correlations of R fits, a row each."""
+    found, first = [np.empty((len(theta), 0))], 0
+    for term in model.design.random:
+        structure = structure_of(term.term.structure, len(term.names))
+        last = first + structure.n_theta
+        values = structure.component_values(theta[:, first:last])
+        sd = [kind == "sd" for kind, _, _ in structure.components]
+        values[:, sd] *= sigma[:, None]
+        found.append(values)
+        first = last
+    return np.column_stack(found)
 
 
 def choose(names: Sequence[str], parm: Sequence[str] | str | None, n_fixed: int) -> list[int]:

@@ -17,6 +17,7 @@ from ..data.data_checks import warn_user
 from ..design.design import Design, RandomEffects, _lme4_order
 from ..fit.fitting import fit_design
 from ..fit.model import FittedModel
+from ..formula.covariance import UNSTRUCTURED, written
 from ..formula.encoders import Encoders
 from ..formula.expression import lex
 from ..formula.formula import (
@@ -98,21 +99,31 @@ class RandomPart:
     @property
     def label(self) -> str:
         """The term as the user wrote it, as R prints it: ``(Days | Subject)``, ``(x - 1 | g)``."""
-        bar = "||" if self.is_diagonal else "|"
-        written = _as_written(self.term.text) if bar == "|" else None
-        return f"({written or effects_text(self.term.effects)} {bar} {self.term.group})"
+        text = None if self.has_double_bar else _as_written(self.term.text)
+        return self.write(text or effects_text(self.term.effects), self.term.group)
 
     @property
-    def is_diagonal(self) -> bool:
-        """Whether it has several effects that are independent of each other."""
-        return self.term.structure == "diagonal" and len(self.effects.names) > 1
+    def structure(self) -> str:
+        """The name of its covariance structure; one effect alone has no other than any."""
+        return self.term.structure if len(self.effects.names) > 1 else UNSTRUCTURED
+
+    @property
+    def has_double_bar(self) -> bool:
+        """Whether a double bar says that its several effects are independent of each other."""
+        return self.structure != UNSTRUCTURED and self.term.has_double_bar
+
+    def write(self, effects: str, group: str) -> str:
+        """Write a term of such effects by such groups with this one's structure."""
+        if self.has_double_bar:
+            return f"({effects} || {group})"
+        return written(self.structure, f"({effects} | {group})")
 
     def same_as(self, other: RandomPart) -> bool:
         """Whether two terms give the same random effects with the same covariance matrices."""
         return (
             self.effects.factor == other.effects.factor
             and self.term.effects == other.term.effects
-            and self.is_diagonal == other.is_diagonal
+            and self.structure == other.structure
         )
 
     def without(self, term: Term) -> RandomPart:
@@ -134,6 +145,7 @@ class RandomPart:
 def _as_written(text: str) -> str | None:
     """Return the left side of a sum of columns and a bar, spaced as in R; None of any other."""
     words = [lexeme.text for lexeme in lex(text)]
+    words = words[words.index("(") :]  # of `cs(x | g, hom = TRUE)` what follows the word
     if words.count("|") != 1 or words[0] != "(":
         return None
     left = words[1 : words.index("|")]
@@ -209,8 +221,8 @@ def _formula(old: ParsedFormula, fixed: Effects, parts: Sequence[RandomPart]) ->
     operands = [effects_text(fixed)]
     operands += [f"offset({_offset_text(factor)})" for factor in old.offsets]
     for part in parts:
-        bar, group = "||" if part.is_diagonal else "|", _group_text(part.term, old.group_calls)
-        operands.append(f"({effects_text(part.term.effects)} {bar} {group})")
+        group = _group_text(part.term, old.group_calls)
+        operands.append(part.write(effects_text(part.term.effects), group))
     text = f"{old.response} ~ {' + '.join(operands)}"
     parsed = parse_formula(text, mixed=bool(parts), functions=old.functions)
     random = (

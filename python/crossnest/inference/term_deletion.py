@@ -11,6 +11,7 @@ import numpy as np
 from ..base.arguments import as_names, check_flag, choice
 from ..base.ddf_methods import Ddf, method_name
 from ..fit.model import FittedModel
+from ..formula.covariance import is_restricted
 from ..formula.formula import Term
 from ..tables.test_tables import TestTable
 from .comparison import BOUNDARY, checked_ratios, upper_tail
@@ -136,7 +137,8 @@ def reductions(model: FittedModel, reduce_terms: bool = True) -> list[Reduction]
     out = []
     for i, part in enumerate(parts):
         others = parts[:i] + parts[i + 1 :]
-        scope = droppable(part.term.effects) if reduce_terms else []
+        reducible = reduce_terms and not is_restricted(part.structure)
+        scope = droppable(part.term.effects) if reducible else []
         if not scope:
             out.append(Reduction(part.label, others))
         for term in scope:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..fit.engine import Estimates
+from ..formula.covariance import structure_of
 from ..formula.formula import ParsedFormula, RandomTerm
 from .schema import (
     Check,
@@ -169,7 +170,7 @@ def _check_design(tree: Any, parsed: ParsedFormula) -> _Sizes:
 
 def _parameters(term: RandomTerm, k: int) -> int:
     """Count the covariance parameters of a term."""
-    return k if term.structure == "diagonal" else k * (k + 1) // 2
+    return structure_of(term.structure, k).n_theta
 
 
 def _variable(tree: Any, where: str) -> None:

@@ -98,7 +98,11 @@ struct Data {
     columns.reserve(16);  // pointers into it stay
     for (int t = 0; t < count; ++t) {
       crossnest::Term term{bytes.below(static_cast<int>(codes.size())), {}, "unstructured"};
-      if (bytes.below(3) == 0) term.structure = "diagonal";
+      const auto& structures = crossnest::covariance_structures();
+      if (bytes.below(2) == 0)
+        term.structure =
+            structures[static_cast<std::size_t>(bytes.below(static_cast<int>(structures.size())))]
+                .name;
       const int k = 1 + bytes.below(4), constant = bytes.below(k + 1);
       for (int j = 0; j < k; ++j) {
         if (j == constant) {
