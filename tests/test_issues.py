@@ -26,7 +26,9 @@ def test_refits_from_several_threads_do_not_mix_their_responses():
 
 
 def test_a_number_is_no_grouping_factor():
-    with pytest.raises(FormulaError, match=r"no grouping factor in `Reaction ~ Days \+ \(1\|0\)`"):
+    with pytest.raises(
+        FormulaError, match=r"a number cannot be a grouping factor in `Reaction ~ Days \+ \(1\|0\)`"
+    ):
         lmer("Reaction ~ Days + (1|0)", datasets.sleepstudy())
 
 

@@ -36,7 +36,9 @@ def test_numbers_held_as_text_are_noticed_once_by_name():
     data = SLEEP.assign(dose=values)
     count = len(set(values))
     text = f"column 'dose' is text, so it is a factor with {count} levels, although {count - 2} of"
-    with pytest.warns(DataWarning, match=f"{text} them are numbers but '.', 'n/a': for") as caught:
+    with pytest.warns(
+        DataWarning, match=f"{text} them are numbers but '.', 'n/a': to use"
+    ) as caught:
         model = lmer("Reaction ~ Days + dose + (1 | Subject)", data)
     assert len(caught) == 1
     assert caught[0].filename == __file__

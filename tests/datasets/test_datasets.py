@@ -117,7 +117,7 @@ def test_each_call_gives_a_frame_of_its_own() -> None:
 def test_unknown_name_suggests_a_close_one() -> None:
     with pytest.raises(ValueError, match=r"'sleepstdy'; did you mean 'sleepstudy'\?"):
         datasets.load("sleepstdy")
-    with pytest.raises(ValueError, match=r"'zzz'; there are: alfalfa, "):
+    with pytest.raises(ValueError, match=r"'zzz'; the data sets are: alfalfa, "):
         datasets.load("zzz")
 
 

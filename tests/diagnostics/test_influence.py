@@ -237,7 +237,7 @@ def test_unknown_groups_and_options_are_refused(fitted, crossed):
             crossed.influence("g", exact=exact, n_jobs=0)
     with pytest.raises(TypeError, match="n_jobs must be a whole number"):
         crossed.influence("g", exact=True, n_jobs=1.5)
-    with pytest.raises(ValueError, match="no fixed effects"):
+    with pytest.raises(ValueError, match="the model has none"):
         fitted("no_fixed").influence()
     with pytest.raises(ValueError, match="has none"):
         fitted("no_fixed").cooks_distance()

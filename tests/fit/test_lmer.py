@@ -168,7 +168,7 @@ def test_as_many_fixed_effects_as_observations():
     )
     with pytest.raises(
         crossnest.DesignError,
-        match=r"as many fixed effects as observations.* of the 6 columns, 3 are of 'x' alone",
+        match=r"as many fixed effects as observations.* of the 6 columns, 3 belong to 'x' alone",
     ):
         lmer("y ~ x + z + (1 | g)", data)
 

@@ -163,7 +163,7 @@ def test_bootstrap_hands_its_options_on(monkeypatch):
         ("bootstrap", {"interval": "exact"}, ValueError, "interval must be one of percentile"),
         ("likelihood", {}, ValueError, "method must be one of profile"),
         ("wald", {"level": "95"}, TypeError, "level must be a number between 0 and 1, not '95'"),
-        ("wald", {"parm": 1}, ValueError, "no parameter 1; there are sd_"),
+        ("wald", {"parm": 1}, ValueError, "no parameter 1; the parameters are sd_"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(method, options, error, text):

@@ -220,11 +220,13 @@ def test_choice_of_parameters(parm, expected):
 
 def test_unknown_parameters_and_levels_are_refused():
     model = fitted_model("sleepstudy")
-    with pytest.raises(ValueError, match=r"no parameter 'days', 'sd'; there are sd_\(Intercept\)"):
+    with pytest.raises(
+        ValueError, match=r"no parameter 'days', 'sd'; the parameters are sd_\(Intercept\)"
+    ):
         model.profile(["days", "Days", "sd"])
     with pytest.raises(ValueError, match="level must be between 0 and 1"):
         model.profile(level=95)
-    with pytest.raises(ValueError, match="no profile of 'Days'; there are sigma"):
+    with pytest.raises(ValueError, match="no profile of 'Days'; the parameters are sigma"):
         model.profile("sigma").points("Days")
 
 

@@ -173,9 +173,13 @@ def test_many_levels_are_counted_and_not_named(exam):
 
 def test_caterpillar_refuses_what_is_not_there(fitted):
     model = fitted("sleepstudy")
-    with pytest.raises(ValueError, match="no grouping factor 'Days'; there are Subject"):
+    with pytest.raises(
+        ValueError, match="no grouping factor 'Days'; the grouping factors are Subject"
+    ):
         model.plot.caterpillar("Days")
-    with pytest.raises(ValueError, match=r"no random effect 'x'; there are \(Intercept\), Days"):
+    with pytest.raises(
+        ValueError, match=r"no random effect 'x'; the random effects are \(Intercept\), Days"
+    ):
         model.plot.caterpillar(effect="x")
     with pytest.raises(ValueError, match="'value' or 'level'"):
         model.plot.caterpillar(order="size")
@@ -396,7 +400,7 @@ def test_shrinkage_chooses_its_effects(fitted):
         model.plot.shrinkage(effects=["Machine[A]", "Machine[B]", "Machine[C]"])
     with pytest.raises(ValueError, match="no random effect 'Days'"):
         model.plot.shrinkage(effects=["Days"])
-    with pytest.raises(ValueError, match="no grouping factor 'x'; there are Worker"):
+    with pytest.raises(ValueError, match="no grouping factor 'x'; the grouping factors are Worker"):
         model.plot.shrinkage("x")
 
 
@@ -630,7 +634,7 @@ def test_bootstrap_of_chosen_parameters_and_of_one_that_does_not_vary(fitted):
     assert plotting.plot_bootstrap(bootstrap, "p", ax=axes) is figure
     assert len(axes.get_lines()) == 2  # no density
     assert len(plotting.plot_bootstrap(bootstrap, ["sigma"]).axes) == 1
-    with pytest.raises(ValueError, match="no parameter 'x'; there are p, sigma"):
+    with pytest.raises(ValueError, match="no parameter 'x'; the parameters are p, sigma"):
         plotting.plot_bootstrap(bootstrap, "x")
 
 
