@@ -100,6 +100,14 @@ void Model::check_memory(double cross_products, double factor) const {
                            readable_bytes(static_cast<double>(memory_limit_)));
 }
 
+// As rows of different weights speak for different theta, and as the variance of an effect that
+// terms share may go to either.
+bool Model::may_have_several_minima() const {
+  const auto shared = [](const Confounding& one) { return one.kind == Confounding::Kind::shared; };
+  return weight_spread_.wide() || std::any_of(identifiability_.confounded.begin(),
+                                              identifiability_.confounded.end(), shared);
+}
+
 Response Model::read(const double* y, InterruptCheck interrupt) const {
   ThreadPool pool(threads_, &interrupt);
   Response response;

@@ -48,9 +48,9 @@ class Worker {
         objective_(criterion_, shared.options.reml, shared.model.structure().work(), interrupt_),
         optimizer_(objective_, shared.options.optimizer),
         reader_(shared.model.design(), shared.model.blocks(), shared.model.coordinates(), pool_) {
-    const WeightSpread& weights = shared.model.weight_spread();
-    if (weights.wide())
-      objective_.search_widely(shared.model.blocks(), shared.model.cross_products(), weights);
+    if (shared.model.may_have_several_minima())
+      objective_.search_widely(shared.model.blocks(), shared.model.cross_products(),
+                               shared.model.weight_spread());
   }
 
   // Fits the responses [begin, end) of Y, at most kBatch of them.

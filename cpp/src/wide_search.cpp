@@ -58,7 +58,9 @@ bool lower_than_neighbours(const std::vector<double>& points, const std::vector<
 
 WeightSpread::WeightSpread(const Design& design, InterruptCheck& interrupt) {
   constexpr Index kPoll = 1 << 20;
-  if (design.weights == nullptr || design.n == 0) return;
+  if (design.n == 0) return;
+  typical = 1.0 / static_cast<double>(design.n);
+  if (design.weights == nullptr) return;
   const auto [least, most] = std::minmax_element(design.weights, design.weights + design.n);
   ratio = *most / *least;
   double sum = 0.0, logs = 0.0;

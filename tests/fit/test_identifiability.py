@@ -426,3 +426,42 @@ def test_comparisons_of_an_exact_fit_do_not_repeat_the_warning(sleep):
         warnings.simplefilter("error")
         table = model.drop1()
     assert table["LRT"].dropna().min() > -1e-6
+
+
+def test_the_lowest_of_several_minima_where_terms_share_an_effect():
+    """It ended 3.8 above: the variance of the intercept may go to either term."""
+    rng, n = np.random.default_rng(133), 60
+    g, a = rng.integers(0, 6, n), rng.integers(0, 4, n)
+    data = pd.DataFrame({"x": rng.normal(size=n), "z": rng.normal(size=n), "g": g, "a": a})
+    effects = rng.normal(size=6)[g] + rng.normal(size=6)[g] * data["x"] + rng.normal(size=4)[a]
+    data["y"] = 5 + effects + rng.normal(size=n)
+    formula = "y ~ 0 + (x | g) + (z | g) + (1 | a)"
+    model = quietly(formula, data.astype({"g": str, "a": str}), reml=False)
+    problem = model._problem
+    bounded = np.isfinite(problem.model.lower_bounds)
+    starts = 10.0 ** rng.uniform(-2, 2, (20, 1)) * np.where(bounded, 1.0, rng.normal(size=(20, 7)))
+    least = min(problem.fit(False, start).objective for start in starts)
+    assert model.objective < least + 1e-6
+    assert model.refit_many(model.design.y[:, None]).objective[0] < least + 1e-6
+
+
+@pytest.mark.parametrize("seed", [4, 6, 13, 24])
+def test_fewer_effects_than_given_fit_exactly_in_any_units(seed):
+    """It could not compute the criterion for some units of y, or theta grew to 1e8."""
+    rng, n = np.random.default_rng(seed), 48
+    data = pd.DataFrame({"x": rng.normal(size=n), "w": rng.uniform(1, 3, n)})
+    data["f"], data["h"] = np.array(list("pqr"))[[np.arange(n) % 3, np.arange(n) // 2 % 3]]
+    for name, levels in (("a", 4), ("b", 3), ("g", 5)):
+        data[name] = rng.permutation(np.arange(n) % levels).astype(str)
+    data["y"] = rng.normal(size=n) + data["x"]
+    twice = pd.concat([data, data])
+    formula = "y ~ bs(x, df=4):f + (1 | a*g) + (0 + h | a/b)"
+    models = [
+        quietly(formula, twice.assign(y=unit * twice["y"]), weights=np.full(2 * n, 0.5), reml=False)
+        for unit in (1.0, 1e-4, 1e4)
+    ]
+    for model in models:
+        assert any(one.kind == "exact" for one in model.confounded)
+        assert not model.converged
+        assert np.isfinite(model.objective)
+        assert np.abs(model.theta).max() < 1e6

@@ -54,6 +54,8 @@ class Model {
   /// What of the random effects' covariance the data do not determine.
   const Identifiability& identifiability() const { return identifiability_; }
   const WeightSpread& weight_spread() const { return weight_spread_; }
+  /// Whether the criterion may have minima far apart: see WideStarts.
+  bool may_have_several_minima() const;
   int threads() const { return threads_; }
   /// Bytes that cross-products, factor and workspace may take; 0 where that is not known.
   std::size_t memory_limit() const { return memory_limit_; }

@@ -12,7 +12,7 @@ namespace crossnest {
 /// How far the weights spread.
 struct WeightSpread {
   double ratio = 1.0;    ///< the largest weight over the smallest
-  double typical = 0.0;  ///< their geometric mean over their sum
+  double typical = 0.0;  ///< their geometric mean over their sum; 1 / n without weights
 
   WeightSpread() = default;
   WeightSpread(const Design& design, InterruptCheck& interrupt);
