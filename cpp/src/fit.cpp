@@ -13,8 +13,6 @@ namespace crossnest {
 
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 // One search for one response.
 class Search {
  public:

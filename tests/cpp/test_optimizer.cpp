@@ -167,8 +167,8 @@ TEST(a_quadratic_takes_one_step) {
 // Against the best of all faces of the box, each solved by itself.
 TEST(bounded_quadratics) {
   InterruptCheck interrupt;
-  const Index size = 3;
-  const MatrixXd A = correlated(size);
+  const MatrixXd A = correlated(3);
+  const Index size = A.rows();
   for (int seed = 0; seed < 40; ++seed) {
     VectorXd m(size), low(size), high(size);
     for (Index i = 0; i < size; ++i) {
@@ -191,13 +191,13 @@ TEST(bounded_quadratics) {
       }
       if (!possible) continue;
       if (!inner.empty()) {
-        for (const Index i : inner) x(i) = m(i);
         const VectorXd g = A * (x - m);
         const VectorXd step = MatrixXd(A(inner, inner)).ldlt().solve(VectorXd(g(inner)));
         for (std::size_t j = 0; j < inner.size(); ++j) x(inner[j]) -= step(static_cast<Index>(j));
       }
       if ((x.array() < low.array()).any() || (x.array() > high.array()).any()) continue;
-      least = std::min(least, 0.5 * (x - m).dot(A * (x - m)));
+      const VectorXd away = x - m;
+      least = std::min(least, 0.5 * away.dot(A * away));
     }
     Quadratic objective(A, m, interrupt);
     objective.low = low;
