@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from .classical.lm import lm
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
-    from .inference.comparison import anova, kr_modcomp, sat_modcomp
+    from .inference.anova_of_models import anova
     from .inference.exact_lrt import exact_lrt, exact_rlrt
+    from .inference.f_modcomp import kr_modcomp, sat_modcomp
     from .inference.pb_modcomp import pb_modcomp
     from .loading import load
     from .neighbours.polars import to_polars
@@ -97,18 +98,18 @@ __all__ = [
 #: What is imported when first used, and its module.
 _LAZY = {
     "MixedModelRegressor": ".neighbours.sklearn",
-    "anova": ".inference.comparison",
+    "anova": ".inference.anova_of_models",
     "compare": ".report.side_by_side",
     "compare_pooling": ".classical.pooling",
     "exact_lrt": ".inference.exact_lrt",
     "exact_rlrt": ".inference.exact_lrt",
     "ivw": ".classical.ivw",
-    "kr_modcomp": ".inference.comparison",
+    "kr_modcomp": ".inference.f_modcomp",
     "lm": ".classical.lm",
     "lm_list": ".classical.lm_list",
     "load": ".loading",
     "pb_modcomp": ".inference.pb_modcomp",
-    "sat_modcomp": ".inference.comparison",
+    "sat_modcomp": ".inference.f_modcomp",
     "to_polars": ".neighbours.polars",
 }
 

@@ -195,7 +195,8 @@ class LinearMixedModel(FittedModel):
     ) -> TestTable:
         """Test the terms of the fixed effects by F tests, as lmerTest does.
 
-        Details: `crossnest.inference.anova_of_terms.anova`. `crossnest.anova` compares models.
+        Details: `crossnest.inference.anova_of_terms.anova_of_terms`. `crossnest.anova` compares
+        models.
 
         Parameters
         ----------
@@ -212,9 +213,9 @@ class LinearMixedModel(FittedModel):
             One row per term: ``Sum Sq``, ``Mean Sq``, ``NumDF``, ``DenDF``, ``F value`` and
             ``Pr(>F)``.
         """
-        from .inference.anova_of_terms import anova
+        from .inference.anova_of_terms import anova_of_terms
 
-        return anova(self, type, ddf)
+        return anova_of_terms(self, type, ddf)
 
     def ranova(self, reduce_terms: bool = True) -> TestTable:
         """Test the random-effects terms by likelihood ratios, leaving out one at a time.

@@ -17,7 +17,7 @@ from .ddf import tester
 _ROMAN = {1: "I", 2: "II", 3: "III"}
 
 
-def anova(
+def anova_of_terms(
     model: FittedModel,
     type: Literal[1, 2, 3, "I", "II", "III"] = 3,
     ddf: Ddf = "satterthwaite",

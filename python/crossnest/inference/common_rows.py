@@ -1,4 +1,4 @@
-"""Common rows: models of the same data, fitted to the rows that all of them can use."""
+"""Common rows: whether models have the same data, and fits to the rows that all of them can use."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from .case_resampling import without
 
-__all__ = ["differing_rows", "on_common_rows"]
+__all__ = ["check_same_data", "on_common_rows"]
 
+FloatArray = NDArray[np.float64]
 Model = TypeVar("Model", bound=FittedModel | LinearModel)
 
 
@@ -42,7 +43,52 @@ def on_common_rows(models: Sequence[Model]) -> list[Model]:
     return [_refitted(model, ~own.isin(common)) for model, own in zip(models, rows, strict=True)]
 
 
-def differing_rows(first: Design, second: Design) -> tuple[int, int] | None:
+def check_same_data(first: Design, second: Design, name: str, other: str) -> None:
+    """Refuse models that were not fitted to the same rows of the same data."""
+    if first.n != second.n:
+        raise ValueError(
+            f"the models were not fitted to the same data: `{name}` has {first.n} observations, "
+            f"`{other}` {second.n}{_rows_apart(first, second, name, other)}"
+        )
+    one, zero = np.ones(first.n), np.zeros(first.n)
+    same = {
+        "response": np.array_equal(first.y, second.y),
+        "weights": np.array_equal(_given(first.weights, one), _given(second.weights, one)),
+        "offset": np.array_equal(_given(first.offset, zero), _given(second.offset, zero)),
+        "rows used": first.index.equals(second.index),
+    }
+    different = [what for what, is_same in same.items() if not is_same]
+    if different:
+        raise ValueError(
+            f"the models were not fitted to the same data: `{name}` and `{other}` differ in their "
+            f"{' and '.join(different)}"
+            + (_rows_apart(first, second, name, other) if "rows used" in different else "")
+        )
+
+
+def _rows_apart(first: Design, second: Design, name: str, other: str) -> str:
+    """Say how many rows only one of two models has, and what to do."""
+    advice = (
+        "rows with missing values are left out model by model: common_rows=True fits all models to "
+        "the rows they share"
+    )
+    apart = _differing_rows(first, second)
+    if apart is None:
+        return f"; {advice}"
+    counts = zip(apart, (name, other), (other, name), strict=True)
+    missing = [
+        f"{count} row{'s' if count > 1 else ''} of `{one}` not in `{two}`"
+        for count, one, two in counts
+        if count
+    ]
+    return f" ({', '.join(missing)}); {advice}"
+
+
+def _given(values: FloatArray | None, default: FloatArray) -> FloatArray:
+    return default if values is None else values
+
+
+def _differing_rows(first: Design, second: Design) -> tuple[int, int] | None:
     """Count the rows that only one of two designs has; None if labels do not tell."""
     try:
         one, two = _labels(first, second), _labels(second, first)

@@ -19,7 +19,7 @@ from ..design.design import Design, RandomEffects
 from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import seed_or_new
-from .comparison import check_same_data
+from .common_rows import check_same_data
 from .lrt_distribution import LrtDistribution
 from .restriction import is_within
 from .submodel import refitted, subdesign

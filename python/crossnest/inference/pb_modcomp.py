@@ -16,8 +16,8 @@ from ..fit.refit import check_fits, chunks, refit_columns
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import Simulator, seed_or_new, simulator
 from ..tables.test_tables import TestTable
-from .common_rows import on_common_rows
-from .comparison import ROUNDING, by_ml, check_same_data
+from .common_rows import check_same_data, on_common_rows
+from .likelihood_ratio import ROUNDING, by_ml
 
 __all__ = ["BootstrapTest", "pb_modcomp"]
 

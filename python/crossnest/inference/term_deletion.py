@@ -14,9 +14,9 @@ from ..fit.model import FittedModel
 from ..formula.covariance import is_restricted
 from ..formula.formula import Term
 from ..tables.test_tables import TestTable
-from .comparison import BOUNDARY, checked_ratios, upper_tail
 from .contest import F_COLUMNS, f_row
 from .ddf import tester
+from .likelihood_ratio import BOUNDARY, checked_ratios, upper_tail
 from .restriction import restriction_matrix
 from .submodel import (
     RandomPart,

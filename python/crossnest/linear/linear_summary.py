@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
 from ..tables.html import html_table
+from ..tables.model_lines import left_out_lines, quantile_lines
 from ..tables.r_format import (
     STARS_LEGEND,
     deparse_formula,
@@ -20,14 +21,12 @@ from ..tables.r_format import (
     format_pvalues,
     matrix_lines,
     vector_lines,
-    zapsmall,
 )
 from ..tables.test_tables import with_stars
 
 FloatArray = NDArray[np.float64]
 
 _COLUMNS = ("Estimate", "Std. Error", "t value", "Pr(>|t|)")
-_QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +150,7 @@ class LinearSummary(ReadOnly):
     def _residual_lines(self, digits: int) -> list[str]:
         lines = ["Weighted Residuals:" if self.is_weighted else "Residuals:"]
         if self.df_resid > 5:
-            quantiles = zapsmall([float(q) for q in self.residual_quantiles], digits + 1)
-            return [*lines, *vector_lines(_QUANTILES, format_numbers(quantiles, digits)), ""]
+            return [*lines, *quantile_lines(self.residual_quantiles, digits), ""]
         if self.df_resid:
             names = [str(label) for label in self.residuals.index]
             return [*lines, *vector_lines(names, format_numbers(self.residuals, digits)), ""]
@@ -180,12 +178,7 @@ class LinearSummary(ReadOnly):
     def _goodness_lines(self, digits: int) -> list[str]:
         sigma = format_numbers([float(f"{self.sigma:.{digits}g}")])[0]
         lines = [f"Residual standard error: {sigma} on {self.df_resid} degrees of freedom"]
-        for count, why in (
-            (self.n_missing, "deleted due to missingness"),
-            (self.n_zero_weight, "of weight zero left out"),
-        ):
-            if count:
-                lines.append(f"  ({count} observation{'s' * (count > 1)} {why})")
+        lines += left_out_lines(self.n_missing, self.n_zero_weight)
         return [*lines, *self._fit_lines(digits)]
 
     def _fit_lines(self, digits: int) -> list[str]:

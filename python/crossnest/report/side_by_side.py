@@ -18,8 +18,8 @@ from ..base.read_only import ReadOnly
 from ..diagnostics.goodness import icc, r2
 from ..fit.model import FittedModel
 from ..inference.common_rows import on_common_rows
-from ..inference.comparison import _names
 from ..inference.ddf import coefficient_tests
+from ..inference.model_names import model_names
 from ..linear.linear_model import LinearModel
 from ..tables.html import html_table
 from ..tables.r_format import (
@@ -320,7 +320,7 @@ def compare(
     for model in models:
         if not isinstance(model, FittedModel | LinearModel):
             raise TypeError(f"compare takes fitted models, not {type(model).__name__}")
-    found = _check_names(names, models) or _names(models, sys._getframe(1).f_locals)
+    found = _check_names(names, models) or model_names(models, sys._getframe(1).f_locals)
     if common_rows:
         models = tuple(on_common_rows(models))
     method = check_ddf(ddf) if stars else None

@@ -22,6 +22,7 @@ from ..fit.convergence import verdict_line
 from ..fit.fitting import explains_divergence, singular_terms
 from ..fit.var_corr import VarCorr
 from ..tables.html import html_table
+from ..tables.model_lines import counted, left_out_lines, quantile_lines
 from ..tables.r_format import (
     LINE_WIDTH,
     STARS_LEGEND,
@@ -34,7 +35,6 @@ from ..tables.r_format import (
     number_format,
     round_digits,
     vector_lines,
-    zapsmall,
 )
 from ..tables.test_tables import with_stars
 
@@ -46,7 +46,6 @@ FloatArray = NDArray[np.float64]
 
 #: With more fixed effects than this their correlations are printed on request only.
 MAX_CORRELATIONS = 12
-_QUANTILES = ("Min", "1Q", "Median", "3Q", "Max")
 
 
 @dataclass(frozen=True)
@@ -240,18 +239,12 @@ class Summary(ReadOnly):
     def _residual_lines(self, digits: int) -> list[str]:
         if self.residual_quantiles is None:
             return []
-        quantiles = zapsmall([float(q) for q in self.residual_quantiles], digits + 1)
-        cells = format_numbers(quantiles, digits)
-        return ["Scaled residuals: ", *vector_lines(_QUANTILES, cells), ""]
+        return ["Scaled residuals: ", *quantile_lines(self.residual_quantiles, digits), ""]
 
     def _groups(self) -> list[str]:
         groups = "; ".join(f"{name}, {count}" for name, count in self.n_levels.items())
         lines = fill_lines([f"Number of obs: {self.nobs}, groups: ", groups])
-        if self.n_missing:
-            lines.append(f"  ({_count(self.n_missing, 'observation')} deleted due to missingness)")
-        if self.n_zero_weight:
-            lines.append(f"  ({_count(self.n_zero_weight, 'observation')} of weight zero left out)")
-        return lines
+        return lines + left_out_lines(self.n_missing, self.n_zero_weight)
 
     def _fixed_effects(self, digits: int) -> list[str]:
         if not self.coef_names:
@@ -291,7 +284,7 @@ class Summary(ReadOnly):
     def _closing(self) -> list[str]:
         lines = []
         if self.dropped:
-            columns = _count(len(self.dropped), "column / coefficient", "columns / coefficients")
+            columns = counted(len(self.dropped), "column / coefficient", "columns / coefficients")
             lines += [
                 "fit warnings:",
                 f"fixed-effect model matrix is rank deficient so dropping {columns}",
@@ -302,10 +295,6 @@ class Summary(ReadOnly):
 def _random_effects(var_corr: VarCorr, digits: int) -> list[str]:
     cells, columns = var_corr.table(digits, ("Variance", "Std.Dev."))
     return matrix_lines(cells, [""] * len(cells), columns)
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def correlation_matrix(covariance: FloatArray) -> FloatArray:
