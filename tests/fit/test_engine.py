@@ -563,7 +563,8 @@ def test_fit_is_a_local_minimum(design):
         for h in (1e-3, 1e-2):
             raised = x + h * (np.arange(len(x)) == j)
             assert function(raised)[0] > fit.objective - 1e-6
-    assert fit.evaluations < 2_000
+    # With weights there may be several minima, so the search is from many starts.
+    assert fit.evaluations < (2_000 if design.weights is None else 20_000)
 
 
 @pytest.mark.parametrize("name", CASES)
