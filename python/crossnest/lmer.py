@@ -109,7 +109,7 @@ def lmer(
     )
     labels = Labels(name_of(data), label_of(weights), label_of(offset))
     model = fit_design(LinearMixedModel, design, reml, start, control or _DEFAULT, labels)
-    warn_about(model, stacklevel=4)
+    warn_about(model)
     return model
 
 

@@ -18,9 +18,9 @@ from .base.ddf_methods import check_ddf
 from .base.foreign_arguments import explain_unknown_arguments
 from .design.design import Design
 from .fit.control import Control
+from .fit.fitted_model import FittedModel
 from .fit.fitting import fit_design, refit, warn_about
 from .fit.labels import Labels
-from .fit.model import FittedModel
 from .report.summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .diagnostics.influence import Influence
     from .diagnostics.quantile_residuals import QuantileResiduals
     from .diagnostics.rand_pca import RandomEffectsPCA
-    from .fit.refit import RefitMany
+    from .fit.refits import RefitMany
     from .inference.bootstrap import Bootstrap
     from .inference.emmeans import MarginalMeans
     from .inference.profile import Profile
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .prediction.predict import Interval, NewLevels
     from .report.tidying import Effects
     from .storage.model_files import Method as SavedDdf
-    from .tables.test_tables import TestTable
+    from .tables.tables_of_tests import TestTable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +83,7 @@ class LinearMixedModel(FittedModel):
         Parameters and warnings are those of `crossnest.lmer`.
         """
         model = fit_design(cls, design, reml, start, control or Control(), labels or Labels())
-        warn_about(model, stacklevel=3)
+        warn_about(model)
         return model
 
     @explain_unknown_arguments
@@ -102,7 +102,7 @@ class LinearMixedModel(FittedModel):
             If it has another length, or a value that is not finite.
         """
         model = refit(self, y)
-        warn_about(model, stacklevel=4)
+        warn_about(model)
         return model
 
     @explain_unknown_arguments
@@ -615,7 +615,7 @@ class LinearMixedModel(FittedModel):
     ) -> RefitMany:
         """Fit the same model to many responses.
 
-        Details: `crossnest.fit.refit.refit_many`.
+        Details: `crossnest.fit.refits.refit_many`.
 
         Parameters
         ----------
@@ -631,7 +631,7 @@ class LinearMixedModel(FittedModel):
         RefitMany
             ``fixef``, ``bse``, ``sigma``, ``theta``, ``objective``, ``status`` of each response.
         """
-        from .fit.refit import refit_many
+        from .fit.refits import refit_many
 
         return refit_many(self, Y, n_jobs, progress)
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import crossnest
-from crossnest.diagnostics import deletion
+from crossnest.diagnostics import case_deletion
 from crossnest.diagnostics.influence import Influence
 from diagnostics_golden import MODELS, answers, marginal, model
 from reference_cases import case_names, load_case
@@ -102,7 +102,7 @@ def test_crossed_factors_with_weights_and_offset(crossed):
 
 
 def test_groups_measured_a_few_at_a_time_give_the_same(crossed, monkeypatch):
-    monkeypatch.setattr(deletion, "MOST_NUMBERS", 100)
+    monkeypatch.setattr(case_deletion, "MOST_NUMBERS", 100)
     for factor in crossed.design.factors:
         expected = brute_force(crossed, factor.codes, factor.n_levels)
         assert_measures(crossed.influence(factor.name), expected)
@@ -110,9 +110,9 @@ def test_groups_measured_a_few_at_a_time_give_the_same(crossed, monkeypatch):
 
 
 def test_groups_of_many_random_effects_give_the_same(crossed, monkeypatch):
-    monkeypatch.setattr(deletion, "MOST_EFFECTS", 5)
+    monkeypatch.setattr(case_deletion, "MOST_EFFECTS", 5)
     factor = crossed.design.factors[0]
-    assert deletion.delete_groups(crossed, factor.codes, factor.n_levels) is None
+    assert case_deletion.delete_groups(crossed, factor.codes, factor.n_levels) is None
     expected = brute_force(crossed, factor.codes, factor.n_levels)
     assert_measures(crossed.influence(factor.name, n_jobs=2), expected)
 

@@ -145,7 +145,7 @@ def test_long_work_is_watched(monkeypatch):
         watched.append((label, enabled))
         return iter(items)
 
-    monkeypatch.setattr("crossnest.fit.refit.track", track)
+    monkeypatch.setattr("crossnest.fit.refits.track", track)
     model = fitted_model("sleepstudy")
     model.refit_many(np.eye(180)[:, :2])
     model.refit_many(np.eye(180)[:, :2], progress=False)

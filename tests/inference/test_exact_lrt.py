@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 import crossnest
-from crossnest.fit.refit import refit_columns
+from crossnest.fit.refits import refit_columns
 from crossnest.inference.lrt_distribution import LrtDistribution, _eigenvalues
 from crossnest.prediction.simulate import Simulator
 

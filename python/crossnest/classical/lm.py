@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..base.errors import RankDeficiencyWarning
 from ..base.foreign_arguments import explain_unknown_arguments
+from ..base.warn import warn_user
 from ..design.design import build_design
 from ..fit.labels import Labels, label_of, name_of
 from ..fit.least_squares import least_squares, weighted_problem
@@ -85,5 +85,5 @@ def lm(
     model = LinearModel(design, labels, least_squares(*weighted_problem(design)))
     if model.dropped:
         text = f"dropped aliased columns of the model matrix: {', '.join(model.dropped)}"
-        warnings.warn(text, RankDeficiencyWarning, stacklevel=3)
+        warn_user(text, RankDeficiencyWarning)
     return model

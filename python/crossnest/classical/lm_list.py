@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +15,7 @@ from ..base.arguments import check_flag, check_level
 from ..base.errors import SmallGroupWarning
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.read_only import ReadOnly, cached_property
+from ..base.warn import warn_user
 from ..design.design import Design, build_design
 from ..fit.labels import Labels, label_of, name_of
 from ..fit.least_squares import LeastSquares, least_squares, weighted_problem
@@ -382,4 +382,4 @@ def _warn_of_small_groups(result: LinearModelList) -> None:
         f"{len(names)} of the {len(result.nobs)} groups of {result.group} do not determine all "
         f"{result.design.p} coefficients and have none: {shown}"
     )
-    warnings.warn(text, SmallGroupWarning, stacklevel=4)
+    warn_user(text, SmallGroupWarning)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from ..base.errors import DataWarning, DesignError
 from ..base.memory import check_memory
+from ..base.warn import warn_user
 from .columns import Column, Columns, FactorColumn
 
 __all__ = [
     "check_effects",
     "in_another_type",
     "same_but_for_type",
-    "warn_user",
     "widest_factor",
 ]
 
@@ -156,12 +154,3 @@ def same_but_for_type(labels: Iterable[str], fitted: pd.Index) -> list[str]:
 
 def _bare(label: str) -> str:
     return label.removesuffix(".0").strip()
-
-
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the line outside the package that led here."""
-    package = __name__.partition(".")[0]
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] == package:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, category, stacklevel=level)

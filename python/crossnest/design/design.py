@@ -22,6 +22,7 @@ from ..base.errors import ContrastsWarning, DesignError, FormulaError
 from ..base.read_only import FrozenArrays, cached_property, frozen, hands_out_copies
 from ..base.rows import MayLackRows
 from ..base.values import numbers
+from ..base.warn import warn_user
 from ..data.columns import (
     Column,
     Columns,
@@ -32,9 +33,9 @@ from ..data.columns import (
     as_factor,
     in_order_of,
 )
-from ..data.data_checks import check_effects, warn_user
+from ..data.data_checks import check_effects
 from ..formula.contrasts import Specification, as_specification
-from ..formula.covariance import is_restricted
+from ..formula.covariance_structures import is_restricted
 from ..formula.encoders import Encoded, Encoders, evaluate_variables, kind_of, learn_encoder
 from ..formula.evaluation import Coded, Variable, is_constant
 from ..formula.expression import name_coded_in

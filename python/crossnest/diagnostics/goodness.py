@@ -15,7 +15,7 @@ from ..fit.known import Components
 from ..formula.formula import INTERCEPT
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Shares", "components", "icc", "r2", "vif"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,13 +15,14 @@ from ..base.arguments import check_flag, is_word
 from ..base.errors import ConvergenceWarning, DesignError
 from ..base.read_only import ReadOnly
 from ..base.threads import in_threads
+from ..base.warn import warn_user
 from ..fit.engine import Engine
-from ..fit.refit import thread_count
+from ..fit.refits import thread_count
 from ..inference.case_resampling import without
-from .deletion import delete_cases, delete_groups
+from .case_deletion import delete_cases, delete_groups
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Influence", "cooks_distance", "influence"]
 
@@ -333,4 +333,4 @@ def _warn_unless_converged(fits: Iterable[_DeletedFit], labels: pd.Index) -> Non
     failed = [str(label) for one, label in zip(fits, labels, strict=True) if not one.converged]
     if failed:
         text = f"the fits without these units did not converge: {', '.join(failed)}"
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        warn_user(text, ConvergenceWarning)

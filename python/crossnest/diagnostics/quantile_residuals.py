@@ -15,7 +15,7 @@ from ..base.read_only import ReadOnly
 from ..prediction.simulate import check_draws, seed_or_new, simulator
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["QuantileResiduals", "SimulationTest", "quantile_residuals"]
 

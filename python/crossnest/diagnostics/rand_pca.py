@@ -15,7 +15,7 @@ from ..base.read_only import Immutable, ReadOnly
 from ..tables.r_format import format_numbers, matrix_lines
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["GroupComponents", "RandomEffectsPCA", "rand_pca"]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
-from ..formula.covariance import structure_of
+from ..formula.covariance_structures import structure_of
 from .engine import theta_bounds
 
 if TYPE_CHECKING:

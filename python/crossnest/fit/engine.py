@@ -19,7 +19,7 @@ from ..base.rows import MayLackRows
 from ..base.values import numbers
 from ..data.data_checks import widest_factor
 from ..design.design import Design, RandomEffects
-from ..formula.covariance import structure_of
+from ..formula.covariance_structures import structure_of
 from .control import Control
 from .var_corr import unique_names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TypeVar
 
@@ -19,13 +18,14 @@ from ..base.errors import (
     SingularFitWarning,
 )
 from ..base.values import numbers
+from ..base.warn import warn_user
 from ..data.columns import in_order_of
 from ..design.design import Design
 from .control import Control
 from .engine import Engine, check_theta, theta_bounds, theta_names
+from .fitted_model import FittedModel
 from .identifiability import explained_singular
 from .labels import Labels
-from .model import FittedModel
 
 FloatArray = NDArray[np.float64]
 Model = TypeVar("Model", bound=FittedModel)
@@ -67,27 +67,27 @@ def explains_divergence(model: FittedModel) -> bool:
     return any(one.kind in ("exact", "shared") for one in model.confounded)
 
 
-def warn_about(model: FittedModel, stacklevel: int) -> None:
+def warn_about(model: FittedModel) -> None:
     """Warn about confounded effects, a singular fit and an optimum not reached, once each."""
     if dropped := model.dropped:
         text = f"dropped aliased columns of the fixed effects: {', '.join(dropped)}"
-        warnings.warn(text, RankDeficiencyWarning, stacklevel=stacklevel)
+        warn_user(text, RankDeficiencyWarning)
     if model.confounded:
         text = "\n".join(map(str, model.confounded))
-        warnings.warn(text, IdentifiabilityWarning, stacklevel=stacklevel)
+        warn_user(text, IdentifiabilityWarning)
     if terms := singular_terms(model):
         text = (
             f"the fit is singular in {', '.join(terms)}: a variance is zero or a correlation 1 or "
             "-1; the data may not support this many random effects"
         )
-        warnings.warn(text, SingularFitWarning, stacklevel=stacklevel)
+        warn_user(text, SingularFitWarning)
     if model.converged is False and not explains_divergence(model):
         opt = model.opt
         text = (
             f"not converged after {opt.evaluations} evaluations: one more step would lower the "
             f"criterion by {opt.predicted_decrease:.3g} ({opt.message})"
         )
-        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel)
+        warn_user(text, ConvergenceWarning)
 
 
 def _new_response(design: Design, y: ArrayLike) -> FloatArray:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..formula.covariance import independent
+from ..formula.covariance_structures import independent
 
 if TYPE_CHECKING:
     from .._core import _Confounding
     from ..design.design import Design, RandomEffects
-    from .model import FittedModel
+    from .fitted_model import FittedModel
 
 Kind = Literal["fixed", "dependent", "repeated", "shared", "exact"]
 

@@ -28,7 +28,7 @@ from ..data.columns import CodeArray, FloatArray
 if TYPE_CHECKING:
     from .._core import Fit
     from ..design.grouping import GroupingFactor
-    from .model import FittedModel
+    from .fitted_model import FittedModel
 
 __all__ = ["Between", "JointCovariance", "measure"]
 

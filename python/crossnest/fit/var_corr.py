@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..base.read_only import Immutable, ReadOnly
-from ..formula.covariance import UNSTRUCTURED, components, independent, word_of
+from ..formula.covariance_structures import UNSTRUCTURED, components, independent, word_of
 from ..tables.html import html_table
 from ..tables.r_format import format_numbers, matrix_lines, round_digits
 
@@ -32,7 +32,7 @@ class CovarianceTerm(ReadOnly):
     covariance : (k, k) array
         Var(b) of one level, on the response's scale squared.
     structure : str
-        The name of the covariance structure, see `crossnest.formula.covariance`.
+        The name of the covariance structure, see `crossnest.formula.covariance_structures`.
     """
 
     group: str

@@ -22,7 +22,7 @@ import numpy as np
 from ..base.arguments import check_flag
 from ..base.errors import FormulaError
 from ..base.read_only import cached_property
-from .covariance import INDEPENDENT, UNSTRUCTURED, WORDS, structure_named, written
+from .covariance_structures import INDEPENDENT, UNSTRUCTURED, WORDS, structure_named, written
 from .evaluation import is_function
 from .expression import Lexeme, call_name, calls_in, lex, names_in, parse_expression, unparse
 from .functions import REDUCTIONS
@@ -131,7 +131,7 @@ class RandomTerm:
         The name lme4 gives the grouping factor: ``"cask:batch"``.
     structure
         The name of the covariance structure in the engine's registry: ``"unstructured"`` unless a
-        double bar or a word says otherwise, see `crossnest.formula.covariance`.
+        double bar or a word says otherwise, see `crossnest.formula.covariance_structures`.
     """
 
     text: str

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .marginality import FixedTerm, FixedTerms, ProductColumns
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

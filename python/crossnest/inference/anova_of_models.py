@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..base.arguments import check_flag
-from ..fit.model import FittedModel
+from ..fit.fitted_model import FittedModel
 from ..linear.linear_model import LinearModel
-from ..tables.test_tables import TestTable
+from ..tables.tables_of_tests import TestTable
 from .anova_of_terms import anova_of_terms
 from .common_rows import check_same_data, on_common_rows
 from .likelihood_ratio import BOUNDARY, by_ml, checked_ratios, upper_tail

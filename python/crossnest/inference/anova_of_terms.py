@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from ..base.ddf_methods import Ddf, method_name
-from ..fit.model import FittedModel
-from ..tables.test_tables import TestTable
+from ..fit.fitted_model import FittedModel
+from ..tables.tables_of_tests import TestTable
 from .anova_hypotheses import hypothesis_matrices
 from .contest import F_COLUMNS, f_row
 from .ddf import tester

@@ -20,7 +20,7 @@ from ..base.progress import track
 from ..base.read_only import ReadOnly, cached_property
 from ..base.threads import in_threads
 from ..fit.fitting import fit_design
-from ..fit.refit import check_fits, chunks, model_at, refit_columns, thread_count
+from ..fit.refits import check_fits, chunks, model_at, refit_columns, thread_count
 from ..prediction.simulate import random_stream, seed_or_new, simulator
 from .case_resampling import CaseScheme, highest_groups, without
 from .parameters import parameters_of, parameters_of_refits, percent_names
@@ -29,7 +29,7 @@ from .statistic import Statistic, in_order, named
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Bootstrap", "bootstrap"]
 

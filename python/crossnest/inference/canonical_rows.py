@@ -30,7 +30,7 @@ from ..base.read_only import cached_property
 from .anova_hypotheses import hypothesis_matrices
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["CanonicalRows", "Restriction", "unit_rows"]
 

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
+from ..fit.fitted_model import FittedModel
 from ..fit.fitting import fit_design
 from ..fit.least_squares import least_squares, weighted_problem
-from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
 from .case_resampling import without
 

@@ -19,7 +19,7 @@ from .profile import intervals
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
     from .bootstrap import IntervalKind
 
 #: What each method can be told besides level and parameters.

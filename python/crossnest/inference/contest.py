@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base.arguments import check_flag
 from ..base.ddf_methods import Ddf, method_name
-from ..fit.model import FittedModel
-from ..tables.test_tables import TestTable
+from ..fit.fitted_model import FittedModel
+from ..tables.tables_of_tests import TestTable
 from .canonical_rows import unit_rows
 from .ddf import tester
 from .hypotheses import Hypotheses

@@ -15,7 +15,7 @@ from .satterthwaite import satterthwaite_tester
 from .tester import FixedDfTester, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 
 def tester(model: FittedModel, ddf: Ddf) -> JointTester:

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..tables.r_format import format_numbers, matrix_lines, round_digits, zapsmall
-from .families import families
 
 _RATIOS = ("t.ratio", "F.ratio")
 
@@ -49,7 +49,7 @@ class EmmTable(pd.DataFrame):
         digits = _digits(self)
         cells = {name: _cells(self[name], str(name), digits) for name in self.columns}
         lines: list[str] = []
-        for rows in families(self, self.by):
+        for rows in rows_of_strata(self, self.by):
             if self.by:
                 stratum = ", ".join(f"{name} = {cells[name][rows[0]].strip()}" for name in self.by)
                 lines.append(f"{stratum}:")
@@ -110,3 +110,11 @@ def _fixed(value: float, decimals: int) -> str:
 
 def _head(column: pd.Series[float], name: str, width: int) -> str:
     return name if pd.api.types.is_numeric_dtype(column.dtype) else name.ljust(width)
+
+
+def rows_of_strata(table: pd.DataFrame, by: Sequence[str]) -> list[NDArray[np.intp]]:
+    """Return the positions of the rows of each combination of `by`, in order of appearance."""
+    if not by:
+        return [np.arange(len(table))]
+    number = table.groupby(list(by), sort=False, observed=True).ngroup().to_numpy()
+    return [np.flatnonzero(number == g) for g in range(int(number.max()) + 1)]

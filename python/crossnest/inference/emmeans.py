@@ -28,16 +28,15 @@ from ..base.read_only import ReadOnly
 from ..formula.formula import factor_names
 from .contrast_families import contrast_family, is_pairwise
 from .ddf import tester
-from .emm_table import EmmTable
+from .emm_table import EmmTable, rows_of_strata
 from .estimability import RowSpace
-from .families import families
 from .linear_functions import LinearFunctions
 from .multiplicity import adjusted_pvalues, check_method
 from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
     from .tester import JointTester
 
 FloatArray = NDArray[np.float64]
@@ -136,7 +135,7 @@ class MarginalMeans(ReadOnly):
 
     def _strata(self) -> list[NDArray[np.intp]]:
         """Return the rows of each stratum, without strata of a single mean if others have more."""
-        strata = families(self.table, self.by)
+        strata = rows_of_strata(self.table, self.by)
         return [rows for rows in strata if len(rows) > 1] or strata
 
     def _family_table(self, rows: NDArray[np.intp], method: Contrasts, adjust: str) -> pd.DataFrame:

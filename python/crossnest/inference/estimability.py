@@ -14,7 +14,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.memory import check_memory
 from ..base.read_only import ReadOnly
 from ..design.design import Design, RandomEffects
-from ..fit.model import FittedModel
+from ..fit.fitted_model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import seed_or_new
 from .common_rows import check_same_data

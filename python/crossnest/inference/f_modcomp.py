@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from ..base.arguments import check_flag
 from ..base.ddf_methods import KENWARD_ROGER, Ddf, check_ddf, method_name
 from ..base.foreign_arguments import explain_unknown_arguments
-from ..fit.model import FittedModel
-from ..tables.test_tables import TestTable
+from ..fit.fitted_model import FittedModel
+from ..tables.tables_of_tests import TestTable
 from .common_rows import on_common_rows
 from .ddf import tester
 from .kenward_roger import KenwardRogerTester

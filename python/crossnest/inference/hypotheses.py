@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..fit.model import FittedModel
+from ..fit.fitted_model import FittedModel
 from .estimability import RowSpace
 
 FloatArray = NDArray[np.float64]

@@ -22,12 +22,12 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from ..formula.covariance import structure_of
+from ..formula.covariance_structures import structure_of
 from .canonical_rows import Restriction
 from .tester import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

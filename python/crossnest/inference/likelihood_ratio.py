@@ -10,8 +10,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from ..base.errors import InferenceWarning
-from ..data.data_checks import warn_user
-from ..fit.model import FittedModel
+from ..base.warn import warn_user
+from ..fit.fitted_model import FittedModel
 from ..linear.linear_model import LinearModel
 from .submodel import refitted
 

@@ -9,8 +9,8 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from ..design.design import Design
-from ..fit.model import FittedModel
-from ..formula.covariance import UNSTRUCTURED
+from ..fit.fitted_model import FittedModel
+from ..formula.covariance_structures import UNSTRUCTURED
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
 from .common_rows import check_same_data
 from .restriction import is_within, restriction_matrix

@@ -13,11 +13,11 @@ from scipy.special import ndtri
 from ..base.arguments import as_list, check_level, is_word
 from ..fit.identifiability import undetermined_effects
 from ..fit.var_corr import unique_names
-from ..formula.covariance import components, named, structure_of
+from ..formula.covariance_structures import components, named, structure_of
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
-    from ..fit.refit import RefitMany
+    from ..fit.fitted_model import FittedModel
+    from ..fit.refits import RefitMany
 
 FloatArray = NDArray[np.float64]
 

@@ -10,12 +10,12 @@ from ..base.arguments import check_count, check_flag
 from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.progress import track
 from ..base.read_only import frozen
+from ..fit.fitted_model import FittedModel
 from ..fit.least_squares import weighted_problem
-from ..fit.model import FittedModel
-from ..fit.refit import check_fits, chunks, refit_columns
+from ..fit.refits import check_fits, chunks, refit_columns
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import Simulator, seed_or_new, simulator
-from ..tables.test_tables import TestTable
+from ..tables.tables_of_tests import TestTable
 from .common_rows import check_same_data, on_common_rows
 from .likelihood_ratio import ROUNDING, by_ml
 

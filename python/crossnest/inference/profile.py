@@ -16,7 +16,7 @@ from ..base.arguments import check_flag
 from ..base.errors import ProfileWarning
 from ..base.progress import track
 from ..base.read_only import ReadOnly
-from ..data.data_checks import warn_user
+from ..base.warn import warn_user
 from .parameters import (
     choose,
     normal_quantile,
@@ -28,7 +28,7 @@ from .parameters import (
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 Result = TypeVar("Result")

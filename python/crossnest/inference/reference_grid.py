@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from ..base.read_only import ReadOnly, cached_property
 from ..data.columns import Column, FactorColumn, NumericColumn
 from ..formula.formula import factor_names
-from .nesting import Nesting, find_nesting
+from .nested_factors import Nesting, find_nesting
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

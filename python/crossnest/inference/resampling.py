@@ -20,7 +20,7 @@ from ..design.sparse_z import sparse_z
 from ..prediction.simulate import random_stream
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["BlockScheme", "ResidualScheme", "ResponseScheme", "WildScheme"]
 

@@ -14,7 +14,7 @@ from .canonical_rows import CanonicalRows, unit_rows
 from .tester import FTest, JointTester
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

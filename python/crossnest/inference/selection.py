@@ -14,11 +14,11 @@ from ..base.arguments import as_names, check_flag, check_share
 from ..base.ddf_methods import Ddf, check_ddf
 from ..base.read_only import ReadOnly
 from ..design.design import Design
+from ..fit.fitted_model import FittedModel
 from ..fit.labels import Labels
 from ..fit.least_squares import least_squares, weighted_problem
-from ..fit.model import FittedModel
 from ..linear.linear_model import LinearModel
-from ..tables.test_tables import TestTable
+from ..tables.tables_of_tests import TestTable
 from .submodel import droppable, fit_submodel, fixed_terms, subdesign, without
 from .term_deletion import check_terms, f_tests, ratio_tests, reductions
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base.errors import ConvergenceWarning
+from ..base.warn import warn_user
 from ..data.columns import FloatArray
-from ..data.data_checks import warn_user
 from ..design.design import Design, RandomEffects, _lme4_order
+from ..fit.fitted_model import FittedModel
 from ..fit.fitting import fit_design
-from ..fit.model import FittedModel
-from ..formula.covariance import UNSTRUCTURED, written
+from ..formula.covariance_structures import UNSTRUCTURED, written
 from ..formula.encoders import Encoders
 from ..formula.expression import lex
 from ..formula.formula import (

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..base.arguments import as_names, check_flag, choice
 from ..base.ddf_methods import Ddf, method_name
-from ..fit.model import FittedModel
-from ..formula.covariance import is_restricted
+from ..fit.fitted_model import FittedModel
+from ..formula.covariance_structures import is_restricted
 from ..formula.formula import Term
-from ..tables.test_tables import TestTable
+from ..tables.tables_of_tests import TestTable
 from .contest import F_COLUMNS, f_row
 from .ddf import tester
 from .likelihood_ratio import BOUNDARY, checked_ratios, upper_tail

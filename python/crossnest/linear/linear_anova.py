@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 from ..formula.formula import INTERCEPT
-from ..tables.test_tables import TestTable
+from ..tables.tables_of_tests import TestTable
 
 if TYPE_CHECKING:
     from .linear_model import LinearModel

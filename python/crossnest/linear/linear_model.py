@@ -23,7 +23,7 @@ from .linear_predict import predict, t_quantile
 from .linear_summary import LinearSummary
 
 if TYPE_CHECKING:
-    from ..tables.test_tables import TestTable
+    from ..tables.tables_of_tests import TestTable
 
 FloatArray = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from ..tables.r_format import (
     matrix_lines,
     vector_lines,
 )
-from ..tables.test_tables import with_stars
+from ..tables.tables_of_tests import with_stars
 
 FloatArray = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from ..diagnostics.goodness import icc, r2
 from ..inference.ddf import coefficient_tests
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["RegressionTable"]
 

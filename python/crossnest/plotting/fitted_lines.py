@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 
 def plot_fitted(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..fit.least_squares import least_squares, weighted_problem
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

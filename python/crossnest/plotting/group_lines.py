@@ -16,7 +16,7 @@ from .style import plain
 
 if TYPE_CHECKING:
     from ..design.design import Design
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

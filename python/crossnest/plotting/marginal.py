@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..base.ddf_methods import Ddf
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

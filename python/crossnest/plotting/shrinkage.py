@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 #: So many groups are named, those that move most; fewer where there is no place.
 N_NAMES = 30

@@ -12,13 +12,14 @@ import scipy.stats
 
 from ..base.arguments import as_list, check_flag, check_level, is_word
 from ..base.errors import DataWarning, DesignError
-from ..data.data_checks import in_another_type, warn_user
+from ..base.warn import warn_user
+from ..data.data_checks import in_another_type
 from ..design.design import Design, RandomEffects
 from ..design.new_rows import Rows, fitted_rows, new_rows
 from ..fit.engine import Estimates
 
 if TYPE_CHECKING:
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Interval", "NewLevels", "predict"]
 

@@ -21,7 +21,7 @@ from ..design.new_rows import new_rows
 if TYPE_CHECKING:
     from ..design.design import RandomEffects
     from ..design.new_rows import Rows
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Simulator", "check_draws", "random_stream", "seed_or_new", "simulate", "simulator"]
 

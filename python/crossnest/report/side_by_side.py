@@ -16,7 +16,7 @@ from ..base.arguments import as_list, check_flag
 from ..base.ddf_methods import METHODS, check_ddf
 from ..base.read_only import ReadOnly
 from ..diagnostics.goodness import icc, r2
-from ..fit.model import FittedModel
+from ..fit.fitted_model import FittedModel
 from ..inference.common_rows import on_common_rows
 from ..inference.ddf import coefficient_tests
 from ..inference.model_names import model_names

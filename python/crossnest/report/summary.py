@@ -17,7 +17,7 @@ from ..base.arguments import check_flag
 from ..base.ddf_methods import check_ddf, method_name
 from ..base.errors import InferenceWarning
 from ..base.read_only import ReadOnly
-from ..data.data_checks import warn_user
+from ..base.warn import warn_user
 from ..fit.convergence import verdict_line
 from ..fit.fitting import explains_divergence, singular_terms
 from ..fit.var_corr import VarCorr
@@ -36,11 +36,11 @@ from ..tables.r_format import (
     round_digits,
     vector_lines,
 )
-from ..tables.test_tables import with_stars
+from ..tables.tables_of_tests import with_stars
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 

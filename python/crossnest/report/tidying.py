@@ -21,7 +21,7 @@ from ..prediction.predict import predict
 
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Effects", "augment", "glance", "tidy"]
 

@@ -22,10 +22,10 @@ from ..design.grouping import GroupingFactor
 from ..diagnostics.goodness import components
 from ..fit.control import Control
 from ..fit.engine import Estimates
+from ..fit.fitted_model import FittedModel
 from ..fit.joint_covariance import Between, JointCovariance, measure
 from ..fit.known import Components, Known
 from ..fit.labels import Labels
-from ..fit.model import FittedModel
 from ..formula.formula import ParsedFormula, parse_formula
 from .archive import blaming_the_file, read_archive, write_archive
 from .encoder_state import decode_encoders, encode_encoders, encode_kind

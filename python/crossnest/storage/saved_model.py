@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..fit.engine import Estimates
-from ..formula.covariance import structure_of
+from ..formula.covariance_structures import structure_of
 from ..formula.formula import ParsedFormula, RandomTerm
 from .schema import (
     Check,

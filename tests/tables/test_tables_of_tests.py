@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crossnest.tables.test_tables import TestTable
+from crossnest.tables.tables_of_tests import TestTable
 from reference_cases import TESTS, as_array, as_list
 
 CASES = json.loads((TESTS / "anova" / "cases.json").read_text(encoding="utf-8"))["cases"]

@@ -29,7 +29,7 @@ from ..fit.joint_covariance import fixed_part
 
 if TYPE_CHECKING:
     from ..design.design import Design, RandomEffects
-    from ..fit.model import FittedModel
+    from ..fit.fitted_model import FittedModel
 
 __all__ = ["Deletions", "delete_cases", "delete_groups"]
 

@@ -20,7 +20,7 @@ from ..base.values import numbers
 from ..data.columns import in_order_of
 
 if TYPE_CHECKING:
-    from .model import FittedModel
+    from .fitted_model import FittedModel
 
 __all__ = ["RefitMany", "check_fits", "chunks", "model_at", "refit_columns", "refit_many"]
 

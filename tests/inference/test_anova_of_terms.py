@@ -13,7 +13,7 @@ import scipy.linalg
 
 import crossnest
 from crossnest.inference.anova_hypotheses import hypothesis_matrices
-from crossnest.tables.test_tables import TestTable
+from crossnest.tables.tables_of_tests import TestTable
 from reference_cases import TESTS, all_cases, as_array, as_list, load_case, translate_formula
 
 FILE = json.loads((TESTS / "anova" / "cases.json").read_text(encoding="utf-8"))

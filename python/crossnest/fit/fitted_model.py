@@ -18,7 +18,7 @@ from ..base.read_only import ReadOnly, cached_property, frozen
 from ..base.rows import no_data
 from ..design.design import Design
 from ..design.sparse_z import sparse_z
-from ..formula.covariance import structure_of
+from ..formula.covariance_structures import structure_of
 from .control import Control
 from .convergence import Convergence, check_convergence
 from .engine import Engine, Estimates, check_theta, theta_bounds, theta_names
