@@ -91,9 +91,9 @@ class Matrices:
         self.terms = []
         for term in model.design.random:
             k = len(term.names)
-            count = CovarianceStructure(term.term.structure, k).n_theta
+            count = CovarianceStructure(term.term.covariance, k).n_theta
             levels = model.design.factors[term.factor].n_levels
-            self.terms.append((term.term.structure, k, count, levels))
+            self.terms.append((term.term.covariance, k, count, levels))
 
     def V(self, theta):
         blocks, first = [], 0
@@ -295,13 +295,13 @@ def test_no_variance_at_all():
 def test_words(text, structure):
     (term,) = parse_formula(f"y ~ x + {text}").random
     assert term.text == text
-    assert term.structure == structure
-    assert parse_formula(f"y ~ {term}").random[0].structure == structure
+    assert term.covariance == structure
+    assert parse_formula(f"y ~ {term}").random[0].covariance == structure
 
 
 def test_words_go_with_every_grouping():
     terms = parse_formula("y ~ cs(x | a/b) + ar1(0 + poly(x, 2) | factor(c)) + (1 | d)").random
-    assert [(t.structure, t.group) for t in terms] == [
+    assert [(t.covariance, t.group) for t in terms] == [
         ("cs", "b:a"),
         ("cs", "a"),
         ("ar1", "factor(c)"),

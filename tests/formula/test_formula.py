@@ -65,7 +65,7 @@ def test_grouping_variables_are_in_lme4s_order() -> None:
 def test_a_term_keeps_its_text_and_its_structure() -> None:
     random = parse_formula("y ~ (1|a/b) + x + (0 + x||c)").random
     assert [t.text for t in random] == ["(1|a/b)", "(1|a/b)", "(0 + x||c)"]
-    assert [t.structure for t in random] == ["unstructured", "unstructured", "diagonal"]
+    assert [t.covariance for t in random] == ["unstructured", "unstructured", "diagonal"]
 
 
 # Terms by degree in order of appearance, factors of a term by first appearance: R's terms().

@@ -20,7 +20,7 @@ class ConstrainedOracle:
 
     def __init__(self, model):
         design = model.design
-        self.terms = [(t.factor, list(t.columns), t.term.structure) for t in design.random]
+        self.terms = [(t.factor, list(t.columns), t.term.covariance) for t in design.random]
         self.factors = [(f.codes, f.n_levels) for f in design.factors]
         offset = 0.0 if design.offset is None else design.offset
         self.y = design.y - offset

@@ -38,7 +38,7 @@ class Marginal:
             design.y - (0.0 if design.offset is None else design.offset),
             np.ones(n) if design.weights is None else design.weights,
             [(factor.codes, factor.n_levels) for factor in design.factors],
-            [(term.factor, list(term.columns), term.term.structure) for term in design.random],
+            [(term.factor, list(term.columns), term.term.covariance) for term in design.random],
             model.theta.to_numpy(),
             model.sigma,
             model.reml,

@@ -49,7 +49,7 @@ def _theta(model, estimates):
     values, theta = iter(estimates / estimates["sigma"]), []
     for term in model.design.random:
         k = len(term.names)
-        if term.term.structure == "diagonal":
+        if term.term.covariance == "diagonal":
             theta += [next(values) for _ in range(k)]
             continue
         covariance = np.zeros((k, k))

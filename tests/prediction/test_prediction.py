@@ -41,7 +41,7 @@ def mixed_model_inverse(model):
     """
     design = model.design
     factors = [(factor.codes, factor.n_levels) for factor in design.factors]
-    terms = [(t.factor, list(t.columns), t.term.structure) for t in design.random]
+    terms = [(t.factor, list(t.columns), t.term.covariance) for t in design.random]
     Lambda = oracle.lambda_matrix(factors, terms, model.theta.to_numpy())
     D = np.hstack([design.X[:, model._kept], oracle.z_matrix(factors, terms) @ Lambda])
     w = np.ones(design.n) if design.weights is None else design.weights

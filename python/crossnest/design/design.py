@@ -488,7 +488,7 @@ def _check_term(term: RandomTerm, factor: GroupingFactor, k: int, n: int) -> Non
 
     Where a structure ties their variances together, these can be told from the residuals' even so.
     """
-    if factor.n_levels * k >= n and not is_restricted(term.structure):
+    if factor.n_levels * k >= n and not is_restricted(term.covariance):
         raise DesignError(
             f"the random-effects term `{term}` has {factor.n_levels * k} random effects ({k} for "
             f"each of {factor.n_levels} levels) for {n} observations: it must have fewer; simplify "

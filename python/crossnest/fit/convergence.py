@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from ..base.read_only import ReadOnly
 from ..formula.covariance_structures import structure_of
-from .engine import theta_bounds
+from .theta import theta_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._core import Fit, Problem
+    from .._core import Problem
     from ..design.design import Design
-    from .engine import Estimates
+    from .fit import AnyFit
 
 FloatArray = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class Convergence(ReadOnly):
 
 
 def check_convergence(
-    problem: Problem, fit: Fit | Estimates, design: Design, names: Sequence[str]
+    problem: Problem, fit: AnyFit, design: Design, names: Sequence[str]
 ) -> Convergence:
     """Compute the numbers behind the verdict of a fit.
 
@@ -86,7 +86,7 @@ def check_convergence(
     ----------
     problem : Problem
         With the response that was fitted.
-    fit : Fit or Estimates
+    fit : Fit
         The fit.
     design : Design
         Of the problem.
@@ -113,7 +113,7 @@ def check_convergence(
     )
 
 
-def verdict_line(fit: Fit | Estimates) -> str | None:
+def verdict_line(fit: AnyFit) -> str | None:
     """Say in one line what is doubtful about a fit's convergence, or nothing."""
     if fit.converged is None:
         return "evaluated at a given theta: nothing was optimized"
@@ -135,7 +135,7 @@ def _units(design: Design) -> FloatArray:
     for term in design.random:
         squares = [1.0 if z is None else np.average(z * z, weights=weights) for z in term.columns]
         rows = [1.0 / np.sqrt(x) if x > 0 else 1.0 for x in squares]
-        for kind, row, _ in structure_of(term.term.structure, len(rows)).labels:
+        for kind, row, _ in structure_of(term.term.covariance, len(rows)).labels:
             unit = float(np.mean(rows)) if row is None else rows[row]
             units.append(1.0 if kind == "correlation" else unit)
     return np.array(units, dtype=np.float64)

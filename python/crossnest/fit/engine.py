@@ -1,74 +1,25 @@
-"""The C++ engine as Python sees it: made from a design, its parameters named, its results kept."""
+"""The C++ engine as Python sees it: made from a design, its errors in the words of the design."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .. import _core
 from ..base.errors import DesignError
-from ..base.read_only import ReadOnly, frozen
-from ..base.rows import MayLackRows
-from ..base.values import numbers
+from ..base.read_only import frozen
 from ..data.data_checks import widest_factor
-from ..design.design import Design, RandomEffects
-from ..formula.covariance_structures import structure_of
+from ..design.design import Design
 from .control import Control
-from .var_corr import unique_names
 
 if TYPE_CHECKING:
-    from .._core import Fit, Model, Problem, _Confounding
+    from .._core import Model, Problem
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Estimates(MayLackRows, ReadOnly, per_row={"fitted": "the fitted values"}):
-    """A copy of the engine's results that can be pickled; the fields of `_core.Fit`."""
-
-    theta: FloatArray
-    objective: float
-    sigma: float
-    pwrss: float
-    logdet_omega: float
-    logdet_C: float
-    reml: bool
-    nu: int
-    beta: FloatArray
-    RX: FloatArray
-    u: list[FloatArray]
-    b: list[FloatArray]
-    fitted: FloatArray
-    singular: list[bool]
-    converged: bool | None
-    predicted_decrease: float
-    evaluations: int
-    gradient_evaluations: int
-    message: str
-    start: FloatArray
-    seconds: float
-    confounded: list[_Confounding]
-
-    @classmethod
-    def of(cls, fit: Fit | Estimates) -> Estimates:
-        """Copy the results out of the engine."""
-        return cls(**{item.name: getattr(fit, item.name) for item in fields(cls)})
-
-    @classmethod
-    def without_verdict(cls, fit: Fit | Estimates) -> Estimates:
-        """Copy the results at a theta that no search found."""
-        # Those of a model without rows do not have every field.
-        copied = copy.copy(fit) if isinstance(fit, Estimates) else cls.of(fit)
-        object.__setattr__(copied, "converged", None)
-        object.__setattr__(copied, "predicted_decrease", float("nan"))
-        return copied
 
 
 class Engine:
@@ -131,7 +82,7 @@ class Engine:
                 design.X,
                 design.weights,
                 [(factor.codes, factor.n_levels) for factor in design.factors],
-                [(term.factor, list(term.columns), term.term.structure) for term in design.random],
+                [(term.factor, list(term.columns), term.term.covariance) for term in design.random],
                 threads=control.threads or 0,
                 memory_limit=control.memory_limit or 0,
             )
@@ -170,98 +121,3 @@ class Engine:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start without a model."""
         self.__init__(state["_design"], state["_control"])  # type: ignore[misc]
-
-
-def theta_names(design: Design) -> list[str]:
-    """Name the covariance parameters as lme4 does: ``Subject.Days.(Intercept)``.
-
-    Each is an entry of a relative covariance factor, row before column; on the diagonal the name
-    of the effect alone. What all effects of a term share is called ``Subject.*``, a standard
-    deviation, and ``Subject.rho``, a correlation. Where a further term on the same factor has the
-    same effects its group is called ``Subject.1``, as in `VarCorr`, so that no two parameters share
-    a name.
-    """
-    groups = [design.factors[term.factor].name for term in design.random]
-    labels: list[str] = []
-    for term, group, own in zip(design.random, groups, unique_names(groups), strict=True):
-        effects = _theta_effects(term)
-        plain = [".".join((group, *names)) for names in effects]
-        seen = set(labels)
-        labels += [
-            ".".join((own, *names)) if label in seen else label
-            for label, names in zip(plain, effects, strict=True)
-        ]
-    return unique_names(labels)
-
-
-def _theta_effects(term: RandomEffects) -> list[tuple[str, ...]]:
-    """Return the effects each of a term's theta is about, in order."""
-    names = term.names
-    found: list[tuple[str, ...]] = []
-    for kind, row, column in structure_of(term.term.structure, len(names)).labels:
-        if row is None or column is None:
-            found.append(("*",) if kind == "sd" else ("rho",))
-        else:
-            found.append((names[row],) if row == column else (names[row], names[column]))
-    return found
-
-
-def theta_bounds(design: Design) -> tuple[FloatArray, FloatArray]:
-    """Return the lower and upper bounds of the covariance parameters."""
-    terms = [structure_of(term.term.structure, len(term.names)) for term in design.random]
-    lower = np.concatenate([np.empty(0), *(term.lower_bounds for term in terms)])
-    return lower, np.concatenate([np.empty(0), *(term.upper_bounds for term in terms)])
-
-
-def check_theta(
-    values: ArrayLike,
-    names: Sequence[str],
-    bounds: tuple[FloatArray, FloatArray],
-    what: str = "theta",
-) -> FloatArray:
-    """Check covariance parameters given by the user.
-
-    Parameters
-    ----------
-    values : array_like or Series
-        (n_theta,) in the model's order. A Series goes by its labels, the parameters' names.
-    names : sequence of str
-        The parameters.
-    bounds : tuple of (n_theta,) arrays
-        Their lower and upper bounds, see `theta_bounds`.
-    what : str
-        What to call them in a message.
-
-    Raises
-    ------
-    ValueError
-        If there are too many or too few, one is not finite or out of its bounds, or the labels of a
-        Series are not the parameters' names.
-    """
-    if isinstance(values, pd.Series):
-        values = _by_label(values, names, what)
-    theta = numbers(values, what)
-    if theta.shape != (len(names),):
-        given = f"{theta.size} values" if theta.ndim == 1 else f"shape {theta.shape}"
-        expected = f"{len(names)} covariance parameters: {', '.join(names)}"
-        raise ValueError(f"{what} has {given}, the model has {expected}")
-    for name, value, bound, most in zip(names, theta, *bounds, strict=True):
-        if not np.isfinite(value):
-            raise ValueError(f"{what} of {name} is {value}, not a finite number")
-        if value < bound:
-            raise ValueError(f"{what} of {name} is {value:g}, below its bound {bound:g}")
-        if value > most:
-            raise ValueError(f"{what} of {name} is {value:g}, above its bound {most:g}")
-    return theta
-
-
-def _by_label(values: pd.Series[Any], names: Sequence[str], what: str) -> NDArray[Any]:
-    """Put a Series in the order of the parameters."""
-    labels = list(values.index)
-    if len(labels) != len(names) or set(labels) != set(names):
-        raise ValueError(
-            f"{what} is a Series with the labels {', '.join(map(repr, labels))}, the model's "
-            f"covariance parameters are {', '.join(map(repr, names))}: label it with these "
-            "names, or pass .to_numpy() to take the values in this order"
-        )
-    return values.loc[list(names)].to_numpy()

@@ -18,18 +18,20 @@ from ..base.read_only import ReadOnly, cached_property, frozen
 from ..base.rows import no_data
 from ..design.design import Design
 from ..design.sparse_z import sparse_z
-from ..formula.covariance_structures import structure_of
 from .control import Control
 from .convergence import Convergence, check_convergence
-from .engine import Engine, Estimates, check_theta, theta_bounds, theta_names
+from .engine import Engine
+from .fit import AnyFit, Fit
 from .identifiability import Confounded, confounded_terms
 from .known import Known
 from .labels import Labels
 from .residuals import residual_quantiles
+from .theta import check_theta, relative_factors, theta_bounds, theta_names
 from .var_corr import VarCorr
 
 if TYPE_CHECKING:
-    from .._core import Fit, Problem
+    from .. import _core
+    from .._core import Problem
 
 FloatArray = NDArray[np.float64]
 #: Below this 1 - h has no correct digit, h the leverage of a row.
@@ -96,7 +98,7 @@ class FittedModel(ReadOnly):
     control: Control
     labels: Labels
     _live_engine: Engine | None  # None where the rows are gone
-    _fit: Fit | Estimates
+    _fit: AnyFit
     _kept: NDArray[np.intp]  # columns of X that are not aliased
     _known: Known | None = None  # what a file kept of the fit, in the place of the engine
 
@@ -171,10 +173,10 @@ class FittedModel(ReadOnly):
     def evaluate(self, theta: ArrayLike) -> Self:
         """Evaluate the model at covariance parameters of your choice, without optimizing."""
         if self._known is not None and np.array_equal(theta, self._fit.theta):
-            return replace(self, _fit=Estimates.without_verdict(self._fit))
+            return replace(self, _fit=Fit.without_verdict(self._fit))
         problem = self._problem
         fit = problem.estimates(self._checked(theta, problem), self.reml)
-        return replace(self, _fit=Estimates.without_verdict(fit))
+        return replace(self, _fit=Fit.without_verdict(fit))
 
     # ------------------------------------------------------------------ covariance parameters
 
@@ -200,7 +202,7 @@ class FittedModel(ReadOnly):
             [self.design.factors[term.factor].name for term in terms],
             [term.names for term in terms],
             self._relative_factors,
-            [term.term.structure for term in terms],
+            [term.term.covariance for term in terms],
             self.sigma,
         )
 
@@ -426,7 +428,7 @@ class FittedModel(ReadOnly):
         """Copy the results out of the engine; leave out what can be computed again."""
         state = {item.name: getattr(self, item.name) for item in fields(self)}
         fit = self._fit
-        return state | {"_fit": fit if isinstance(fit, Estimates) else Estimates.of(fit)}
+        return state | {"_fit": fit if isinstance(fit, Fit) else Fit.of(fit)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the fields."""
@@ -471,13 +473,7 @@ class FittedModel(ReadOnly):
     @cached_property
     def _relative_factors(self) -> list[FloatArray]:
         """lambda_t (k, k) of each term."""
-        factors, first = [], 0
-        for term in self.design.random:
-            structure = structure_of(term.term.structure, len(term.names))
-            last = first + structure.n_theta
-            factors.append(structure.factor(self._fit.theta[first:last]))
-            first = last
-        return factors
+        return relative_factors(self.design, self._fit.theta)
 
     @property
     def _mean(self) -> FloatArray:
@@ -504,10 +500,10 @@ class FittedModel(ReadOnly):
         return residual_quantiles(self._residuals("scaled"))
 
     @property
-    def _live_fit(self) -> Fit:
+    def _live_fit(self) -> _core.Fit:
         """The engine's own results, made again after pickling."""
         fit = self._fit
-        if isinstance(fit, Estimates):
+        if isinstance(fit, Fit):
             return self._problem.estimates(fit.theta, self.reml)
         return fit
 

@@ -22,10 +22,11 @@ from ..base.warn import warn_user
 from ..data.columns import in_order_of
 from ..design.design import Design
 from .control import Control
-from .engine import Engine, check_theta, theta_bounds, theta_names
+from .engine import Engine
 from .fitted_model import FittedModel
 from .identifiability import explained_singular
 from .labels import Labels
+from .theta import check_theta, theta_bounds, theta_names
 
 FloatArray = NDArray[np.float64]
 Model = TypeVar("Model", bound=FittedModel)

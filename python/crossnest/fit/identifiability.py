@@ -109,7 +109,7 @@ def _subject(design: Design, one: _Confounding) -> str:
 
 
 def _fixed(model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None) -> str:
-    correlated = len(term.names) > 1 and not independent(term.term.structure, len(term.names))
+    correlated = len(term.names) > 1 and not independent(term.term.covariance, len(term.names))
     if model.reml:
         set_to = "it is held, not estimated"
     elif correlated and not what.startswith("`"):

@@ -13,7 +13,7 @@ from ..base.errors import NoDataError
 from ..base.read_only import ReadOnly
 from ..data.columns import CodeArray
 from ..design.design import RandomEffects
-from .engine import Estimates
+from .fit import Fit
 from .joint_covariance import JointCovariance, fixed_part
 
 FloatArray = NDArray[np.float64]
@@ -90,7 +90,7 @@ class Known(ReadOnly):
 
     def prediction_variances(
         self,
-        fit: Estimates,
+        fit: Fit,
         random: Sequence[RandomEffects],
         X: FloatArray,
         codes: Sequence[CodeArray],
@@ -101,7 +101,7 @@ class Known(ReadOnly):
 
         Parameters
         ----------
-        fit : Estimates
+        fit : Fit
             The estimates.
         random : sequence of RandomEffects
             The terms.

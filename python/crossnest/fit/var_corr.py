@@ -31,14 +31,14 @@ class CovarianceTerm(ReadOnly):
         The k effects.
     covariance : (k, k) array
         Var(b) of one level, on the response's scale squared.
-    structure : str
-        The name of the covariance structure, see `crossnest.formula.covariance_structures`.
+    covariance_structure : str
+        Its name, see `crossnest.formula.covariance_structures`.
     """
 
     group: str
     names: tuple[str, ...]
     covariance: FloatArray
-    structure: str = UNSTRUCTURED
+    covariance_structure: str = UNSTRUCTURED
 
     @property
     def stddev(self) -> FloatArray:
@@ -56,7 +56,7 @@ class CovarianceTerm(ReadOnly):
     def pairs(self) -> list[tuple[int, int]]:
         """Return (row, column) of each covariance reported, column by column."""
         k = len(self.names)
-        if independent(self.structure, k):
+        if independent(self.covariance_structure, k):
             return []
         return [(i, j) for j in range(k) for i in range(j + 1, k)]
 
@@ -228,11 +228,11 @@ def _correlation_cells(term: CovarianceTerm, digits: int) -> list[list[str]]:
     if not term.pairs():
         return [[] for _ in _rows_shown(term)]
     decimals = max(2, digits - 2)
-    if any(one == ("correlation", None, None) for one in components(term.structure, k)):
+    if any(one == ("correlation", None, None) for one in components(term.covariance_structure, k)):
         rho = format_numbers(
             [round_digits(float(term.correlation[1, 0]), decimals)], nsmall=decimals
         )
-        text = f"{rho[0]} ({word_of(term.structure)})"
+        text = f"{rho[0]} ({word_of(term.covariance_structure)})"
         rows = len(_rows_shown(term))
         return [[text] if i == min(1, rows - 1) else [] for i in range(rows)]
     rounded = [round_digits(float(r), decimals) for r in term.correlation.ravel()]
@@ -243,5 +243,5 @@ def _correlation_cells(term: CovarianceTerm, digits: int) -> list[list[str]]:
 def _rows_shown(term: CovarianceTerm) -> tuple[str, ...]:
     """Return the effects that have a row of their own: one where all share a standard deviation."""
     k = len(term.names)
-    shared = k > 1 and ("sd", None, None) in components(term.structure, k)
+    shared = k > 1 and ("sd", None, None) in components(term.covariance_structure, k)
     return ("*",) if shared else term.names

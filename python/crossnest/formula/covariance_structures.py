@@ -38,14 +38,15 @@ class _Entry(NamedTuple):
 
 
 class Component(NamedTuple):
-    """A standard deviation or correlation of a term.
+    """A standard deviation or correlation of a term, or an entry of its lambda.
 
     Attributes
     ----------
-    kind : {"sd", "correlation"}
+    kind : {"sd", "correlation", "entry"}
         Which of them it is.
     row, column : int or None
-        The effects it is of, the same for a standard deviation; None where it is of all alike.
+        The effects it is of, the same for a standard deviation and on a diagonal; None where it is
+        of all alike.
     """
 
     kind: str
@@ -111,7 +112,7 @@ def is_restricted(name: str) -> bool:
 
     Without one of its effects, such a term is not a simpler one of the same kind.
     """
-    return name not in (UNSTRUCTURED, INDEPENDENT)
+    return any(one.row is None for one in components(name, 2))
 
 
 @lru_cache(maxsize=256)

@@ -129,7 +129,7 @@ class RandomTerm:
         Variables of the grouping factor in lme4's order: ``("cask", "batch")`` for ``batch/cask``.
     group
         The name lme4 gives the grouping factor: ``"cask:batch"``.
-    structure
+    covariance
         The name of the covariance structure in the engine's registry: ``"unstructured"`` unless a
         double bar or a word says otherwise, see `crossnest.formula.covariance_structures`.
     """
@@ -138,12 +138,12 @@ class RandomTerm:
     effects: Effects
     factors: tuple[str, ...]
     group: str
-    structure: str = UNSTRUCTURED
+    covariance: str = UNSTRUCTURED
 
     def __str__(self) -> str:
         """Return the term as it was expanded, for example ``(1 | cask:batch)``."""
         term = f"({self.effects.text} | {self.group})"
-        return term if self.has_double_bar else written(self.structure, term)
+        return term if self.has_double_bar else written(self.covariance, term)
 
     @property
     def has_double_bar(self) -> bool:

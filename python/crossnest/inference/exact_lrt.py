@@ -304,7 +304,7 @@ def _tested_component(design: Design, null: Design) -> int:
 
 def _key(effects: RandomEffects, design: Design) -> tuple[object, ...]:
     """Tell random-effects terms apart."""
-    structure = effects.term.structure if len(effects.names) > 1 else None
+    structure = effects.term.covariance if len(effects.names) > 1 else None
     return design.factors[effects.factor].name, effects.names, structure
 
 

@@ -159,7 +159,7 @@ def kenward_roger_tester(
             "Kenward and Roger's method requires a fit by REML: this model was fitted by maximum "
             "likelihood; fit it with reml=True, or use ddf='satterthwaite'"
         )
-    if not all(structure_of(t.term.structure, len(t.names)).linear for t in model.design.random):
+    if not all(structure_of(t.term.covariance, len(t.names)).linear for t in model.design.random):
         information = "observed"
     pieces = model._information()
     P, Q = pieces["first"], pieces["second"]

@@ -121,7 +121,7 @@ def _small_formula(design: Design, text: str) -> ParsedFormula:
 def _check_same_random(large: ParsedFormula, small: ParsedFormula) -> None:
     """Refuse models whose random effects differ."""
     first, second = (
-        sorted((term.factors, term.effects.text, _structure(term)) for term in formula.random)
+        sorted((term.factors, term.effects.text, _covariance(term)) for term in formula.random)
         for formula in (large, small)
     )
     if first != second:
@@ -131,6 +131,6 @@ def _check_same_random(large: ParsedFormula, small: ParsedFormula) -> None:
         )
 
 
-def _structure(term: RandomTerm) -> str:
+def _covariance(term: RandomTerm) -> str:
     """Return the covariance structure of a term that may have several effects."""
-    return UNSTRUCTURED if term.effects.text == "1" else term.structure
+    return UNSTRUCTURED if term.effects.text == "1" else term.covariance

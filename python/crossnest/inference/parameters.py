@@ -12,8 +12,9 @@ from scipy.special import ndtri
 
 from ..base.arguments import as_list, check_level, is_word
 from ..fit.identifiability import undetermined_effects
+from ..fit.theta import theta_by_term
 from ..fit.var_corr import unique_names
-from ..formula.covariance_structures import components, named, structure_of
+from ..formula.covariance_structures import components, named
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -33,7 +34,7 @@ def parameter_names(model: FittedModel) -> list[str]:
     names = []
     for term in model.design.random:
         group = model.design.factors[term.factor].name
-        for one in components(term.term.structure, len(term.names)):
+        for one in components(term.term.covariance, len(term.names)):
             names.append(f"{_PREFIX[one.kind]}_{named(one, term.names)}|{group}")
     return unique_names([*names, "sigma", *model.fixef.index])
 
@@ -48,7 +49,7 @@ def undetermined_parameters(model: FittedModel) -> set[int]:
     for t, term in enumerate(model.design.random):
         k = len(term.names)
         unseen = {i for i in range(k) if (t, i) in undetermined}
-        for one in components(term.term.structure, k):
+        for one in components(term.term.covariance, k):
             # What all effects share is known from those the data tell of: a correlation from two.
             shared = one.row is None and len(unseen) > k - (1 if one.kind == "sd" else 2)
             if {one.row, one.column} & unseen or shared:
@@ -73,15 +74,12 @@ def parameters_of_refits(model: FittedModel, fits: RefitMany) -> FloatArray:
 
 def _covariance_parameters(model: FittedModel, theta: FloatArray, sigma: FloatArray) -> FloatArray:
     """Return the standard deviations and correlations of R fits, a row each."""
-    found, first = [np.empty((len(theta), 0))], 0
-    for term in model.design.random:
-        structure = structure_of(term.term.structure, len(term.names))
-        last = first + structure.n_theta
-        values = structure.component_values(theta[:, first:last])
+    found = [np.empty((len(theta), 0))]
+    for structure, own in theta_by_term(model.design, theta):
+        values = structure.component_values(own)
         sd = [kind == "sd" for kind, _, _ in structure.components]
         values[:, sd] *= sigma[:, None]
         found.append(values)
-        first = last
     return np.column_stack(found)
 
 

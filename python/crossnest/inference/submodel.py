@@ -103,27 +103,27 @@ class RandomPart:
         return self.write(text or effects_text(self.term.effects), self.term.group)
 
     @property
-    def structure(self) -> str:
+    def covariance(self) -> str:
         """The name of its covariance structure; one effect alone has no other than any."""
-        return self.term.structure if len(self.effects.names) > 1 else UNSTRUCTURED
+        return self.term.covariance if len(self.effects.names) > 1 else UNSTRUCTURED
 
     @property
     def has_double_bar(self) -> bool:
         """Whether a double bar says that its several effects are independent of each other."""
-        return self.structure != UNSTRUCTURED and self.term.has_double_bar
+        return self.covariance != UNSTRUCTURED and self.term.has_double_bar
 
     def write(self, effects: str, group: str) -> str:
         """Write a term of such effects by such groups with this one's structure."""
         if self.has_double_bar:
             return f"({effects} || {group})"
-        return written(self.structure, f"({effects} | {group})")
+        return written(self.covariance, f"({effects} | {group})")
 
     def same_as(self, other: RandomPart) -> bool:
         """Whether two terms give the same random effects with the same covariance matrices."""
         return (
             self.effects.factor == other.effects.factor
             and self.term.effects == other.term.effects
-            and self.structure == other.structure
+            and self.covariance == other.covariance
         )
 
     def without(self, term: Term) -> RandomPart:

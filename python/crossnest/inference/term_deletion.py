@@ -137,7 +137,7 @@ def reductions(model: FittedModel, reduce_terms: bool = True) -> list[Reduction]
     out = []
     for i, part in enumerate(parts):
         others = parts[:i] + parts[i + 1 :]
-        reducible = reduce_terms and not is_restricted(part.structure)
+        reducible = reduce_terms and not is_restricted(part.covariance)
         scope = droppable(part.term.effects) if reducible else []
         if not scope:
             out.append(Reduction(part.label, others))

@@ -16,7 +16,7 @@ from ..base.warn import warn_user
 from ..data.data_checks import in_another_type
 from ..design.design import Design, RandomEffects
 from ..design.new_rows import Rows, fitted_rows, new_rows
-from ..fit.engine import Estimates
+from ..fit.fit import Fit
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -220,7 +220,7 @@ def _variances(
     X, codes = rows.X[finite], [codes[finite] for codes in rows.codes]
     Z = [[None if c is None else c[finite] for c in columns] for columns in rows.columns]
     known, fit = model._known, model._fit
-    if known is not None and isinstance(fit, Estimates):
+    if known is not None and isinstance(fit, Fit):
         variances[finite] = known.prediction_variances(
             fit, model.design.random, X[:, model._kept], codes, Z, included
         )

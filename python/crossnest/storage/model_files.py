@@ -21,7 +21,7 @@ from ..design.design import Design, RandomEffects
 from ..design.grouping import GroupingFactor
 from ..diagnostics.goodness import components
 from ..fit.control import Control
-from ..fit.engine import Estimates
+from ..fit.fit import Fit
 from ..fit.fitted_model import FittedModel
 from ..fit.joint_covariance import Between, JointCovariance, measure
 from ..fit.known import Components, Known
@@ -98,7 +98,7 @@ def save(
         "design": _encode_design(model.design),
         "fit": {
             item.name: getattr(model._fit, item.name)
-            for item in dataclasses.fields(Estimates)
+            for item in dataclasses.fields(Fit)
             if item.name not in _LONG
         },
         "kept": model._kept,
@@ -215,7 +215,7 @@ def _decode_model(content: Mapping[str, Any], cls: type[Model]) -> Model:
         control=Control(**content["control"]),
         labels=Labels(**content["labels"]),
         _live_engine=None,
-        _fit=Estimates.without_rows(**content["fit"]),
+        _fit=Fit.without_rows(**content["fit"]),
         _kept=content["kept"],
         _known=known,
     )

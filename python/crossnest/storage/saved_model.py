@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..fit.engine import Estimates
+from ..fit.fit import Fit
 from ..formula.covariance_structures import structure_of
 from ..formula.formula import ParsedFormula, RandomTerm
 from .schema import (
@@ -47,7 +47,7 @@ _PARTS = (
 
 #: The square of more is no number.
 _MOST_SIGMA = 1e150
-#: Checks of fields of `Estimates` by their type.
+#: Checks of fields of `Fit` by their type.
 _OF_TYPE: dict[str, Check] = {
     "float": number,
     "int": whole(),
@@ -170,7 +170,7 @@ def _check_design(tree: Any, parsed: ParsedFormula) -> _Sizes:
 
 def _parameters(term: RandomTerm, k: int) -> int:
     """Count the covariance parameters of a term."""
-    return structure_of(term.structure, k).n_theta
+    return structure_of(term.covariance, k).n_theta
 
 
 def _variable(tree: Any, where: str) -> None:
@@ -206,7 +206,7 @@ def _fit(levels: Sequence[int], effects: Sequence[int], m: int, r: int) -> Check
     random = [array(j, k) for j, k in zip(levels, effects, strict=True)]
     fields: dict[str, Check] = {
         item.name: _OF_TYPE[str(item.type)]
-        for item in dataclasses.fields(Estimates)
+        for item in dataclasses.fields(Fit)
         if str(item.type) in _OF_TYPE
     }
     fields |= {
