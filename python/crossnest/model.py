@@ -11,21 +11,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .base.arguments import check_flag, check_level
 from .base.ddf_methods import check_ddf
 from .base.foreign_arguments import explain_unknown_arguments
+from .base.read_only import cached_property
 from .design.design import Design
+from .fit import criterion, random_effects
 from .fit.control import Control
+from .fit.convergence import check_convergence
+from .fit.engine_results import factor_blocks
 from .fit.fitted_model import FittedModel
 from .fit.fitting import fit_design, refit, warn_about
 from .fit.labels import Labels
+from .fit.model_matrices import model_matrix
+from .fit.residuals import leverages, residuals, scaled_quantiles
 from .report.summary import Summary, summarize
 
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
+    import scipy.sparse
     from matplotlib.figure import Figure
 
     from .base.ddf_methods import Ddf
@@ -33,7 +41,9 @@ if TYPE_CHECKING:
     from .diagnostics.influence import Influence
     from .diagnostics.quantile_residuals import QuantileResiduals
     from .diagnostics.rand_pca import RandomEffectsPCA
+    from .fit.convergence import Convergence
     from .fit.refits import RefitMany
+    from .fit.residuals import ResidualKind
     from .inference.bootstrap import Bootstrap
     from .inference.emmeans import MarginalMeans
     from .inference.profile import Profile
@@ -130,7 +140,7 @@ class LinearMixedModel(FittedModel):
         """
         check_flag(correlation, "correlation", optional=True)
         ddf = check_ddf(ddf, none=True)
-        return summarize(self, self._scaled_quantiles, correlation, ddf)
+        return summarize(self, scaled_quantiles(self), correlation, ddf)
 
     def __repr__(self) -> str:
         """Show what lme4 prints for a fit."""
@@ -138,6 +148,121 @@ class LinearMixedModel(FittedModel):
 
     def _repr_html_(self) -> str:
         return summarize(self)._repr_html_()
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on convergence, with gradient, Hessian and multipliers at the estimates."""
+        return check_convergence(self)
+
+    @cached_property
+    def structure(self) -> pd.DataFrame:
+        """The blocks the random effects are factored in: one row per block.
+
+        ``groups`` are its grouping factors, ``kind`` is ``block-diagonal``, ``dense`` or
+        ``sparse``, ``size`` its rows, ``block`` the size of its diagonal blocks, ``nonzeros`` the
+        numbers stored and ``bytes`` their memory.
+        """
+        names = [factor.name for factor in self.design.factors]
+        rows = [
+            {"groups": ", ".join(names[j] for j in block["factors"])}
+            | {key: block[key] for key in ("kind", "size", "block", "nonzeros", "bytes")}
+            for block in factor_blocks(self)
+        ]
+        return pd.DataFrame(rows)
+
+    def objective_at(self, theta: ArrayLike, reml: bool | None = None) -> float:
+        """Evaluate the criterion at any theta, everything else profiled out.
+
+        Parameters
+        ----------
+        theta : array_like
+            (n_theta,) covariance parameters, in the order of `theta`.
+        reml : bool, optional
+            REML criterion or deviance; as the model was fitted if not given.
+        """
+        return criterion.objective_at(self, theta, reml)
+
+    def gradient_at(self, theta: ArrayLike, reml: bool | None = None) -> pd.Series[float]:
+        """Evaluate the exact gradient of `objective_at` with respect to theta."""
+        return criterion.gradient_at(self, theta, reml)
+
+    def evaluate(self, theta: ArrayLike) -> Self:
+        """Evaluate the model at covariance parameters of your choice, without optimizing."""
+        return criterion.evaluate(self, theta)
+
+    def cov_params(self) -> pd.DataFrame:
+        """Return `vcov`, by its name in statsmodels."""
+        return self.vcov
+
+    def ranef(self, cond_var: bool = False) -> dict[str, pd.DataFrame] | pd.DataFrame:
+        """Return the conditional modes of the random effects.
+
+        Parameters
+        ----------
+        cond_var : bool
+            Whether to give conditional standard deviations too, in long form.
+
+        Returns
+        -------
+        dict of DataFrame, or DataFrame
+            For each grouping factor one row per level and one column per effect; terms on the same
+            factor stand side by side. With `cond_var` one data frame with a row for each effect
+            of each level: ``grpvar``, ``term``, ``grp`` (the level), ``condval``, ``condsd``.
+        """
+        return random_effects.ranef(self, cond_var)
+
+    def cond_var(self) -> dict[str, NDArray[np.float64]]:
+        """Return the conditional covariance matrices of the random effects given the response.
+
+        Returns
+        -------
+        dict of (J, k, k) array
+            One for each term, named as in `var_corr`; theta and sigma are taken as known.
+        """
+        return random_effects.cond_var(self)
+
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Return the coefficients of each group: fixed effects plus its random effects.
+
+        Effects that are random only count as fixed effects of zero, and stand first.
+        """
+        return random_effects.coef(self)
+
+    @cached_property
+    def resid(self) -> pd.Series[float]:
+        """Response minus fitted values, labelled by the data's row index."""
+        return self.residuals("response")
+
+    @explain_unknown_arguments
+    def residuals(self, kind: ResidualKind = "response") -> pd.Series[float]:
+        """Return the residuals.
+
+        Parameters
+        ----------
+        kind : {"response", "pearson", "scaled", "standardized", "marginal"}
+            Response minus fitted values; these times the square root of the weights; the latter
+            divided by sigma; these divided by sqrt(1 - h), h the leverages, which gives them
+            variance 1 (NaN where h is 1); and the response minus X beta and offset, random effects
+            left in.
+        """
+        return residuals(self, kind)
+
+    def leverages(self) -> pd.Series[float]:
+        """Return the diagonal of the hat matrix, which maps the response to the fitted values.
+
+        theta is taken as known. Where a row alone determines a fixed effect it is 1, exactly.
+        """
+        return leverages(self)
+
+    def model_matrix(
+        self, effects: Literal["fixed", "random"] = "fixed"
+    ) -> pd.DataFrame | scipy.sparse.csr_array[Any, tuple[int, int]]:
+        """Return X (n, p) as a data frame, or Z (n, q) as a sparse matrix.
+
+        Columns of Z stand term by term (in the order of `var_corr`), level by level, effect by
+        effect; aliased columns of X are left out.
+        """
+        return model_matrix(self, effects)
 
     @property
     def df(self) -> pd.Series[float]:

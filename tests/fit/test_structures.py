@@ -494,5 +494,5 @@ def test_conditional_variances():
     posterior = (
         prior - prior @ matrices.Z.T @ np.linalg.inv(matrices.V(model.theta)) @ matrices.Z @ prior
     )
-    (found,) = model._conditional_covariances
+    (found,) = model.cond_var().values()
     np.testing.assert_allclose(found[0], model.sigma**2 * posterior[:k, :k], rtol=1e-6, atol=1e-9)

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fit.engine_results import engine_fit
 from ..fit.joint_covariance import fixed_part
+from ..fit.residuals import leverages, residual_values
 
 if TYPE_CHECKING:
     from ..design.design import Design, RandomEffects
@@ -95,14 +97,14 @@ class _Rows:
         weights = model.design.weights
         w = np.ones(model.nobs) if weights is None else weights
         X = fixed_part(model.design.X[:, model._kept], model._fit.RX)
-        fit = model._live_fit
+        fit = engine_fit(model)
         loadings = fit.effect_loadings()
         for term, effects in _effects_of_terms(model.design):
             factor = model.design.factors[term.factor]
             for column, effect in zip(term.columns, effects, strict=True):
                 part = loadings[term.factor][factor.codes, effect]
                 X -= part if column is None else column[:, None] * part
-        return cls(w, w[:, None] * X, w * model._residuals("response"))
+        return cls(w, w[:, None] * X, w * residual_values(model, "response"))
 
 
 def _effects_of_terms(design: Design) -> Iterator[tuple[RandomEffects, range]]:
@@ -116,8 +118,8 @@ def _effects_of_terms(design: Design) -> Iterator[tuple[RandomEffects, range]]:
 
 def delete_cases(model: FittedModel) -> Iterator[Deletions]:
     """Delete each row, in runs of as many rows as fit in memory."""
-    every, leverages = _Rows.of(model), model.leverages().to_numpy()
-    left = every.weights * np.maximum(1 - leverages, 0)  # P_ii
+    every, h = _Rows.of(model), leverages(model).to_numpy()
+    left = every.weights * np.maximum(1 - h, 0)  # P_ii
     diagonal = left + (every.Q**2).sum(axis=1)
     p = every.Q.shape[1]
     step = max(MOST_NUMBERS // (8 * p**2), 1)
@@ -212,7 +214,7 @@ def _batches(sizes: IntArray) -> Iterator[slice]:
 
 def _covariances(model: FittedModel, groups: list[_Group]) -> Iterator[FloatArray]:
     """Yield Lambda Omega^-1 Lambda' among the levels of each group, (e, e)."""
-    fit = model._live_fit
+    fit = engine_fit(model)
     numbers = fit.effect_covariances_among(
         np.cumsum([0, *(len(group.levels) for group in groups)]),
         np.concatenate([group.factors for group in groups]),

@@ -18,6 +18,7 @@ from ..base.threads import in_threads
 from ..base.warn import warn_user
 from ..fit.engine import Engine
 from ..fit.refits import thread_count
+from ..fit.residuals import leverages, residuals
 from ..inference.case_resampling import without
 from .case_deletion import delete_cases, delete_groups
 
@@ -174,10 +175,10 @@ def cooks_distance(model: FittedModel) -> pd.Series[float]:
     """
     if not len(model.fixef):
         raise ValueError("Cook's distance needs fixed effects, and the model has none")
-    leverages = model.leverages()
-    left = (1 - leverages).where(leverages < 1)
-    scaled = model.residuals("scaled")
-    return ((scaled / left) ** 2 * leverages / len(model.fixef)).rename("cooks_distance")
+    h = leverages(model)
+    left = (1 - h).where(h < 1)
+    scaled = residuals(model, "scaled")
+    return ((scaled / left) ** 2 * h / len(model.fixef)).rename("cooks_distance")
 
 
 def _units(model: FittedModel, group: str | None) -> tuple[NDArray[np.int32], pd.Index]:

@@ -12,6 +12,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.read_only import Immutable, ReadOnly
+from ..fit.random_effects import terms_of
 from ..tables.r_format import format_numbers, matrix_lines
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def rand_pca(model: FittedModel) -> RandomEffectsPCA:
     """
     groups = {}
     for j, factor in enumerate(model.design.factors):
-        terms = model._terms_of(j)
+        terms = terms_of(model, j)
         relative = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
         rotation, sdev, _ = np.linalg.svd(relative)
         names = tuple(name for t in terms for name in model.design.random[t].names)

@@ -14,11 +14,10 @@ from ..formula.covariance_structures import structure_of
 from .theta import theta_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .._core import Problem
     from ..design.design import Design
     from .fit import AnyFit
+    from .fitted_model import FittedModel
 
 FloatArray = NDArray[np.float64]
 
@@ -77,22 +76,9 @@ class Convergence(ReadOnly):
     __repr__ = __str__
 
 
-def check_convergence(
-    problem: Problem, fit: AnyFit, design: Design, names: Sequence[str]
-) -> Convergence:
-    """Compute the numbers behind the verdict of a fit.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the response that was fitted.
-    fit : Fit
-        The fit.
-    design : Design
-        Of the problem.
-    names : sequence of str
-        Of theta.
-    """
+def check_convergence(model: FittedModel) -> Convergence:
+    """Compute the numbers behind the verdict on a model's convergence."""
+    problem, fit, design = model._problem, model._fit, model.design
     theta = np.asarray(fit.theta, dtype=np.float64)
     lower, upper = theta_bounds(design)
     gradient, hessian = _derivatives(problem, fit.reml, theta, (lower, upper), _units(design))
@@ -105,7 +91,7 @@ def check_convergence(
         smallest_eigenvalue=eigenvalue,
         multipliers=pd.Series(
             np.where(lower == 0, 0.5 * np.diag(hessian), np.abs(gradient))[bound],
-            index=np.asarray(names, dtype=object)[bound],
+            index=np.asarray(model._theta_names, dtype=object)[bound],
             dtype=np.float64,
         ),
         evaluations=int(fit.evaluations),

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..base.errors import NoDataError
 from ..base.read_only import ReadOnly
 from ..data.columns import CodeArray, FloatArray
+from .engine_results import engine_fit
 
 if TYPE_CHECKING:
     from .._core import Fit
@@ -145,7 +146,7 @@ def _is_met(z: FloatArray, codes: CodeArray) -> NDArray[np.bool_]:
 def measure(model: FittedModel) -> JointCovariance:
     """Read the covariances off a fitted model's factor."""
     variance = model.sigma**2
-    fit = model._live_fit
+    fit = engine_fit(model)
     within = [variance * blocks for blocks in fit.effect_covariances()]
     sizes = [blocks.shape[1] for blocks in within]
     between = []

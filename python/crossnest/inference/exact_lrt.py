@@ -16,6 +16,7 @@ from ..base.foreign_arguments import explain_unknown_arguments
 from ..base.memory import check_memory
 from ..base.read_only import ReadOnly
 from ..design.design import Design, RandomEffects
+from ..fit.criterion import objective_at
 from ..fit.fitted_model import FittedModel
 from ..linear.linear_model import LinearModel
 from ..prediction.simulate import seed_or_new
@@ -146,10 +147,10 @@ def exact_rlrt(
     fit = refitted(model, reml=True)
     if null is None:
         position, null_text = _only_component(model.design, "null"), _without_random(model)
-        statistic = fit.objective_at(np.zeros(1)) - fit.objective
+        statistic = objective_at(fit, np.zeros(1)) - fit.objective
     elif isinstance(null, LinearModel):
         position, null_text = _only_component(model.design, "null"), null.formula
-        statistic = fit.objective_at(np.zeros(1)) - fit.objective
+        statistic = objective_at(fit, np.zeros(1)) - fit.objective
     else:
         position, null_text = _tested_component(model.design, null.design), null.formula
         statistic = refitted(null, reml=True).objective - fit.objective
@@ -220,7 +221,7 @@ def exact_lrt(
     fit = refitted(model, reml=False)
     if null is None:
         q, null_text = 0, _without_random(model)
-        statistic = fit.objective_at(np.zeros(1)) - fit.objective
+        statistic = objective_at(fit, np.zeros(1)) - fit.objective
     else:
         check_same_data(model.design, null.design, "model", "null")
         q, null_text = _extra_effects(model, null), null.formula

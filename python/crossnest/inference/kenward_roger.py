@@ -22,6 +22,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..fit.engine_results import engine_information
 from ..formula.covariance_structures import structure_of
 from .canonical_rows import Restriction
 from .tester import FTest, JointTester
@@ -161,7 +162,7 @@ def kenward_roger_tester(
         )
     if not all(structure_of(t.term.covariance, len(t.names)).linear for t in model.design.random):
         information = "observed"
-    pieces = model._information()
+    pieces = engine_information(model)
     P, Q = pieces["first"], pieces["second"]
     squares = np.einsum("rij,sjk->rsik", P, P, optimize=True)
     # tr(P G_r P G_s), P = Sigma^-1 less its part in X

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ..base.read_only import cached_property
 from ..design.sparse_z import sparse_z
+from ..fit.random_effects import terms_of
+from ..fit.residuals import residual_values
 from ..prediction.simulate import random_stream
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class ResidualScheme(_OneByOne):
         model = self.model
         made = []
         for j in range(len(model.design.factors)):
-            terms = model._terms_of(j)
+            terms = terms_of(model, j)
             modes = np.hstack([model._fit.b[t] for t in terms])
             factor = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
             made.append((terms, reflate(modes, model.sigma**2 * factor @ factor.T)))
@@ -123,7 +125,7 @@ class ResidualScheme(_OneByOne):
     @cached_property
     def _residuals(self) -> FloatArray:
         """(n,) residuals of weight 1, centred, of mean square sigma^2."""
-        residuals = self.model._residuals("pearson")
+        residuals = residual_values(self.model, "pearson")
         return reflate(residuals[:, None], np.array([[self.model.sigma**2]]))[:, 0]
 
 

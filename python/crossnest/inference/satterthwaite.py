@@ -10,6 +10,7 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..fit.engine_results import engine_curvature
 from .canonical_rows import CanonicalRows, unit_rows
 from .tester import FTest, JointTester
 
@@ -105,7 +106,7 @@ def f_denominator(df: FloatArray) -> float:
 
 def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
     """Find what Satterthwaite's degrees of freedom need of a fitted model."""
-    curvature = model._curvature()
+    curvature = engine_curvature(model)
     return SatterthwaiteTester(
         beta=model._fit.beta,
         vcov=model._covariance,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.arguments import as_names, check_flag, choice
 from ..base.ddf_methods import Ddf, method_name
+from ..fit.criterion import objective_at
 from ..fit.fitted_model import FittedModel
 from ..formula.covariance_structures import is_restricted
 from ..formula.formula import Term
@@ -127,7 +128,7 @@ def _likelihood(model: FittedModel, parts: Sequence[RandomPart]) -> tuple[int, f
         fit = fit_submodel(model, parts=parts)
         return fit.npar, fit.llf
     # Without random effects the criterion is that at theta = 0.
-    objective = model.objective_at(np.zeros(len(model.theta)))
+    objective = objective_at(model, np.zeros(len(model.theta)))
     return len(model.fixef) + 1, -objective / 2
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.stats
 
 from ..base.arguments import check_level
+from ..fit.random_effects import long_ranef
 from .style import (
     BLUE,
     MAX_NAMED,
@@ -97,8 +98,7 @@ def _parts(
     model: FittedModel, group: str | None, effect: str | None
 ) -> list[tuple[str, str, pd.DataFrame]]:
     """Return factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
-    table = model.ranef(cond_var=True)
-    assert isinstance(table, pd.DataFrame)
+    table = long_ranef(model)
     factors = list(model.n_levels)
     if group is not None and group not in factors:
         raise ValueError(

@@ -12,6 +12,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from ..fit.least_squares import least_squares, weighted_problem
+from ..fit.random_effects import coef, modes, terms_of
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -61,20 +62,19 @@ def group_coefficients(model: FittedModel, group: str | None = None) -> GroupCoe
     ValueError
         If there is no such grouping factor.
     """
-    modes = model.ranef()
-    assert isinstance(modes, dict)
-    group = next(iter(modes)) if group is None else group
-    if group not in modes:
+    frames = modes(model)
+    group = next(iter(frames)) if group is None else group
+    if group not in frames:
         raise ValueError(
-            f"no grouping factor {group!r}; the grouping factors are {', '.join(modes)}"
+            f"no grouping factor {group!r}; the grouping factors are {', '.join(frames)}"
         )
-    effects = list(dict.fromkeys(modes[group].columns))
+    effects = list(dict.fromkeys(frames[group].columns))
     X, y = weighted_problem(model.design)
     pooled = least_squares(X, y)
     complete = pd.Series(pooled.beta, index=[model.design.x_names[j] for j in pooled.kept])
     return GroupCoefficients(
         no=_no_pooling(model, group, effects),
-        partial=model.coef()[group][effects],
+        partial=coef(model)[group][effects],
         complete=complete.reindex(effects, fill_value=0.0),
         mean=model.fixef.reindex(effects, fill_value=0.0),
         covariance=_covariance(model, group).loc[effects, effects],
@@ -93,7 +93,7 @@ def _no_pooling(model: FittedModel, group: str, effects: Sequence[str]) -> pd.Da
     roots = np.ones(design.n) if design.weights is None else np.sqrt(design.weights)
     made = {
         name: roots if column is None else roots * column
-        for t in model._terms_of(position)
+        for t in terms_of(model, position)
         for name, column in zip(design.random[t].names, design.random[t].columns, strict=True)
     }
     Z = np.column_stack([made[name] for name in effects])
@@ -108,7 +108,7 @@ def _no_pooling(model: FittedModel, group: str, effects: Sequence[str]) -> pd.Da
 
 def _covariance(model: FittedModel, group: str) -> pd.DataFrame:
     """Return the covariance matrix of the random effects of a level, its terms independent."""
-    terms = model._terms_of(list(model.n_levels).index(group))
+    terms = terms_of(model, list(model.n_levels).index(group))
     names = [name for t in terms for name in model.design.random[t].names]
     factor = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
     return pd.DataFrame(model.sigma**2 * factor @ factor.T, index=names, columns=names)

@@ -10,6 +10,8 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from ..diagnostics.influence import cooks_distance, influence
+from ..fit.engine_results import conditional_covariances
+from ..fit.residuals import leverages, residuals
 from .style import (
     BLUE,
     GREY,
@@ -162,7 +164,7 @@ def plot_influence(model: FittedModel, group: str | None = None, ax: Axes | None
     if group is not None:
         return _plot_group_influence(model, group, ax)
     axes = one_axes(ax, SIZE)
-    both = pd.DataFrame({"leverage": model.leverages(), "distance": cooks_distance(model)})
+    both = pd.DataFrame({"leverage": leverages(model), "distance": cooks_distance(model)})
     both = both.dropna()
     axes.scatter(both["leverage"], both["distance"], **_points(len(both)))
     tidy(axes)
@@ -193,15 +195,15 @@ def _plot_group_influence(model: FittedModel, group: str, ax: Axes | None) -> Fi
 
 def _fitted_and_residuals(model: FittedModel) -> tuple[FloatArray, FloatArray]:
     """Return fitted values and standardized residuals, rows of leverage 1 left out."""
-    residuals = np.asarray(model.residuals("standardized"), dtype=np.float64)
-    known = np.isfinite(residuals)
-    return model._mean[known], residuals[known]
+    values = np.asarray(residuals(model, "standardized"), dtype=np.float64)
+    known = np.isfinite(values)
+    return model._mean[known], values[known]
 
 
 def _standardized_modes(model: FittedModel) -> dict[str, FloatArray]:
     """Divide the conditional modes of each effect by their standard deviations."""
     effects = {}
-    terms = zip(model.var_corr.terms, model._fit.b, model._conditional_covariances, strict=True)
+    terms = zip(model.var_corr.terms, model._fit.b, conditional_covariances(model), strict=True)
     for term, modes, conditional in terms:
         for j, name in enumerate(term.names):
             total = term.covariance[j, j]

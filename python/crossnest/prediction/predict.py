@@ -16,7 +16,9 @@ from ..base.warn import warn_user
 from ..data.data_checks import in_another_type
 from ..design.design import Design, RandomEffects
 from ..design.new_rows import Rows, fitted_rows, new_rows
+from ..fit.engine_results import engine_fit
 from ..fit.fit import Fit
+from ..fit.residuals import leverages
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -210,8 +212,8 @@ def _variances(
     """
     if at_fit and all(included):
         weights = model.design.weights
-        leverages = model.leverages().to_numpy(np.float64)
-        return np.asarray(model.sigma**2 * (leverages if weights is None else leverages / weights))
+        h = leverages(model).to_numpy(np.float64)
+        return np.asarray(model.sigma**2 * (h if weights is None else h / weights))
     finite = np.isfinite(rows.X).all(axis=1)
     for columns in rows.columns:
         for column in columns:
@@ -225,7 +227,7 @@ def _variances(
             fit, model.design.random, X[:, model._kept], codes, Z, included
         )
     else:
-        variances[finite] = model._live_fit.prediction_variances(X, codes, Z, list(included))
+        variances[finite] = engine_fit(model).prediction_variances(X, codes, Z, list(included))
     return variances
 
 

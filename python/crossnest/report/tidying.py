@@ -16,6 +16,8 @@ from ..base.values import numbers
 from ..data.columns import Column, FactorColumn
 from ..design.design import Design
 from ..diagnostics.influence import cooks_distance
+from ..fit.random_effects import coef, long_ranef
+from ..fit.residuals import leverages, residuals
 from ..inference.ddf import coefficient_tests
 from ..prediction.predict import predict
 
@@ -128,8 +130,7 @@ def _ran_pars(model: FittedModel) -> pd.DataFrame:
 
 def _ran_vals(model: FittedModel, level: float) -> pd.DataFrame:
     """Return conditional modes and their conditional standard deviations."""
-    table = model.ranef(cond_var=True)
-    assert isinstance(table, pd.DataFrame)
+    table = long_ranef(model)
     mode, error = table["condval"].to_numpy(), table["condsd"].to_numpy()
     quantile = scipy.stats.norm.ppf((1 + level) / 2)
     return pd.DataFrame(
@@ -155,7 +156,7 @@ def _ran_coefs(model: FittedModel) -> pd.DataFrame:
                 "estimate": frame.to_numpy().ravel(order="F"),
             }
         )
-        for group, frame in model.coef().items()
+        for group, frame in coef(model).items()
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -216,8 +217,8 @@ def augment(model: FittedModel, newdata: Any = None) -> pd.DataFrame:
     weights = ones if design.weights is None else design.weights
     columns: dict[str, FloatArray | pd.Series[float]] = {
         ".fitted": model.fittedvalues,
-        ".resid": model.resid,
-        ".hat": model.leverages(),
+        ".resid": residuals(model),
+        ".hat": leverages(model),
         **({".cooksd": cooks_distance(model)} if len(model.fixef) else {}),
         ".fixed": np.asarray(predict(model, re="none")),
         ".mu": model.fittedvalues,
@@ -225,7 +226,7 @@ def augment(model: FittedModel, newdata: Any = None) -> pd.DataFrame:
         ".sqrtXwt": np.sqrt(weights),
         ".sqrtrwt": np.sqrt(weights),
         ".weights": weights,
-        ".wtres": model.residuals("pearson"),
+        ".wtres": residuals(model, "pearson"),
     }
     return model_frame(design).assign(**columns)
 

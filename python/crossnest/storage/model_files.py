@@ -21,11 +21,19 @@ from ..design.design import Design, RandomEffects
 from ..design.grouping import GroupingFactor
 from ..diagnostics.goodness import components
 from ..fit.control import Control
+from ..fit.engine_results import (
+    conditional_covariances,
+    engine_curvature,
+    engine_information,
+    factor_blocks,
+)
 from ..fit.fit import Fit
 from ..fit.fitted_model import FittedModel
 from ..fit.joint_covariance import Between, JointCovariance, measure
 from ..fit.known import Components, Known
 from ..fit.labels import Labels
+from ..fit.residuals import scaled_quantiles
+from ..fit.theta import theta_bounds
 from ..formula.formula import ParsedFormula, parse_formula
 from .archive import blaming_the_file, read_archive, write_archive
 from .encoder_state import decode_encoders, encode_encoders, encode_kind
@@ -103,9 +111,9 @@ def save(
         },
         "kept": model._kept,
         "relative_factors": model._relative_factors,
-        "conditional": model._conditional_covariances,
+        "conditional": conditional_covariances(model),
         "joint": _encode_joint(model) if covariances else None,
-        "quantiles": model._scaled_quantiles,
+        "quantiles": scaled_quantiles(model),
         "components": dataclasses.asdict(components(model)),
         "control": dataclasses.asdict(model.control),
         "labels": dataclasses.asdict(model.labels),
@@ -149,12 +157,8 @@ def _encode_factor(factor: GroupingFactor) -> dict[str, Any]:
 
 
 def _encode_structure(model: FittedModel) -> dict[str, Any]:
-    known = model._known
-    if known is not None:
-        return {"structure": known.structure, "lower_bounds": known.lower_bounds}
-    engine = model._problem.model
-    structure = [dict(block) for block in engine.structure]
-    return {"structure": structure, "lower_bounds": engine.lower_bounds}
+    lower, _ = theta_bounds(model.design)
+    return {"structure": factor_blocks(model), "lower_bounds": lower}
 
 
 def _encode_ddf(model: FittedModel, ddf: Sequence[Method] | None) -> dict[str, Any]:
@@ -175,10 +179,10 @@ def _encode_ddf(model: FittedModel, ddf: Sequence[Method] | None) -> dict[str, A
 
 def _ddf_pieces(model: FittedModel, pieces: str) -> Mapping[str, Any]:
     if pieces == "satterthwaite":
-        return model._curvature()
+        return engine_curvature(model)
     if not model.reml:
         raise ValueError("Kenward and Roger's method requires a fit by REML")
-    return model._information()
+    return engine_information(model)
 
 
 def _encode_joint(model: FittedModel) -> dict[str, Any] | None:
