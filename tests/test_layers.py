@@ -44,9 +44,7 @@ LATE = {
     "report.summary",  # scipy.stats
     "classical.lm_list",  # the plots
     "classical.pooling",
-    "cli",  # the bundled data
-    "data.data_files",
-    "data.frames",
+    "data.frames",  # the bundled data
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from . import __version__
+from . import __version__, datasets
 from .base.ddf_methods import check_ddf
 from .base.files import write_file
 from .data.data_files import KINDS, read_data
@@ -213,8 +213,6 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _datasets(_: argparse.Namespace) -> int:
-    from . import datasets  # seldom needed
-
     names = datasets.names()
     width = max(map(len, names))
     for name in names:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_anova import model_of
+from test_anova_of_terms import model_of
 
 import strategies  # noqa: F401  (loads the hypothesis profile)
 from crossnest.inference.hypotheses import Hypotheses, parse

@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from .. import datasets
+
 __all__ = ["KINDS", "DataFileError", "read_data"]
 
 #: What a file's name may end in, compression left out.
@@ -90,8 +92,6 @@ def _separator(given: str | None, kind: str) -> str:
 
 
 def _bundled(name: str) -> pd.DataFrame:
-    from .. import datasets  # seldom needed
-
     try:
         return datasets.load(name)
     except (KeyError, ValueError) as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base.arguments import check_flag
 from ..base.read_only import Immutable
-from ..fit.known import Components
+from ..fit.known import VarianceComponents
 from ..formula.formula import INTERCEPT
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Shares(Immutable, Mapping[str, float]):
         return "\n".join([f"# {self.title}", "", *lines])
 
 
-def components(model: FittedModel) -> Components:
+def components(model: FittedModel) -> VarianceComponents:
     """Split the variance of an observation into fixed, random and residual parts."""
     if model._known is not None:
         return model._known.components
@@ -78,7 +78,7 @@ def components(model: FittedModel) -> Components:
         Z = np.column_stack(columns)
         moments = Z.T @ Z / design.n
         random[design.factors[term.factor].name] += float(np.sum(moments * covariance.covariance))
-    return Components(float(np.var(mean, ddof=1)), random, model.sigma**2)
+    return VarianceComponents(float(np.var(mean, ddof=1)), random, model.sigma**2)
 
 
 def icc(model: FittedModel, by_group: bool = False) -> Shares:

@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Components(ReadOnly):
+class VarianceComponents(ReadOnly):
     """The variance of an observation, split by where it comes from.
 
     Attributes
@@ -52,7 +52,7 @@ class Known(ReadOnly):
     ----------
     quantiles : (5,) array
         Minimum, quartiles and maximum of the scaled residuals.
-    components : Components
+    components : VarianceComponents
         The variance of an observation by its sources.
     structure : list of dict
         Blocks of the factor.
@@ -69,7 +69,7 @@ class Known(ReadOnly):
     """
 
     quantiles: FloatArray
-    components: Components
+    components: VarianceComponents
     structure: list[dict[str, Any]]
     lower_bounds: FloatArray
     relative_factors: list[FloatArray]

@@ -16,7 +16,7 @@ from ..tables.html import html_table
 from ..tables.r_format import format_numbers, matrix_lines, round_digits
 
 FloatArray = NDArray[np.float64]
-Component = Literal["Variance", "Std.Dev."]
+Measure = Literal["Variance", "Std.Dev."]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class VarCorr(Immutable):
         return pd.DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
     def table(
-        self, digits: int, components: Sequence[Component]
+        self, digits: int, components: Sequence[Measure]
     ) -> tuple[list[list[str]], list[str]]:
         """Format the table of the random effects: its cells, row by row, and its column names.
 
@@ -176,7 +176,7 @@ class VarCorr(Immutable):
             row += [*texts, *[""] * n_correlations][:n_correlations]
         return cells, [*columns, *["Corr", *[""] * n_correlations][:n_correlations]]
 
-    def to_text(self, digits: int = 5, components: Sequence[Component] = ("Std.Dev.",)) -> str:
+    def to_text(self, digits: int = 5, components: Sequence[Measure] = ("Std.Dev.",)) -> str:
         """Format lme4's table as text."""
         cells, columns = self.table(digits, components)
         return "\n".join(matrix_lines(cells, [""] * len(cells), columns))

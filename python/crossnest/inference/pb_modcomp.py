@@ -210,8 +210,8 @@ def _deviances(model: FittedModel | LinearModel, Y: FloatArray, n_jobs: int | No
 def _linear_simulator(model: LinearModel) -> Simulator:
     """Return the distribution of the response of a linear model, sigma by maximum likelihood."""
     weights = np.ones(model.nobs) if model.design.weights is None else model.design.weights
-    scale = np.sqrt(model.ssr / model.nobs / weights)
-    return Simulator(np.asarray(model._mean), None, scale)
+    sd = np.sqrt(model.ssr / model.nobs / weights)
+    return Simulator(np.asarray(model._mean), None, sd)
 
 
 def _table(t: float, df: int, pvalue: float, used: FloatArray) -> BootstrapTest:

@@ -31,7 +31,7 @@ SparseArray: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
 
 @dataclass(frozen=True, eq=False)
 class Simulator:
-    """The distribution of a response: mean + root u + scale e, u and e standard normal.
+    """The distribution of a response: mean + root u + sd e, u and e standard normal.
 
     Attributes
     ----------
@@ -39,13 +39,13 @@ class Simulator:
         The part that is not drawn, offset included.
     root : sparse (n, q) array, or None
         sigma Z Lambda; None where the random effects belong to the mean.
-    scale : (n,) array
+    sd : (n,) array
         Standard deviations of the residuals, sigma / sqrt(w).
     """
 
     mean: FloatArray
     root: SparseArray | None
-    scale: FloatArray
+    sd: FloatArray
 
     def draw(self, seed: int, first: int, count: int) -> FloatArray:
         """Draw the replicates first, ..., first + count - 1 of a seed: (n, count)."""
@@ -53,7 +53,7 @@ class Simulator:
         normal = np.empty((count, q + len(self.mean)))
         for i in range(count):
             random_stream(seed, first + i).standard_normal(out=normal[i])
-        Y = self.mean[:, None] + self.scale[:, None] * normal[:, q:].T
+        Y = self.mean[:, None] + self.sd[:, None] * normal[:, q:].T
         if self.root is not None:
             Y += self.root @ np.ascontiguousarray(normal[:, :q].T)
         return np.asfortranarray(Y)
@@ -164,14 +164,14 @@ def simulator(model: FittedModel, re: Literal["new", "conditional"] = "new") -> 
     """Return the distribution of the response in the rows of the fit."""
     design = model.design
     weights = np.ones(design.n) if design.weights is None else design.weights
-    scale = model.sigma / np.sqrt(weights)
+    sd = model.sigma / np.sqrt(weights)
     if re == "conditional":
-        return Simulator(model._mean, None, scale)
+        return Simulator(model._mean, None, sd)
     mean = design.X[:, model._kept] @ model._fit.beta
     mean = mean if design.offset is None else mean + design.offset
     columns = [term.columns for term in design.random]
     codes = [factor.codes for factor in design.factors]
-    return Simulator(mean, _root(model, columns, codes), scale)
+    return Simulator(mean, _root(model, columns, codes), sd)
 
 
 def _root(
@@ -202,10 +202,10 @@ def _new_simulator(model: FittedModel, re: str, newdata: Any) -> tuple[Rows, Sim
     rows = new_rows(model.design, newdata, [True] * len(model.design.random))
     mean = rows.X[:, model._kept] @ model._fit.beta
     mean = mean if rows.offset is None else mean + rows.offset
-    scale = model.sigma / np.sqrt(_new_weights(model, newdata, rows))
+    sd = model.sigma / np.sqrt(_new_weights(model, newdata, rows))
     if re == "new":
         codes = [_with_unseen(model, j, newdata, rows) for j in range(len(rows.codes))]
-        return rows, Simulator(mean, _root(model, rows.columns, codes), scale)
+        return rows, Simulator(mean, _root(model, rows.columns, codes), sd)
     for name, labels in rows.unseen.items():
         factor = next(factor for factor in model.design.factors if factor.name == name)
         text = in_another_type(name, labels, factor.levels)
@@ -221,7 +221,7 @@ def _new_simulator(model: FittedModel, re: str, newdata: Any) -> tuple[Rows, Sim
         effects = modes[rows.codes[term.factor]]
         for j, one in enumerate(held):
             mean = mean + (effects[:, j] if one is None else one * effects[:, j])
-    return rows, Simulator(mean, None, scale)
+    return rows, Simulator(mean, None, sd)
 
 
 def _new_weights(model: FittedModel, newdata: Any, rows: Rows) -> FloatArray:

@@ -30,7 +30,7 @@ from ..fit.engine_results import (
 from ..fit.fit import Fit
 from ..fit.fitted_model import FittedModel
 from ..fit.joint_covariance import Between, JointCovariance, measure
-from ..fit.known import Components, Known
+from ..fit.known import Known, VarianceComponents
 from ..fit.labels import Labels
 from ..fit.residuals import scaled_quantiles
 from ..fit.theta import theta_bounds
@@ -205,7 +205,7 @@ def _decode_model(content: Mapping[str, Any], cls: type[Model]) -> Model:
     joint = content["joint"]
     known = Known(
         quantiles=content["quantiles"],
-        components=Components(**content["components"]),
+        components=VarianceComponents(**content["components"]),
         structure=content["structure"],
         lower_bounds=content["lower_bounds"],
         relative_factors=content["relative_factors"],
