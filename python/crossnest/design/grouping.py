@@ -6,7 +6,7 @@ occur, and only when asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -21,7 +21,7 @@ from ..base.rows import MayLackRows
 from ..base.values import SMALL_TABLE, TABLE_ENTRIES_PER_ROW
 from ..data.columns import CodeArray, FactorColumn
 
-__all__ = ["GroupingFactor", "GroupingFactors"]
+__all__ = ["GroupingFactor", "GroupingFactors", "position_of"]
 
 Positions = npt.NDArray[np.intp]
 
@@ -81,6 +81,22 @@ class GroupingFactor(MayLackRows, FrozenArrays, per_row={"codes": "the observati
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the labels made on demand."""
         return {key: value for key, value in self.__dict__.items() if key != "_levels"}
+
+
+def position_of(factors: Sequence[GroupingFactor], name: str | None) -> int:
+    """Return the position of the grouping factor of a name, of the first if none is given.
+
+    Raises
+    ------
+    ValueError
+        If there is no such grouping factor.
+    """
+    names = [factor.name for factor in factors]
+    if name is not None and name not in names:
+        raise ValueError(
+            f"no grouping factor {name!r}; the grouping factors are {', '.join(names)}"
+        )
+    return 0 if name is None else names.index(name)
 
 
 def _take(labels: pd.Index, positions: Positions | None) -> pd.Index:

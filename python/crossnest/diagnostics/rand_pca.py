@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.read_only import Immutable, ReadOnly
-from ..fit.random_effects import terms_of
+from ..fit.random_effects import effects_of, relative_factor
 from ..tables.r_format import format_numbers, matrix_lines
 
 if TYPE_CHECKING:
@@ -110,9 +109,6 @@ def rand_pca(model: FittedModel) -> RandomEffectsPCA:
     """
     groups = {}
     for j, factor in enumerate(model.design.factors):
-        terms = terms_of(model, j)
-        relative = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
-        rotation, sdev, _ = np.linalg.svd(relative)
-        names = tuple(name for t in terms for name in model.design.random[t].names)
-        groups[factor.name] = GroupComponents(names, sdev, rotation)
+        rotation, sdev, _ = np.linalg.svd(relative_factor(model, j))
+        groups[factor.name] = GroupComponents(tuple(effects_of(model, j)), sdev, rotation)
     return RandomEffectsPCA(groups)

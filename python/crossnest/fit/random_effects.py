@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import scipy.linalg
 from numpy.typing import NDArray
 
 from ..base.arguments import check_flag
@@ -15,7 +16,16 @@ from .engine_results import conditional_covariances
 if TYPE_CHECKING:
     from .fitted_model import FittedModel
 
-__all__ = ["coef", "cond_var", "ranef", "terms_of"]
+__all__ = [
+    "coef",
+    "cond_var",
+    "effects_of",
+    "long_ranef",
+    "modes",
+    "ranef",
+    "relative_factor",
+    "terms_of",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -106,6 +116,17 @@ def terms_of(model: FittedModel, factor: int) -> list[int]:
     return [t for t, term in enumerate(model.design.random) if term.factor == factor]
 
 
+def effects_of(model: FittedModel, factor: int) -> list[str]:
+    """Return the names of the effects on a grouping factor, term by term."""
+    return [name for t in terms_of(model, factor) for name in model.design.random[t].names]
+
+
+def relative_factor(model: FittedModel, factor: int) -> FloatArray:
+    """Return lambda, (k, k), of all effects on a grouping factor, whose terms are independent."""
+    terms = terms_of(model, factor)
+    return scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
+
+
 def _factor_frame(model: FittedModel, factor: int, by_term: Sequence[FloatArray]) -> pd.DataFrame:
     """Put arrays (J, k) of the terms on one grouping factor side by side."""
     terms = terms_of(model, factor)
@@ -113,5 +134,5 @@ def _factor_frame(model: FittedModel, factor: int, by_term: Sequence[FloatArray]
     return pd.DataFrame(
         np.hstack([by_term[t] for t in terms]),
         index=grouping.levels.rename(grouping.name),
-        columns=[name for t in terms for name in model.design.random[t].names],
+        columns=effects_of(model, factor),
     )

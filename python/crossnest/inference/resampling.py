@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..base.read_only import cached_property
 from ..design.sparse_z import sparse_z
-from ..fit.random_effects import terms_of
+from ..fit.random_effects import relative_factor, terms_of
 from ..fit.residuals import residual_values
 from ..prediction.simulate import random_stream
 
@@ -118,7 +118,7 @@ class ResidualScheme(_OneByOne):
         for j in range(len(model.design.factors)):
             terms = terms_of(model, j)
             modes = np.hstack([model._fit.b[t] for t in terms])
-            factor = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
+            factor = relative_factor(model, j)
             made.append((terms, reflate(modes, model.sigma**2 * factor @ factor.T)))
         return made
 

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.stats
 
 from ..base.arguments import check_level
+from ..design.grouping import position_of
 from ..fit.random_effects import long_ranef
 from .style import (
     BLUE,
@@ -99,12 +100,9 @@ def _parts(
 ) -> list[tuple[str, str, pd.DataFrame]]:
     """Return factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
     table = long_ranef(model)
-    factors = list(model.n_levels)
-    if group is not None and group not in factors:
-        raise ValueError(
-            f"no grouping factor {group!r}; the grouping factors are {', '.join(factors)}"
-        )
-    table = table if group is None else table[table["grpvar"] == group]
+    if group is not None:
+        position_of(model.design.factors, group)  # refuses what is none
+        table = table[table["grpvar"] == group]
     effects = list(dict.fromkeys(table["term"]))
     if effect is not None and effect not in effects:
         raise ValueError(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import scipy.linalg
 from numpy.typing import NDArray
 
+from ..design.grouping import position_of
 from ..fit.least_squares import least_squares, weighted_problem
-from ..fit.random_effects import coef, modes, terms_of
+from ..fit.random_effects import coef, effects_of, modes, relative_factor, terms_of
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -63,11 +63,7 @@ def group_coefficients(model: FittedModel, group: str | None = None) -> GroupCoe
         If there is no such grouping factor.
     """
     frames = modes(model)
-    group = next(iter(frames)) if group is None else group
-    if group not in frames:
-        raise ValueError(
-            f"no grouping factor {group!r}; the grouping factors are {', '.join(frames)}"
-        )
+    group = model.design.factors[position_of(model.design.factors, group)].name
     effects = list(dict.fromkeys(frames[group].columns))
     X, y = weighted_problem(model.design)
     pooled = least_squares(X, y)
@@ -108,7 +104,6 @@ def _no_pooling(model: FittedModel, group: str, effects: Sequence[str]) -> pd.Da
 
 def _covariance(model: FittedModel, group: str) -> pd.DataFrame:
     """Return the covariance matrix of the random effects of a level, its terms independent."""
-    terms = terms_of(model, list(model.n_levels).index(group))
-    names = [name for t in terms for name in model.design.random[t].names]
-    factor = scipy.linalg.block_diag(*(model._relative_factors[t] for t in terms))
+    position = list(model.n_levels).index(group)
+    names, factor = effects_of(model, position), relative_factor(model, position)
     return pd.DataFrame(model.sigma**2 * factor @ factor.T, index=names, columns=names)

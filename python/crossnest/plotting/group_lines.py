@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.columns import Column, FactorColumn, NumericColumn
+from ..design.grouping import position_of
 from ..formula.formula import Factor, factor_names
 from ..inference.reference_grid import _coded_as_factors
 from .style import plain
@@ -174,19 +175,10 @@ def _varies(codes: NDArray[Any], values: NDArray[Any]) -> bool:
     return bool((values != values[first][codes]).any())
 
 
-def _group_position(design: Design, group: str | None) -> int:
-    names = [factor.name for factor in design.factors]
-    if group is not None and group not in names:
-        raise ValueError(
-            f"no grouping factor {group!r}; the grouping factors are {', '.join(names)}"
-        )
-    return 0 if group is None else names.index(group)
-
-
 def group_lines(model: FittedModel, group: str | None, x: str | None) -> GroupLines:
     """Find what to draw against what."""
     design = model.design
-    position = _group_position(design, group)
+    position = position_of(design.factors, group)
     codes = design.factors[position].codes
     terms = tuple(
         t

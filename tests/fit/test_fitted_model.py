@@ -14,6 +14,7 @@ import pytest
 
 import crossnest
 from conftest import MODELS
+from crossnest.fit.fitted_model import FittedModel
 
 
 @pytest.fixture(params=sorted(MODELS))
@@ -37,6 +38,13 @@ def unusual():
         "weights": "w",
         "offset": "known",
     }
+
+
+def test_the_record_has_no_verbs():
+    """They are functions in the rooms, and methods of `LinearMixedModel` that call these."""
+    assert not [
+        name for name, item in vars(FittedModel).items() if callable(item) and name[0] != "_"
+    ]
 
 
 # --- the criterion
