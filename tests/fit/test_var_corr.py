@@ -55,14 +55,16 @@ def test_made_from_relative_factors():
 
 def test_a_diagonal_term_has_no_covariances():
     covariance = np.diag([4.0, 1.0])
-    made = VarCorr([CovarianceTerm("g", ("a", "b"), covariance, structure="diagonal")], 1.0)
+    made = VarCorr(
+        [CovarianceTerm("g", ("a", "b"), covariance, covariance_structure="diagonal")], 1.0
+    )
     assert len(made.to_frame()) == 3
     assert "Corr" not in str(made)
 
 
 def test_a_diagonal_term_next_to_a_full_one_is_blank():
     full = CovarianceTerm("f", ("a", "b"), np.array([[4.0, 1.0], [1.0, 4.0]]))
-    diagonal = CovarianceTerm("g", ("a", "b", "c"), np.eye(3), structure="diagonal")
+    diagonal = CovarianceTerm("g", ("a", "b", "c"), np.eye(3), covariance_structure="diagonal")
     cells, columns = VarCorr([full, diagonal], 1.0).table(4, ("Std.Dev.",))
     assert columns == ["Groups", "Name", "Std.Dev.", "Corr"]
     assert [row[3] for row in cells] == ["", "0.25", "", "", "", ""]

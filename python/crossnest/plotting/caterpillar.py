@@ -101,7 +101,7 @@ def _parts(
     """Return factor, effect and ``condval``, ``condsd`` by level, (J, 2), of every panel."""
     table = long_ranef(model)
     if group is not None:
-        position_of(model.design.factors, group)  # refuses what is none
+        position_of(model.design.factors, group)  # an error if there is no such factor
         table = table[table["grpvar"] == group]
     effects = list(dict.fromkeys(table["term"]))
     if effect is not None and effect not in effects:
