@@ -193,11 +193,9 @@ def profile(
         profiled; its profile is then the estimate alone.
     """
     check_flag(progress, "progress")
-    names = parameter_names(model)
-    chosen = choose(names, parm, len(model.fixef))
+    names, chosen = _chosen(model, parm)
     cutoff = normal_quantile(level)
-    problem = model._engine.problem(model.design.y)
-    profiler = _core.Profiler(problem)
+    profiler = _core.Profiler(model._problem)
 
     def failed(note: str) -> _Trace:
         return np.zeros(1), profiler.estimates[None, :], note, note
@@ -240,11 +238,9 @@ def intervals(
     why. Parameters and warnings are those of `profile`.
     """
     check_flag(progress, "progress")
-    names = parameter_names(model)
-    chosen = choose(names, parm, len(model.fixef))
+    names, chosen = _chosen(model, parm)
     cutoff = normal_quantile(level)
-    problem = model._engine.problem(model.design.y)
-    profiler = _core.Profiler(problem)
+    profiler = _core.Profiler(model._problem)
     found = _for_each(
         profiler,
         model,
@@ -261,6 +257,12 @@ def intervals(
     }
     frame.attrs["notes"] = {name: note for name, note in notes.items() if note}
     return frame.astype(np.float64)
+
+
+def _chosen(model: FittedModel, parm: Sequence[str] | str | None) -> tuple[list[str], list[int]]:
+    """Return the names of all parameters, and the positions of those asked for."""
+    names = parameter_names(model)
+    return names, choose(names, parm, len(model.fixef))
 
 
 def _natural_spline(x: FloatArray, y: FloatArray, what: str) -> CubicSpline:
