@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import json
 import re
+import time
 import warnings
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ import pandas as pd
 import pytest
 
 import crossnest
+from crossnest.formula.formula import Factor
+from crossnest.formula.model_matrix import margins_present
 
 DIRECTORY = Path(__file__).parents[1] / "expected" / "reference_r_coding"
 REFERENCE = json.loads((DIRECTORY / "cases.json").read_text())
@@ -121,3 +125,22 @@ def test_columns_of_r_s_names_are_r_s_columns():
                 different.append(f"{label}: {name}")
     assert not different
     assert shared > 700
+
+
+def test_margins_of_thousands_of_interactions_are_found_at_once():
+    """Each pair of terms was compared: minutes for the interactions of fifteen factors."""
+    factors = [Factor(name) for name in "abcdefghijklm"]
+    products = tuple(product for order in range(14) for product in combinations(factors, order))
+    assert len(products) == 2**13
+    began = time.perf_counter()
+    assert all(map(all, margins_present(products)))
+    assert time.perf_counter() - began < 5.0
+
+
+def test_margins_may_be_part_of_a_term_before():
+    a, b, c = map(Factor, "abc")
+    assert margins_present(((a, b, c), (a, b), (b, c))) == (
+        (False, False, False),
+        (True, True),
+        (True, True),
+    )

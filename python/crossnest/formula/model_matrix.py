@@ -13,7 +13,7 @@ R's stats/src/model.c.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -54,15 +54,18 @@ def margins_present(products: tuple[Product, ...]) -> tuple[tuple[bool, ...], ..
     The margin of a variable is the term without it; it is in the model if it is empty or part of a
     term that comes before.
     """
-    sets = [frozenset(product) for product in products]
-    return tuple(
-        tuple(_has_margin(sets[i] - {factor}, sets[:i]) for factor in product)
-        for i, product in enumerate(products)
-    )
+    before: dict[frozenset[Factor], None] = {}  # a set in the order of the terms
+    present = []
+    for product in products:
+        factors = frozenset(product)
+        present.append(tuple(_has_margin(factors - {factor}, before) for factor in product))
+        before[factors] = None
+    return tuple(present)
 
 
-def _has_margin(margin: frozenset[object], before: Iterable[frozenset[object]]) -> bool:
-    return not margin or any(margin <= other for other in before)
+def _has_margin(margin: frozenset[Factor], before: Mapping[frozenset[Factor], None]) -> bool:
+    # Most margins are terms themselves, which is quick to see among thousands of them.
+    return not margin or margin in before or any(margin <= other for other in before)
 
 
 @lru_cache(maxsize=1024)
