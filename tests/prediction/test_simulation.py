@@ -123,6 +123,14 @@ class TestNewData:
         Y = fitted_model("sleepstudy").simulate(2, seed=1, newdata=new)
         assert Y.isna().all(axis=1).tolist() == [False, True, False, False]
 
+    @pytest.mark.parametrize("re", ["new", "conditional"])
+    def test_rows_with_infinite_values_have_no_finite_response(self, re):
+        """NumPy warned of an invalid value in a product of matrices."""
+        new = crossnest.datasets.sleepstudy().iloc[:4].assign(Days=[0.0, np.inf, -np.inf, 3.0])
+        Y = fitted_model("sleepstudy").simulate(5, seed=1, newdata=new, re=re)
+        assert np.isfinite(Y).all(axis=1).tolist() == [True, False, False, True]
+        assert not np.isfinite(Y.iloc[1:3]).any(axis=None)
+
     def test_nested_levels(self):
         model = fitted_model("pastes")
         new = pd.DataFrame({"batch": ["A", "Z", "Z"], "cask": ["a", "a", "b"]})

@@ -136,9 +136,10 @@ def simulate(
         check_draws(model, n, model.nobs)
         draws = simulator(model, re).draw(seed, 0, n)
         return pd.DataFrame(draws, index=model.design.index, columns=_names(n))
-    rows, distribution = _new_simulator(model, re, newdata)
-    check_draws(model, n, len(rows.index))
-    draws = distribution.draw(seed, 0, n)
+    with np.errstate(invalid="ignore"):  # rows with infinite values have no response
+        rows, distribution = _new_simulator(model, re, newdata)
+        check_draws(model, n, len(rows.index))
+        draws = distribution.draw(seed, 0, n)
     spread = np.column_stack([rows.spread(column) for column in draws.T])
     return pd.DataFrame(spread, index=rows.index, columns=_names(n))
 
