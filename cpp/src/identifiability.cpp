@@ -142,6 +142,7 @@ MatrixXd unseen_directions(const LevelSums& sums, Index& dependent) {
   const double largest = D.eigenvalues()(k - 1);
   dependent = 0;
   while (dependent < k && !(D.eigenvalues()(dependent) > kNothing * largest)) ++dependent;
+  if (dependent == k) return D.eigenvectors();  // all columns are zero
   const MatrixXd whitened =
       D.eigenvectors().rightCols(k - dependent) *
       D.eigenvalues().tail(k - dependent).cwiseSqrt().cwiseInverse().asDiagonal();

@@ -75,6 +75,19 @@ TEST(intercepts_of_a_term_with_slopes) {
   }
 }
 
+TEST(effects_of_zeros_alone) {
+  for (const int k : {1, 2}) {
+    designs::Data data = with_indicators(6, 1);
+    const std::vector<double> zeros(static_cast<std::size_t>(data.n), 0.0);
+    designs::View design = data.design();
+    design.terms[0].columns.assign(static_cast<std::size_t>(k), zeros.data());
+    Problem problem(design, one_thread());
+    const auto& found = problem.model().identifiability();
+    CHECK(found.confounded.size() == 1 && found.confounded[0].kind == Kind::dependent);
+    CHECK(std::isfinite(problem.fit(true).estimates.objective));
+  }
+}
+
 TEST(terms_on_the_same_groups) {
   designs::Data data(200, 2);
   const int g = data.add_random_factor(20);

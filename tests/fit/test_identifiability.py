@@ -85,6 +85,19 @@ def test_maximum_likelihood_makes_such_a_variance_zero(sleep):
     assert "boundary (singular)" not in str(model.summary())
 
 
+@pytest.mark.parametrize("effects", ["0 + zero", "0 + zero + none", "0 + zero || none"])
+def test_effects_of_zeros_alone_are_held(sleep, effects):
+    """A term of one column of zeros ended the process."""
+    data = sleep.assign(zero=0.0, none=0.0)
+    effects, bar, more = effects.partition(" || ")
+    term = f"({effects} + {more} || Subject)" if bar else f"({effects} | Subject)"
+    model = quietly(f"Reaction ~ Days + {term}", data)
+    plain = crossnest.lm("Reaction ~ Days", data)
+    assert model.confounded
+    np.testing.assert_allclose(model.fixef, plain.params, rtol=1e-10)
+    assert model.sigma == pytest.approx(plain.sigma, rel=1e-8)
+
+
 def test_groups_that_are_a_function_of_a_fixed_factor(sleep):
     model, text = warned("Reaction ~ f + Days + (1 | Subject) + (1 | h)", sleep)
     assert text.startswith("`(1 | h)`")
