@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace crossnest {
 
@@ -14,6 +15,23 @@ constexpr int kUsual = 200;
 constexpr int kLargest = 1000;
 // Values one thread reads at a time.
 constexpr Index kTogether = 1 << 16;
+
+// Weights over more powers of ten leave rounding errors in the criterion that nothing shows: sums
+// keep sixteen digits, and differences of sums of squares half of them.
+constexpr double kWidest = 60.0;
+
+void check_spread(const double* weights, Index n) {
+  const auto [least, most] = std::minmax_element(weights, weights + n);
+  const double spread = std::log10(*most) - std::log10(*least);
+  if (!(*least > 0.0) || spread <= kWidest) return;
+  char reason[200];
+  std::snprintf(
+      reason, sizeof reason,
+      "(from %.0e to %.0e) spreads over %.0f powers of ten, more than double precision can "
+      "compare (%.0f): leave out the rows of negligible weight",
+      *least, *most, spread, kWidest);
+  throw RangeError(RangeError::Part::weights, -1, -1, "the column of weights", reason);
+}
 
 double power_of_two(int exponent) {
   return std::ldexp(1.0, std::clamp(exponent, -kLargest, kLargest));
@@ -48,6 +66,7 @@ Units::Units(const Design& design, ThreadPool& pool) : fixed(static_cast<std::si
   if (design.weights != nullptr) {
     const double unit = unit_of(largest_size(design.weights, design.n));
     if (unit != 1.0) root_weight = power_of_two(std::ilogb(unit) / 2);
+    check_spread(design.weights, design.n);
   }
 }
 

@@ -44,3 +44,11 @@ def test_the_criterion_is_right_or_said_not_to_be(seed, decades):
     assert model.objective == pytest.approx(exact, abs=1e-3)
     scales = np.r_[0.0, 10.0 ** np.linspace(-decades / 2 - 3, decades / 2 + 3, 60)]
     assert exact < min(exact_deviance(data, weights, theta) for theta in scales) + 1e-3
+
+
+def test_weights_beyond_what_can_be_compared():
+    """Over eighty powers of ten the criterion was wrong by tens in some designs, in silence."""
+    data, weights = draw(0, 2)
+    weights[:2] = 1e-40, 1e40
+    with pytest.raises(crossnest.DesignError, match=r"weights \(from 1e-40 to 1e\+40\).* over 80 "):
+        crossnest.lmer("y ~ x + (1 | a)", data, weights=weights)
