@@ -43,11 +43,22 @@ std::string readable_bytes(double bytes) {
   return text;
 }
 
-// The nodes of the tail by approximate minimum degree, each node's place in the order.
-std::vector<Level> Structure::elimination_order() const {
+// Refuses a sparse factor of so many numbers and more, if there is a limit that they pass.
+void Structure::check_sparse(double numbers, std::size_t limit) const {
+  const double bytes = kSparseBytes * numbers;
+  if (limit > 0 && bytes > static_cast<double>(limit))
+    throw MemoryLimitError("the factor of this model needs more than " + readable_bytes(bytes) +
+                           " (sparse tail of " + std::to_string(tail_.size) +
+                           " random effects), more than the limit of " +
+                           readable_bytes(static_cast<double>(limit)));
+}
+
+// The nodes of the tail by approximate minimum degree, each node's place in the order. A tail whose
+// factor would pass the limit in any order, as S alone does, is refused before it is ordered.
+std::vector<Level> Structure::elimination_order(std::size_t memory_limit) const {
   using Sparse = Eigen::SparseMatrix<double>;
   using Permutation = Eigen::PermutationMatrix<Eigen::Dynamic, Eigen::Dynamic, int>;
-  const auto graph = node_graph();
+  const auto graph = node_graph(memory_limit);
   const auto nodes = static_cast<Eigen::Index>(graph.size());
   std::vector<Eigen::Triplet<double>> entries;
   for (Level c = 0; c < static_cast<Level>(graph.size()); ++c) {
@@ -87,12 +98,7 @@ std::vector<double> Structure::column_counts(std::size_t memory_limit) const {
         total += 1.0;
         visited[at(i)] = k;
       }
-    const double bytes = kSparseBytes * total;
-    if (memory_limit > 0 && bytes > static_cast<double>(memory_limit))
-      throw MemoryLimitError("the factor of this model needs more than " + readable_bytes(bytes) +
-                             " (sparse tail of " + std::to_string(size) +
-                             " random effects), more than the limit of " +
-                             readable_bytes(static_cast<double>(memory_limit)));
+    check_sparse(total, memory_limit);
   }
   return count;
 }
@@ -110,7 +116,10 @@ Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, T
   for (HeadBlock& head : heads_) tail_rows(head, blocks, A);
   tail_sources(A);
   if (wants_sparse(kind)) {
-    order = elimination_order();
+    const double q2 = static_cast<double>(tail_.size);
+    const bool dense_fits = memory_limit == 0 || 8.0 * q2 * q2 < static_cast<double>(memory_limit);
+    const std::size_t sparse_limit = dense_fits ? 0 : memory_limit;
+    order = elimination_order(sparse_limit);
 
     std::vector<Level> natural(order.size());
     std::iota(natural.begin(), natural.end(), 0);
@@ -124,9 +133,7 @@ Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, T
     sparse_pattern();
     // A dense factorization does many times more operations a second than a sparse one.
     constexpr double kDenseSpeed = 15.0;
-    const double q2 = static_cast<double>(tail_.size);
-    const bool dense_fits = memory_limit == 0 || 8.0 * q2 * q2 < static_cast<double>(memory_limit);
-    for (const double count : column_counts(dense_fits ? 0 : memory_limit)) {
+    for (const double count : column_counts(sparse_limit)) {
       tail_.factor_numbers += count;
       sparse_work_ += count * count;
     }
@@ -339,13 +346,15 @@ void Structure::tail_sources(const CrossProducts& A) {
   });
 }
 
-// For each tail node, the earlier nodes its column of S has entries in, increasing.
-std::vector<std::vector<Level>> Structure::node_graph() const {
+// For each tail node, the earlier nodes its column of S has entries in, increasing. Gives up once
+// they pass the memory limit, if there is one.
+std::vector<std::vector<Level>> Structure::node_graph(std::size_t memory_limit) const {
   std::vector<Level> node_at(at(tail_.size), -1);  // the node that starts at a scalar column
   for (std::size_t i = 0; i < tail_.nodes.size(); ++i)
     node_at[at(tail_.nodes[i].start)] = static_cast<Level>(i);
   std::vector<std::vector<Level>> graph(tail_.nodes.size());
   std::vector<Level> seen(tail_.nodes.size(), -1);
+  double entries = 0.0;
   for (Level c = 0; c < static_cast<Level>(tail_.nodes.size()); ++c) {
     poll();
     std::vector<Level>& rows = graph[at(c)];
@@ -363,6 +372,8 @@ std::vector<std::vector<Level>> Structure::node_graph() const {
              ++e)
           add(node_at[at(head.tail_column[at(e)])]);
     std::sort(rows.begin(), rows.end());
+    entries += static_cast<double>(rows.size()) + 1.0;
+    check_sparse(entries, memory_limit);
   }
   return graph;
 }
@@ -394,7 +405,7 @@ bool Structure::wants_sparse(TailKind kind) const {
 }
 
 void Structure::sparse_pattern() {
-  const std::vector<std::vector<Level>> graph = node_graph();
+  const std::vector<std::vector<Level>> graph = node_graph(0);
   tail_.column_start.assign(1, 0);
   tail_.row.clear();
   for (std::size_t c = 0; c < graph.size(); ++c) {

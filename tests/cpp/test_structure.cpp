@@ -147,3 +147,15 @@ TEST(memory_limit) {
     CHECK(std::string(error.what()).find("50 random effects") != std::string::npos);
   }
 }
+
+// Where S alone passes the limit, so does its factor in any order of elimination.
+TEST(tail_with_too_many_entries_is_refused) {
+  const dense::Engine engine(designs::crossed(400, 300, 2500, 1, 1), TailKind::dense);
+  constexpr std::size_t kLimit = 100'000;  // S has some 8,000 entries of 24 bytes
+  try {
+    const crossnest::Structure structure(engine.blocks, engine.A, TailKind::sparse, kLimit);
+    CHECK(false);
+  } catch (const crossnest::MemoryLimitError& error) {
+    CHECK(std::string(error.what()).find("sparse tail of 300 random effects") != std::string::npos);
+  }
+}

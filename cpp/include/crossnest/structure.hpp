@@ -135,14 +135,15 @@ class Structure {
   void tail_rows(HeadBlock& head, const std::vector<Block>& blocks, const CrossProducts& A);
   void map_tail_to_ancestors();
   void tail_sources(const CrossProducts& A);
-  std::vector<std::vector<Level>> node_graph() const;
+  std::vector<std::vector<Level>> node_graph(std::size_t memory_limit) const;
   bool wants_sparse(TailKind kind) const;
   double sampled_density() const;
   void sparse_pattern();
   void check_memory(std::size_t limit) const;
+  void check_sparse(double numbers, std::size_t limit) const;
   void count_work();
 
-  std::vector<Level> elimination_order() const;
+  std::vector<Level> elimination_order(std::size_t memory_limit) const;
   std::vector<double> column_counts(std::size_t memory_limit) const;
   void poll() const {
     if (interrupt_ != nullptr) interrupt_->poll();
