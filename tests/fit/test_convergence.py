@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import crossnest
@@ -152,3 +153,16 @@ def test_an_evaluation_carries_no_verdict(tmp_path):
     assert pickle.loads(pickle.dumps(moved)).converged is None
     moved.save(tmp_path / "moved.crossnest")
     assert crossnest.load(tmp_path / "moved.crossnest").converged is None
+
+
+def test_derivatives_that_cannot_be_computed_are_said_to_be_unknown():
+    """LAPACK's "Eigenvalues did not converge" came through, at weights over fifty decades."""
+    rng = np.random.default_rng(847)
+    x, rows = rng.normal(size=24), np.arange(24)
+    data = pd.DataFrame({"u": x > 0, "y": rng.normal(size=24), "g": rows // 4, "h": rows % 3})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.CrossnestWarning)
+        weights = 10.0 ** rng.uniform(-25, 25, 24)
+        model = crossnest.lmer("y ~ u + (1 | g) + (0 + u | h)", data, weights=weights, reml=False)
+    assert not model.converged
+    assert np.isnan(model.convergence.smallest_eigenvalue)

@@ -13,6 +13,7 @@ import scipy.linalg
 import scipy.stats
 
 import crossnest
+from crossnest.inference import satterthwaite
 from crossnest.inference.ddf import coefficient_tests
 from crossnest.inference.ddf import tester as make_tester
 from crossnest.inference.satterthwaite import f_denominator
@@ -270,3 +271,14 @@ def test_testers_are_made_once(fitted):
 def test_unknown_methods(fitted, ddf, message):
     with pytest.raises(ValueError, match=message):
         make_tester(fitted("pastes"), ddf)
+
+
+def test_a_curvature_that_is_not_finite_is_refused(monkeypatch):
+    """LAPACK's "Eigenvalues did not converge" came through."""
+    model = crossnest.lmer("diameter ~ 1 + (1 | plate)", crossnest.datasets.penicillin())
+    unknown = {"hessian": np.full((2, 2), np.nan), "jacobian": np.zeros((2, 1, 1))}
+    monkeypatch.setattr(satterthwaite, "engine_curvature", lambda model: unknown)
+    with pytest.raises(crossnest.FitError, match="the estimates is not finite"):
+        model.anova()
+    with pytest.warns(crossnest.InferenceWarning, match="is not finite"):
+        assert model.summary().coef_table["df"].isna().all()

@@ -43,7 +43,8 @@ class Convergence(ReadOnly):
         unit in which its own second derivative is one. 0 where no parameter is free.
     smallest_eigenvalue : float
         Of the Hessian in the free parameters, in the same units: positive at a minimum, near zero
-        where a combination of parameters is hardly determined. NaN where no parameter is free.
+        where a combination of parameters is hardly determined. NaN where no parameter is free, or
+        where the gradient cannot be computed beside the estimates.
     multipliers : Series
         Derivative of the criterion in the square of each parameter that is at its bound of zero,
         by name: positive where zero is the minimum. Empty inside the bounds.
@@ -164,5 +165,7 @@ def _in_unit_scale(gradient: FloatArray, hessian: FloatArray) -> tuple[float, fl
         return 0.0, float("nan")
     curvature = np.abs(np.diag(hessian))
     unit = 1.0 / np.sqrt(np.where(curvature > 0.0, curvature, 1.0))
-    eigenvalues = np.linalg.eigvalsh(unit[:, None] * hessian * unit)
-    return float(np.abs(gradient * unit).max()), float(eigenvalues[0])
+    scaled = float(np.abs(gradient * unit).max())
+    if not np.isfinite(hessian).all():
+        return scaled, float("nan")
+    return scaled, float(np.linalg.eigvalsh(unit[:, None] * hessian * unit)[0])

@@ -10,6 +10,7 @@ import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
+from .._core import FitError
 from ..fit.engine_results import engine_curvature
 from .canonical_rows import CanonicalRows, unit_rows
 from .tester import FTest, JointTester
@@ -120,6 +121,11 @@ def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
 
 def _twice_inverse(hessian: FloatArray) -> FloatArray:
     """Compute 2 H^-1, directions without curvature left out."""
+    if not np.isfinite(hessian).all():
+        raise FitError(
+            "the curvature of the criterion at the estimates is not finite, so Satterthwaite's "
+            "degrees of freedom cannot be computed: use ddf='residual' or ddf='none'"
+        )
     values, vectors = np.linalg.eigh(hessian)
     curved = values > ZERO_CURVATURE
     return np.asarray((vectors[:, curved] * (2 / values[curved])) @ vectors[:, curved].T)
