@@ -64,7 +64,7 @@ def build_elsewhere(source, folder, prefix):
     """Build a project that looks for the installed library."""
     run(
         "cmake", "-G", "Ninja", "-S", source, "-B", folder,
-        f"-DCMAKE_PREFIX_PATH={prefix};{sysconfig.get_path('purelib')}",
+        f"-DCMAKE_PREFIX_PATH={prefix}",
     )  # fmt: skip
     run("cmake", "--build", folder)
 
@@ -74,11 +74,28 @@ def test_installed_library_is_found_by_another_project(prefix, tmp_path):
     assert run(tmp_path / "consumer").strip() == importlib.metadata.version("crossnest")
 
 
+def test_public_headers_stand_alone(prefix, tmp_path):
+    """Each compiles by itself, without Eigen and without the headers beside the sources."""
+    headers = sorted(path.name for path in (prefix / "include/crossnest").glob("*.hpp"))
+    assert "fit.hpp" in headers
+    for name in headers:
+        (tmp_path / name.replace(".hpp", ".cpp")).write_text(f"#include <crossnest/{name}>\n")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.22)\n"
+        "project(headers LANGUAGES CXX)\n"
+        "find_package(crossnest REQUIRED)\n"
+        "file(GLOB sources *.cpp)\n"
+        "add_library(headers OBJECT ${sources})\n"
+        "target_link_libraries(headers PRIVATE crossnest::crossnest)\n"
+    )
+    build_elsewhere(tmp_path, tmp_path / "build", prefix)
+
+
 def test_documented_program(prefix, tmp_path):
     """The program of docs/cpp.md, with the functions that may stand before its main()."""
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
     program, *functions = [text for language, text in blocks if language == "cpp"]
-    calls = re.findall(r"^void (\w+)", "".join(functions), re.M)
+    calls = re.findall(r"^void (print_\w+)", "".join(functions), re.M)
     assert len(calls) == len(functions)
     program = program.replace("int main()", "".join([*functions, "int main()"]))
     called = "".join(f"    {name}(evaluator, response, found);\n" for name in calls)

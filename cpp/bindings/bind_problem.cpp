@@ -159,7 +159,7 @@ PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bo
   fit.evaluations = 1;
   fit.converged = true;
   fit.message = "theta as given";
-  fit.confounded = self->model().identifiability().confounded;
+  fit.confounded = self->model().confounded();
   fit.estimates = self->run([&](Evaluator& evaluator, const Response& response) {
     return evaluator.estimates(response, fit.start, reml);
   });
@@ -168,12 +168,9 @@ PyFit estimates(const std::shared_ptr<PyProblem>& self, const Numbers& theta, bo
 
 py::list structure(const PyModel& self) {
   py::list lines;
-  for (const crossnest::BlockReport& line : self.model().structure().report()) {
+  for (const crossnest::BlockReport& line : self.model().report()) {
     py::dict entry;
-    py::list factors;
-    for (const int block : line.blocks)
-      factors.append(self.model().blocks()[static_cast<std::size_t>(block)].factor);
-    entry["factors"] = factors;
+    entry["factors"] = py::cast(line.factors);
     entry["kind"] = line.kind;
     entry["size"] = line.size;
     entry["block"] = line.k;

@@ -17,7 +17,7 @@ struct PyProfiler {
     const py::gil_scoped_release release;
     evaluator = std::make_unique<crossnest::Evaluator>(problem->model(),
                                                        crossnest::InterruptCheck(&interrupted));
-    profiler = std::make_unique<Profiler>(crossnest::profiler(*evaluator, problem->response()));
+    profiler = std::make_unique<Profiler>(*evaluator, problem->response());
   }
 };
 

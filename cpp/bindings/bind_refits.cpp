@@ -1,4 +1,4 @@
-#include "crossnest/refits.hpp"
+#include "crossnest/fit.hpp"
 #include "py_problem.hpp"
 
 namespace {

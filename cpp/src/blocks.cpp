@@ -1,4 +1,4 @@
-#include "crossnest/blocks.hpp"
+#include "blocks.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -30,6 +30,7 @@ std::vector<Block> make_blocks(const Design& design) {
 }
 
 std::vector<Level> cuts_by_rows(const Level* codes, Index n, Index levels, int parts) {
+  if (parts == 1) return {0, static_cast<Level>(levels)};
   std::vector<Index> rows(static_cast<std::size_t>(levels) + 1, 0);
   for (Index i = 0; i < n; ++i) ++rows[static_cast<std::size_t>(codes[i]) + 1];
   std::partial_sum(rows.begin(), rows.end(), rows.begin());

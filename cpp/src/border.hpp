@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "crossnest/cross_products.hpp"
+#include "cross_products.hpp"
 #include "crossnest/response.hpp"
 
 namespace crossnest {
@@ -18,7 +18,6 @@ class Border {
 
   /// Takes the response that all that follows is about; it must outlive that.
   void set(const Response& response) { response_ = &response; }
-  const Response& response() const { return *response_; }
 
   int rank() const { return A_.rank(); }
   /// Columns of [X y].

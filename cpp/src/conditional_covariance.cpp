@@ -1,8 +1,16 @@
 #include "crossnest/conditional_covariance.hpp"
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
+
+#include "blocks.hpp"
+#include "coordinates.hpp"
+#include "criterion.hpp"
+#include "one_thread_each.hpp"
+#include "structure.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 
@@ -57,14 +65,15 @@ ConditionalCovariance::ConditionalCovariance(const Design& design, const std::ve
   for (std::size_t t = 0; t < blocks.size(); ++t) {
     const Block& block = blocks[t];
     block_of_[at(block.factor)] = static_cast<int>(t);
-    MatrixXd lambda = MatrixXd::Zero(block.k, block.k);
+    std::vector<double> numbers(at(block.k * block.k), 0.0);
+    Map<MatrixXd> lambda(numbers.data(), block.k, block.k);
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const CovarianceStructure& own = criterion.structure(block.terms[j]);
+      const CovarianceStructure& own = criterion.covariance().of(block.terms[j]);
       MatrixXd part(own.size(), own.size());
-      own.lambda(theta + criterion.first_parameter(block.terms[j]), part.data());
+      own.lambda(theta + criterion.covariance().first(block.terms[j]), part.data());
       lambda.block(block.offsets[j], block.offsets[j], own.size(), own.size()) = part;
     }
-    lambda_.push_back(std::move(lambda));
+    lambda_.push_back(std::move(numbers));
   }
 }
 
@@ -89,12 +98,13 @@ std::vector<double> ConditionalCovariance::loadings(int factor,
                             .triangularView<Eigen::Upper>()
                             .solve<Eigen::OnTheRight>(R);
   const double* W = elimination.border_solution().data() + vectors.start(t);
+  const Map<const MatrixXd> lambda(lambda_[at(t)].data(), block.k, block.k);
   std::vector<double> out(at(p * block.size()));
   for (Index l = 0; l < block.levels; ++l) {
     const Map<const MatrixXd, 0, Eigen::OuterStride<>> own(W + l * block.k, block.k, p,
                                                            Eigen::OuterStride<>(q));
     Map<MatrixXd>(out.data() + l * block.k * p, p, block.k).noalias() =
-        (lambda_[at(t)] * own * turn).transpose();
+        (lambda * own * turn).transpose();
   }
   return out;
 }
@@ -103,7 +113,7 @@ std::vector<double> ConditionalCovariance::within(int factor) const {
   const OneThreadEach kernels(kernels_);
   const int t = block_of(factor);
   const Index k = blocks_[at(t)].k;
-  const MatrixXd& lambda = lambda_[at(t)];
+  const Map<const MatrixXd> lambda(lambda_[at(t)].data(), k, k);
   const InverseDiagonal& omega = criterion_.inverse_diagonal();
   std::vector<double> out(at(blocks_[at(t)].levels * k * k));
   for (Index l = 0; l < blocks_[at(t)].levels; ++l)
@@ -176,7 +186,9 @@ void ConditionalCovariance::fill(const Chunk& chunk, const LevelOf* levels, Inde
           sum.noalias() += other.middleRows(row, k).transpose() * own.middleRows(row, k);
         row += (h + 1) * k;
       }
-      const MatrixXd block = lambda_[at(s)] * sum * lambda_[at(t)].transpose();
+      const Map<const MatrixXd> lambda_s(lambda_[at(s)].data(), k_s, k_s);
+      const Map<const MatrixXd> lambda_t(lambda_[at(t)].data(), k_t, k_t);
+      const MatrixXd block = lambda_s * sum * lambda_t.transpose();
       matrix.block(start[at(i)], start[at(j)], k_s, k_t) = block;
       matrix.block(start[at(j)], start[at(i)], k_t, k_s) = block.transpose();
     }

@@ -5,6 +5,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "as_vector.hpp"
+#include "start.hpp"
+
 namespace crossnest {
 
 namespace {
@@ -33,9 +36,9 @@ bool is_own_parameters(const CovarianceStructure& structure) {
 
 std::vector<ProfileParameter> profile_parameters(const Criterion& criterion) {
   std::vector<ProfileParameter> all;
-  for (int term = 0; term < criterion.terms(); ++term) {
+  for (int term = 0; term < criterion.covariance().terms(); ++term) {
     int index = 0;
-    for (const CovarianceLabel& label : criterion.structure(term).components()) {
+    for (const CovarianceLabel& label : criterion.covariance().of(term).components()) {
       const bool sd = label.kind == CovarianceLabel::Kind::sd;
       all.push_back({sd ? Kind::sd : Kind::correlation, term, index++});
     }
@@ -55,8 +58,8 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfilePara
       n_(criterion.nu(false)),
       direction_(at(coordinates_.rank() + 1)) {
   int widest = 0;
-  for (int term = 0; term < criterion.terms(); ++term) {
-    const CovarianceStructure& structure = criterion.structure(term);
+  for (int term = 0; term < criterion.covariance().terms(); ++term) {
+    const CovarianceStructure& structure = criterion.covariance().of(term);
     const int k = structure.size();
     widest = std::max(widest, k);
     lambda_.emplace_back(at(k * k), 0.0);
@@ -72,7 +75,7 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfilePara
   if (is(Kind::fixed)) {
     const MatrixXd inverse = coordinates_.fixed().inverse();  // beta = T^-1 (beta0 + s beta~)
     c_ = inverse.row(parameter.index).transpose();
-    shift_ = c_.dot(criterion_.response().beta0);
+    shift_ = c_.dot(as_vector(criterion_.response().beta0));
     unit_ = criterion_.response().scale * c_.norm();
   }
   set_bounds();
@@ -80,10 +83,10 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfilePara
 
 // Where the parameters of a term are in z: one after the other, but for the one that is t.
 void ConstrainedDeviance::lay_out_parameters(int term) {
-  const CovarianceStructure& structure = criterion_.structure(term);
+  const CovarianceStructure& structure = criterion_.covariance().of(term);
   const bool constrained = on_term() && term == parameter_.term;
   for (int a = 0; a < structure.parameters(); ++a) {
-    const int place = criterion_.first_parameter(term) + a;
+    const int place = criterion_.covariance().first(term) + a;
     if (constrained) place_.push_back(a == parameter_.index ? 0 : size_);
     if (constrained && a == parameter_.index) continue;
     if (criterion_.is_held(place, false))
@@ -105,14 +108,14 @@ void ConstrainedDeviance::set_bounds() {
   constexpr double kNone = std::numeric_limits<double>::infinity();
   lower_ = VectorXd::Constant(size_, -kNone);
   upper_ = VectorXd::Constant(size_, kNone);
-  for (int term = 0; term < criterion_.terms(); ++term) {
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
     const bool constrained = on_term() && term == parameter_.term;
     if (constrained && !is_own(term)) continue;
-    const auto first = at(criterion_.first_parameter(term));
-    for (int a = 0; a < criterion_.structure(term).parameters(); ++a) {
+    const auto first = at(criterion_.covariance().first(term));
+    for (int a = 0; a < criterion_.covariance().of(term).parameters(); ++a) {
       const Eigen::Index i = constrained ? place_[at(a)] : first_[at(term)] + a;
-      lower_(i) = criterion_.lower_barriers()[first + at(a)];
-      upper_(i) = criterion_.upper_barriers()[first + at(a)];
+      lower_(i) = criterion_.covariance().lower_barriers()[first + at(a)];
+      upper_(i) = criterion_.covariance().upper_barriers()[first + at(a)];
     }
   }
   if (is(Kind::sd)) lower_(0) = 0.0;
@@ -128,7 +131,7 @@ void ConstrainedDeviance::set_bounds() {
 void ConstrainedDeviance::lay_out_term() {
   const MatrixXd inverse = coordinates_.random(parameter_.term).inverse();
   const CovarianceLabel label =
-      criterion_.structure(parameter_.term).components()[at(parameter_.index)];
+      criterion_.covariance().of(parameter_.term).components()[at(parameter_.index)];
   first_effect_ = label.column;
   second_effect_ = label.row;
   const int k = static_cast<int>(inverse.rows()), pinned = is(Kind::correlation) ? 2 : 1;
@@ -181,9 +184,9 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
     for (const auto& [index, parameter] : held_)
       if (held.parameter == parameter) theta[at(parameter)] = held.value;
   z = VectorXd::Zero(size_);
-  for (int term = 0; term < criterion_.terms(); ++term) {
-    const CovarianceStructure& structure = criterion_.structure(term);
-    const double* own = theta.data() + criterion_.first_parameter(term);
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
+    const CovarianceStructure& structure = criterion_.covariance().of(term);
+    const double* own = theta.data() + criterion_.covariance().first(term);
     if (on_term() && term == parameter_.term && is_own(term))
       for (int a = 0; a < structure.parameters(); ++a) z(place_[at(a)]) = own[a];
     else if (on_term() && term == parameter_.term)
@@ -213,7 +216,7 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
 
 // Whether two effects of the constrained term have a variance, so that they have a correlation.
 bool ConstrainedDeviance::correlates(const VectorXd& z) const {
-  const CovarianceStructure& structure = criterion_.structure(parameter_.term);
+  const CovarianceStructure& structure = criterion_.covariance().of(parameter_.term);
   const std::vector<CovarianceLabel> labels = structure.labels();
   int seen = 0;
   for (std::size_t a = 0; a < labels.size(); ++a)
@@ -257,7 +260,7 @@ void ConstrainedDeviance::find_other_starts(const VectorXd& z, bool thorough) {
   }
   if (!thorough) return;
   VectorXd other;
-  for (const std::vector<double>& theta : criterion_.other_starts())
+  for (const std::vector<double>& theta : crossnest::other_starts(criterion_.covariance()))
     if (start(theta, other)) starts_.push_back(other);
 }
 
@@ -282,22 +285,23 @@ bool ConstrainedDeviance::escape(VectorXd& z, double least) {
 
 std::vector<double> ConstrainedDeviance::theta(const VectorXd& z) {
   set_lambda(z);
-  std::vector<double> theta(criterion_.lower_bounds().size());
-  for (int term = 0; term < criterion_.terms(); ++term)
-    criterion_.structure(term).from_factor(lambda_[at(term)].data(),
-                                           theta.data() + criterion_.first_parameter(term));
+  std::vector<double> theta(criterion_.covariance().lower_bounds().size());
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
+    criterion_.covariance().of(term).from_factor(
+        lambda_[at(term)].data(), theta.data() + criterion_.covariance().first(term));
   return theta;
 }
 
 void ConstrainedDeviance::set_lambda(const VectorXd& z) {
   z_ = z;
-  for (int term = 0; term < criterion_.terms(); ++term)
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
     if (on_term() && term == parameter_.term && is_own(term))
       set_own(z);
     else if (on_term() && term == parameter_.term)
       set_constrained(z);
     else
-      criterion_.structure(term).lambda(z.data() + first_[at(term)], lambda_[at(term)].data());
+      criterion_.covariance().of(term).lambda(z.data() + first_[at(term)],
+                                              lambda_[at(term)].data());
 }
 
 // theta of the constrained term, of which one is t.
@@ -307,7 +311,9 @@ void ConstrainedDeviance::set_own(const VectorXd& z) {
   if (is(Kind::sd))
     theta_(parameter_.index) =
         z(0) * std::exp(-z(log_sigma())) * criterion_.response().scale / unit_;
-  criterion_.structure(parameter_.term).lambda(theta_.data(), lambda_[at(parameter_.term)].data());
+  criterion_.covariance()
+      .of(parameter_.term)
+      .lambda(theta_.data(), lambda_[at(parameter_.term)].data());
 }
 
 void ConstrainedDeviance::set_constrained(const VectorXd& z) {
@@ -371,21 +377,22 @@ void ConstrainedDeviance::differentiate(VectorXd& gradient, MatrixXd*) {
   gradient.setZero(size_);
   if (is(Kind::sigma) || is(Kind::sd)) gradient(log_sigma()) = 2.0 * (n_ - weight);
   if (is(Kind::fixed)) gradient(0) = 2.0 * weight * excess_ / (criterion_.response().scale * r2_);
-  for (int term = 0; term < criterion_.terms(); ++term)
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
     if (on_term() && term == parameter_.term)
       add_constrained(gradient);
     else
-      criterion_.structure(term).pull_back(z_.data() + first_[at(term)],
-                                           criterion_.lambda_gradient(term).data(),
-                                           gradient.data() + first_[at(term)], scratch_.data());
+      criterion_.covariance().of(term).pull_back(
+          z_.data() + first_[at(term)], criterion_.lambda_gradient(term).data(),
+          gradient.data() + first_[at(term)], scratch_.data());
 }
 
 void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
-  const Eigen::Index k = criterion_.structure(parameter_.term).size();
+  const Eigen::Index k = criterion_.covariance().of(parameter_.term).size();
   const Map<const MatrixXd> internal(criterion_.lambda_gradient(parameter_.term).data(), k, k);
   if (is_own(parameter_.term)) {
     std::vector<double> own(at(theta_.size())), scratch(at(k * k));
-    criterion_.structure(parameter_.term)
+    criterion_.covariance()
+        .of(parameter_.term)
         .pull_back(theta_.data(), internal.data(), own.data(), scratch.data());
     for (std::size_t a = 0; a < own.size(); ++a) gradient(place_[a]) = own[a];
     if (!is(Kind::sd)) return;
@@ -411,11 +418,11 @@ void ConstrainedDeviance::add_constrained(VectorXd& gradient) const {
 std::vector<double> ConstrainedDeviance::estimates() const {
   const double s = criterion_.response().scale, sigma = s * std::sqrt(sigma2_);
   std::vector<double> all;
-  for (int term = 0; term < criterion_.terms(); ++term) {
-    const int k = criterion_.structure(term).size();
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
+    const int k = criterion_.covariance().of(term).size();
     const MatrixXd user =
         coordinates_.random(term).inverse() * Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
-    const CovarianceStructure& structure = criterion_.structure(term);
+    const CovarianceStructure& structure = criterion_.covariance().of(term);
     const std::vector<CovarianceLabel> labels = structure.components();
     std::vector<double> theta(at(structure.parameters())), values(labels.size());
     structure.from_factor(user.data(), theta.data());
@@ -429,7 +436,7 @@ std::vector<double> ConstrainedDeviance::estimates() const {
   const Map<const VectorXd> a(direction_.data(), r + 1);
   const VectorXd right = F.col(r).head(r) - std::sqrt(r2_) * a.head(r);  // R_X beta
   const VectorXd beta = coordinates_.fixed().partialPivLu().solve(
-      VectorXd(criterion_.response().beta0 +
+      VectorXd(as_vector(criterion_.response().beta0) +
                s * VectorXd(F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(right))));
   all.insert(all.end(), beta.data(), beta.data() + r);
   return all;

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/profile_parameter.hpp"
+#include "criterion.hpp"
 #include "objective.hpp"
+#include "profile_parameters.hpp"
 
 namespace crossnest {
 

@@ -1,4 +1,4 @@
-#include "crossnest/coordinates.hpp"
+#include "coordinates.hpp"
 
 #include <Eigen/Cholesky>
 #include <Eigen/LU>
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <string>
 
-#include "crossnest/row_sums.hpp"
+#include "row_sums.hpp"
 
 namespace crossnest {
 
@@ -67,7 +67,8 @@ Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
 
 }  // namespace
 
-Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool)
+Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
+                         const CovarianceParameters& covariance, ThreadPool& pool)
     : units_(design, pool), inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
   for (const double unit : units_.fixed) inverse_units_.push_back(1.0 / unit);
   sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
@@ -78,7 +79,7 @@ Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
     random_columns_ += block.k;
     for (const int term : block.terms) {
       term_order_.push_back(term);
-      find_random(design, term, pool);
+      find_random(design, term, covariance.of(term).closed_under(), pool);
     }
   }
   find_fixed(design, pool);
@@ -245,7 +246,8 @@ void Coordinates::check_range(double scale) const {
     }
 }
 
-void Coordinates::find_random(const Design& design, int term_index, ThreadPool& pool) {
+void Coordinates::find_random(const Design& design, int term_index,
+                              CovarianceStructure::ClosedUnder closed, ThreadPool& pool) {
   const Term& term = design.terms[static_cast<std::size_t>(term_index)];
   const Index n = design.n;
   const Eigen::Index k = static_cast<Eigen::Index>(term.columns.size());
@@ -256,7 +258,6 @@ void Coordinates::find_random(const Design& design, int term_index, ThreadPool& 
     const double* column = term.columns[static_cast<std::size_t>(j)];
     return column == nullptr ? 1.0 : column[i] * inverse_units[static_cast<std::size_t>(j)];
   };
-  const auto closed = make_structure(term.structure, static_cast<int>(k))->closed_under();
   Eigen::Index constant = -1;
   for (Eigen::Index j = 0; j < k; ++j)
     if (term.columns[static_cast<std::size_t>(j)] == nullptr) constant = j;

@@ -1,19 +1,17 @@
-#include "crossnest/criterion.hpp"
+#include "criterion.hpp"
 
 #include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "crossnest/small_dense.hpp"
-#include "crossnest/start.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-constexpr double kSingular = 1e-4;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
@@ -52,52 +50,32 @@ double invert_small(double* A, int k, double* inverse) {
 
 }  // namespace
 
-Criterion::Criterion(const Design& design, const std::vector<Block>& blocks,
+Criterion::Criterion(const CovarianceParameters& parameters, const std::vector<Block>& blocks,
                      const Coordinates& coordinates, const CrossProducts& A,
                      FactorWorkspace& workspace)
-    : blocks_(blocks),
+    : covariance_(parameters),
+      blocks_(blocks),
       coordinates_(coordinates),
       A_(A),
       workspace_(workspace),
       vectors_(workspace.vectors()),
-      border_(A.rank() + 1),
-      lambda_gradient_(design.terms.size()) {
-  Index widest = 0;
-  for (const Term& term : design.terms) {
-    const int k = static_cast<int>(term.columns.size());
-    structures_.push_back(make_structure(term.structure, k));
-    first_parameter_.push_back(static_cast<int>(bounds_.size()));
-    bounds_.resize(bounds_.size() + at(structures_.back()->parameters()));
-    structures_.back()->lower_bounds(bounds_.data() + first_parameter_.back());
-    upper_bounds_.resize(bounds_.size());
-    structures_.back()->upper_bounds(upper_bounds_.data() + first_parameter_.back());
-    lambda_gradient_[structures_.size() - 1].resize(at(k * k));
-    widest = std::max<Index>(widest, k);
-  }
-  lower_barriers_ = bounds_;
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    for (int a = 0; a < structures_[t]->parameters(); ++a)
-      if (structures_[t]->even(a))
-        lower_barriers_[at(first_parameter_[t] + a)] = -std::numeric_limits<double>::infinity();
-  theta_.resize(bounds_.size());
-  unconstrained_.assign(at(border_), 0.0);
+      beside_(workspace.beside()),
+      border_(beside_.columns()),
+      theta_(at(parameters.size())),
+      unconstrained_(at(border_), 0.0) {
   unconstrained_.back() = 1.0;
-  inverse_.resize(at(widest * widest));
-  scratch_.resize(at(widest * widest));
+  std::size_t widest = 0;
+  for (int term = 0; term < parameters.terms(); ++term) {
+    const int k = parameters.of(term).size();
+    lambda_gradient_.emplace_back(at(k * k));
+    widest = std::max(widest, lambda_gradient_.back().size());
+  }
+  inverse_.resize(widest);
+  scratch_.resize(widest);
   for (const Block& block : blocks) {
     lambda_.emplace_back(at(block.k * block.k), 0.0);
     sums_.emplace_back(at(block.k * block.k), 0.0);
   }
-}
-
-bool Criterion::scales_only() const {
-  return std::all_of(structures_.begin(), structures_.end(),
-                     [](const auto& structure) { return structure->scales_only(); });
-}
-
-bool Criterion::has_linear_factors() const {
-  return std::all_of(structures_.begin(), structures_.end(),
-                     [](const auto& structure) { return structure->linear_factor(); });
 }
 
 bool Criterion::is_held(int parameter, bool reml) const {
@@ -134,9 +112,9 @@ void Criterion::set_lambda(const double* theta, Scale scale) {
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     const Block& block = blocks_[t];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const CovarianceStructure& structure = *structures_[at(block.terms[j])];
+      const CovarianceStructure& structure = covariance_.of(block.terms[j]);
       const int k = structure.size();
-      structure.lambda(theta + first_parameter(block.terms[j]), scratch_.data());
+      structure.lambda(theta + covariance_.first(block.terms[j]), scratch_.data());
       if (scale == Scale::user) {
         multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k,
                  inverse_.data());
@@ -150,7 +128,7 @@ void Criterion::set_lambda(const double* theta, Scale scale) {
 // Puts lambda of the j-th term of a block into that of the block.
 void Criterion::place(int t, std::size_t j, const double* lambda) {
   const Block& block = blocks_[at(t)];
-  const int k = structures_[at(block.terms[j])]->size(), offset = block.offsets[j];
+  const int k = covariance_.of(block.terms[j]).size(), offset = block.offsets[j];
   for (int c = 0; c < k; ++c)
     std::copy_n(lambda + c * k, k, lambda_[at(t)].begin() + (offset + c) * block.k + offset);
 }
@@ -250,18 +228,11 @@ double Criterion::rounding_error(const std::vector<double>& direction, double we
 // its inverse. The compact form loses digits as 1 / lambda^2.
 bool Criterion::compact(int block_index, std::size_t j) {
   const Block& block = blocks_[at(block_index)];
-  const int k = structures_[at(block.terms[j])]->size(), offset = block.offsets[j];
+  const int k = covariance_.of(block.terms[j]).size(), offset = block.offsets[j];
   for (int c = 0; c < k; ++c)
     std::copy_n(lambda_[at(block_index)].begin() + (offset + c) * block.k + offset, k,
                 scratch_.begin() + c * k);
   return invert_small(scratch_.data(), k, inverse_.data()) < 1e3;
-}
-
-// Z_l'W[X y] of a level, k x border.
-void Criterion::copy_border(int t, Index level, double* out) const {
-  const int k = blocks_[at(t)].k, rank = border_ - 1;
-  std::copy_n(A_.z_fixed(t).data() + level * k * rank, k * rank, out);
-  std::copy_n(response_->Zy.data() + vectors_.start(t) + level * k, k, out + k * rank);
 }
 
 // W direction: u / sqrt(r2) where beta is not constrained.
@@ -302,7 +273,7 @@ void Criterion::sum_bracket(const InverseDiagonal& omega, int t, double weight, 
 Criterion::Range Criterion::range(int t, std::size_t term) const {
   const Block& block = blocks_[at(t)];
   const int first = block.offsets[term];
-  return {first, first + structures_[at(block.terms[term])]->size()};
+  return {first, first + covariance_.of(block.terms[term]).size()};
 }
 
 // Only the entries between effects of one term. sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K
@@ -324,7 +295,7 @@ void Criterion::sum_general(const Inverse& omega, const std::vector<double>& dir
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
       vectors_.poll(border_ * border_ * k + border_ * k * k);
-      copy_border(t, l, row_.data());
+      beside_.copy(t, l, row_.data());
       for (int b = 0; b < border_; ++b) {
         for (int a = 0; a < b; ++a)
           for (int i = 0; i < k; ++i)
@@ -397,9 +368,9 @@ void Criterion::add_cross_products(const Inverse& omega) {
 void Criterion::gradient(double* gradient, double* information) {
   if (information != nullptr) average_information(information);
   differentiate(unconstrained_, nu(reml_), reml_);
-  for (int term = 0; term < static_cast<int>(structures_.size()); ++term) {
-    const CovarianceStructure& structure = *structures_[at(term)];
-    const int k = structure.size(), first = first_parameter(term);
+  for (int term = 0; term < covariance_.terms(); ++term) {
+    const CovarianceStructure& structure = covariance_.of(term);
+    const int k = structure.size(), first = covariance_.first(term);
     const double* own = lambda_gradient_[at(term)].data();
     if (scale_ == Scale::user) {  // lambda = T lambda_user
       multiply_transposed(coordinates_.random(term).data(), own, k, k, k, inverse_.data());
@@ -420,7 +391,7 @@ void Criterion::differentiate(const std::vector<double>& direction, double weigh
     if (all_compact) sum_bracket(inverse_diagonal(), t, weight, reml);
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], offset = block.offsets[j];
-      const int k = structures_[at(term)]->size();
+      const int k = covariance_.of(term).size();
       std::vector<double>& M = lambda_gradient_[at(term)];
       for (int c = 0; c < k; ++c)
         std::copy_n(sums_[at(t)].begin() + (offset + c) * block.k + offset, k, M.begin() + c * k);
@@ -477,7 +448,7 @@ void Criterion::find_scores(int first, std::vector<double>& g) {
     row_.resize(at(border_ * k));
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
       vectors_.poll(columns * border_ * k);
-      copy_border(t, l, row_.data());
+      beside_.copy(t, l, row_.data());
       for (int c = 0; c < columns; ++c)
         for (int i = 0; i < k; ++i) {
           double sum = 0.0;
@@ -500,9 +471,9 @@ void Criterion::find_directions(const std::vector<double>& g, std::vector<double
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const CovarianceStructure& structure = *structures_[at(block.terms[j])];
+      const CovarianceStructure& structure = covariance_.of(block.terms[j]);
       const int k = structure.size(), offset = block.offsets[j],
-                first = first_parameter(block.terms[j]);
+                first = covariance_.first(block.terms[j]);
       for (int a = 0; a < structure.parameters(); ++a) {
         vectors_.poll(static_cast<double>(block.levels) * k * k);
         structure.derivative(theta_.data() + first, a, derivative.data());
@@ -538,9 +509,8 @@ void Criterion::add_border_product(const double* f, double* out) const {
     const int rank = border_ - 1;
     for (Index l = 0; l < blocks_[at(t)].levels; ++l) {
       const Index start = vectors_.start(t) + l * k;
-      for (int c = 0; c < rank; ++c)
-        out[c] += dot<0>(A_.z_fixed(t).data() + (l * rank + c) * k, f + start, k);
-      out[rank] += dot<0>(response_->Zy.data() + start, f + start, k);
+      for (int c = 0; c < rank; ++c) out[c] += dot<0>(beside_.fixed(t, l) + c * k, f + start, k);
+      out[rank] += dot<0>(beside_.response(t, l), f + start, k);
     }
   }
 }
@@ -589,79 +559,38 @@ double Criterion::workspace_bytes(Index q, int border, double parameters) {
          16.0 * parameters * parameters;
 }
 
-void Criterion::normalize(double* theta) const {
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    structures_[t]->normalize(theta + first_parameter_[t]);
-}
-
-void Criterion::scale(double factor, double* theta) const {
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    structures_[t]->scale(factor, theta + first_parameter_[t]);
-}
-
-bool Criterion::at_bound(int parameter, const double* internal) const {
-  const double value = internal[parameter];
-  return value - bounds_[at(parameter)] < kSingular ||
-         upper_bounds_[at(parameter)] - value < kSingular;
-}
-
 bool Criterion::is_singular(int term, const double* internal) const {
-  const int first = first_parameter(term), last = first + structure(term).parameters();
+  const int first = covariance_.first(term), last = first + covariance_.of(term).parameters();
   for (int a = first; a < last; ++a)
-    if (at_bound(a, internal)) return true;
+    if (covariance_.at_bound(a, internal[a])) return true;
   return false;
 }
 
 bool Criterion::is_estimated_singular(int term, const double* internal) const {
-  const int first = first_parameter(term), last = first + structure(term).parameters();
+  const int first = covariance_.first(term), last = first + covariance_.of(term).parameters();
   for (int a = first; a < last; ++a)
-    if (!is_held(a, false) && at_bound(a, internal)) return true;
+    if (!is_held(a, false) && covariance_.at_bound(a, internal[a])) return true;
   return false;
-}
-
-std::vector<std::vector<double>> Criterion::other_starts() const {
-  std::vector<std::vector<double>> starts(scales_only() ? 2 : 3,
-                                          std::vector<double>(theta_.size()));
-  for (std::size_t t = 0; t < structures_.size(); ++t) {
-    const int k = structures_[t]->size();
-    const Eigen::MatrixXd unit = Eigen::MatrixXd::Identity(k, k);
-    structures_[t]->from_factor(unit.data(), starts[0].data() + first_parameter_[t]);
-    correlate(*structures_[t], 0.5, starts[0].data() + first_parameter_[t]);
-    const Eigen::MatrixXd large = 10.0 * unit;
-    structures_[t]->from_factor(large.data(), starts[1].data() + first_parameter_[t]);
-    correlate(*structures_[t], 0.5, starts[1].data() + first_parameter_[t]);
-    if (starts.size() < 3) continue;
-    Eigen::MatrixXd together = 0.1 * unit;
-    together.col(0).setConstant(0.5);
-    together(0, 0) = 1.0;
-    structures_[t]->from_factor(together.data(), starts[2].data() + first_parameter_[t]);
-  }
-  if (has_linear_factors()) return starts;
-  starts.push_back(starts[0]);
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    correlate(*structures_[t], -0.5, starts.back().data() + first_parameter_[t]);
-  return starts;
 }
 
 std::vector<double> Criterion::to_user(const double* internal) const {
   std::vector<double> theta(internal, internal + theta_.size());
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    change_coordinates(static_cast<int>(t), coordinates_.random(static_cast<int>(t)).inverse(),
-                       theta.data() + first_parameter_[t]);
+  for (int term = 0; term < covariance_.terms(); ++term)
+    change_coordinates(term, coordinates_.random(term).inverse(),
+                       theta.data() + covariance_.first(term));
   return theta;
 }
 
 std::vector<double> Criterion::to_internal(const double* user) const {
   std::vector<double> theta(user, user + theta_.size());
-  for (std::size_t t = 0; t < structures_.size(); ++t)
-    change_coordinates(static_cast<int>(t), coordinates_.random(static_cast<int>(t)),
-                       theta.data() + first_parameter_[t]);
+  for (int term = 0; term < covariance_.terms(); ++term)
+    change_coordinates(term, coordinates_.random(term), theta.data() + covariance_.first(term));
   return theta;
 }
 
 // theta of T lambda.
 void Criterion::change_coordinates(int term, const Eigen::MatrixXd& T, double* theta) const {
-  const CovarianceStructure& structure = *structures_[at(term)];
+  const CovarianceStructure& structure = covariance_.of(term);
   if (structure.closed_under() != CovarianceStructure::ClosedUnder::any) {
     const Eigen::VectorXd scales = T.diagonal();
     structure.rescale(scales.data(), theta);

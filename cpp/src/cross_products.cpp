@@ -1,10 +1,10 @@
-#include "crossnest/cross_products.hpp"
+#include "cross_products.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "crossnest/row_sums.hpp"
+#include "row_sums.hpp"
 
 namespace crossnest {
 

@@ -1,9 +1,9 @@
-#include "crossnest/effect_vectors.hpp"
+#include "effect_vectors.hpp"
 
 #include <Eigen/Core>
 #include <algorithm>
 
-#include "crossnest/small_dense.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

@@ -1,10 +1,10 @@
-#include "crossnest/factor.hpp"
+#include "factor.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "crossnest/small_dense.hpp"
 #include "factor_numbers.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 
@@ -184,6 +184,8 @@ std::optional<Factor> FactorWorkspace::factorize(const std::vector<std::vector<d
 bool FactorWorkspace::keeps_factor() const { return !numbers_->tail; }
 
 const EffectVectors& FactorWorkspace::vectors() const { return numbers_->vectors; }
+
+const Border& FactorWorkspace::beside() const { return numbers_->beside; }
 
 double Elimination::log_det() const { return numbers_->log_det; }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "border.hpp"
-#include "crossnest/effect_vectors.hpp"
+#include "effect_vectors.hpp"
 #include "head.hpp"
 #include "lambda.hpp"
 #include "schur_complement.hpp"

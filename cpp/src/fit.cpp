@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cmath>
 
-#include "crossnest/start.hpp"
-#include "crossnest/wide_search.hpp"
+#include "criterion.hpp"
+#include "one_thread_each.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
+#include "start.hpp"
+#include "wide_search.hpp"
 
 namespace crossnest {
 
@@ -71,7 +73,7 @@ Fit Search::run(const std::vector<double>& start) {
   fit.gradients = best.gradients;
   fit.converged = best.converged();
   fit.message = best.verdict.message();
-  fit.confounded = model_.identifiability().confounded;
+  fit.confounded = model_.confounded();
   if (fits_exactly(best.x)) {
     fit_exact_response(best.x, fit);
   } else {
@@ -106,7 +108,7 @@ bool Search::fits_exactly(std::vector<double> theta) {
   for (const double value : theta) largest = std::max(largest, std::abs(value));
   if (largest < kUsual) return false;
   const auto pwrss = [&](double shrink) {
-    criterion_.scale(shrink, theta.data());
+    criterion_.covariance().scale(shrink, theta.data());
     const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
     return std::isfinite(value) ? criterion_.pwrss() : 0.0;
   };
@@ -125,7 +127,7 @@ void Search::fit_exact_response(std::vector<double> theta, Fit& fit) {
   std::vector<bool> is_large(theta.size(), false);
   double largest = 0.0;
   for (const double value : theta) largest = std::max(largest, std::abs(value));
-  criterion_.scale(kLarge / largest, theta.data());
+  criterion_.covariance().scale(kLarge / largest, theta.data());
   Optimum best;
   criterion_.use(held);
   for (;;) {
@@ -147,12 +149,12 @@ void Search::fit_exact_response(std::vector<double> theta, Fit& fit) {
   fit.converged = false;
   fit.message = "the response is fitted exactly: the criterion has no minimum";
   for (int term = 0; term < static_cast<int>(model_.design().terms.size()); ++term) {
-    const int first = criterion_.first_parameter(term);
-    const int last = first + criterion_.structure(term).parameters();
+    const int first = criterion_.covariance().first(term);
+    const int last = first + criterion_.covariance().of(term).parameters();
     Confounding exact{Confounding::Kind::exact, term, {}};
     if (std::any_of(best.x.begin() + first, best.x.begin() + last,
                     [](double value) { return std::abs(value) > 1.0; }))
-      for (int j = 0; j < criterion_.structure(term).size(); ++j) exact.effects.push_back(j);
+      for (int j = 0; j < criterion_.covariance().of(term).size(); ++j) exact.effects.push_back(j);
     if (!exact.effects.empty()) fit.confounded.push_back(std::move(exact));
   }
 }
@@ -163,19 +165,6 @@ Fit fit(Evaluator& evaluator, const Response& response, bool reml, const std::ve
         const OptimizerOptions& options) {
   const OneThreadEach kernels(evaluator.model().kernels());
   return Search(evaluator, response, reml, options).run(start);
-}
-
-Profiler profiler(Evaluator& evaluator, const Response& response, const OptimizerOptions& options) {
-  const Fit best = fit(evaluator, response, false, {}, options);
-  const Model& model = evaluator.model();
-  Criterion& criterion = evaluator.criterion(response);
-  return {criterion,
-          model.design(),
-          model.blocks(),
-          model.kernels(),
-          evaluator.interrupt(),
-          criterion.to_internal(best.estimates.theta.data()),
-          model.structure().work() < options.cheap};
 }
 
 }  // namespace crossnest

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "crossnest/small_dense.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "border.hpp"
-#include "crossnest/cross_products.hpp"
+#include "cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/structure.hpp"
-#include "crossnest/thread_pool.hpp"
 #include "lambda.hpp"
+#include "structure.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

@@ -1,4 +1,4 @@
-#include "crossnest/identifiability.hpp"
+#include "identifiability.hpp"
 
 #include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+
+#include "as_vector.hpp"
 
 namespace crossnest {
 
@@ -39,25 +41,19 @@ std::vector<Place> places_of(const Design& design, const std::vector<Block>& blo
   return places;
 }
 
-std::unique_ptr<CovarianceStructure> structure_of(const Design& design, int term) {
-  return make_structure(design.terms[at(term)].structure,
-                        static_cast<int>(design.terms[at(term)].columns.size()));
-}
-
 // Whether a term's covariance matrix is told by its effects one by one, not by directions.
-bool by_effect(const Design& design, int term) {
-  return structure_of(design, term)->closed_under() != CovarianceStructure::ClosedUnder::any;
+bool by_effect(const CovarianceStructure& structure) {
+  return structure.closed_under() != CovarianceStructure::ClosedUnder::any;
 }
 
 // Whether each of its effects has a variance that is free of the others.
-bool is_diagonal(const Design& design, int term) {
-  const auto structure = structure_of(design, term);
-  return structure->scales_only() && structure->parameters() == structure->size();
+bool is_diagonal(const CovarianceStructure& structure) {
+  return structure.scales_only() && structure.parameters() == structure.size();
 }
 
 // Whether its covariance matrix is restricted, so that other terms' effects add to what it can say.
-bool is_restricted(const Design& design, int term) {
-  return by_effect(design, term) && !is_diagonal(design, term);
+bool is_restricted(const CovarianceStructure& structure) {
+  return by_effect(structure) && !is_diagonal(structure);
 }
 
 // An orthonormal basis of the column space of a matrix with orthogonal or independent columns.
@@ -187,9 +183,11 @@ MatrixXd completed(const MatrixXd& space) {
 
 class Search {
  public:
-  Search(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
+  Search(const Design& design, const std::vector<Block>& blocks,
+         const CovarianceParameters& covariance, const Coordinates& coordinates,
          const CrossProducts& A, InterruptCheck& interrupt)
       : design_(design),
+        covariance_(covariance),
         blocks_(blocks),
         coordinates_(coordinates),
         A_(A),
@@ -197,12 +195,8 @@ class Search {
         places_(places_of(design, blocks)) {
     found_.axes.resize(design.terms.size());
     found_.unseen.assign(design.terms.size(), 0);
-    for (const Term& term : design.terms) {
-      const int k = static_cast<int>(term.columns.size());
-      first_.push_back(parameters_);
-      parameters_ += make_structure(term.structure, k)->parameters();
-      hidden_.push_back(std::vector<bool>(at(k), false));
-    }
+    for (const Term& term : design.terms)
+      hidden_.push_back(std::vector<bool>(term.columns.size(), false));
   }
 
   Identifiability run() {
@@ -220,7 +214,7 @@ class Search {
     std::vector<Index> columns;  // among those of the terms compared
   };
 
-  int terms() const { return static_cast<int>(design_.terms.size()); }
+  int terms() const { return covariance_.terms(); }
 
   void hold(int parameter, double value, bool reml_only) {
     found_.held.push_back({parameter, value, reml_only});
@@ -228,7 +222,7 @@ class Search {
 
   void find_unseen(int term, const Projection& X) {
     const Place& place = places_[at(term)];
-    const bool diagonal = by_effect(design_, term);
+    const bool diagonal = by_effect(covariance_.of(term));
     const LevelSums sums = sum_levels(A_, X, place, diagonal, interrupt_);
     if (sums.all_seen) return;
     if (diagonal)
@@ -241,13 +235,13 @@ class Search {
     std::vector<bool> unseen;
     for (int j = 0; j < places_[at(term)].k; ++j)
       unseen.push_back(!(sums.S(j, j) > kNothing * sums.D(j, j)));
-    const auto structure = structure_of(design_, term);
-    const std::vector<CovarianceLabel> labels = structure->labels();
+    const CovarianceStructure& structure = covariance_.of(term);
+    const std::vector<CovarianceLabel> labels = structure.labels();
     std::vector<int> effects;
-    for (const int a : structure->undetermined(unseen)) {
+    for (const int a : structure.undetermined(unseen)) {
       const CovarianceLabel& label = labels[at(a)];
       const bool correlation = label.kind == CovarianceLabel::Kind::correlation;
-      hold(first_[at(term)] + a, correlation ? 0.0 : 1.0, true);
+      hold(covariance_.first(term) + a, correlation ? 0.0 : 1.0, true);
       for (int j = 0; !correlation && j < places_[at(term)].k; ++j)
         if (label.row == j || label.row == CovarianceLabel::kAll) effects.push_back(j);
     }
@@ -268,7 +262,7 @@ class Search {
         [](double x) { return x * x < kSameAxis * kSameAxis ? 0.0 : x; }));
     if (k > 1) found_.axes[at(term)] = Q.transpose() * size.asDiagonal();
     found_.unseen[at(term)] = unseen;
-    int parameter = first_[at(term)];
+    int parameter = covariance_.first(term);
     for (int column = 0; column < unseen; ++column)
       for (int row = column; row < k; ++row)
         hold(parameter++, row == column ? 1.0 : 0.0, column >= dependent);
@@ -359,7 +353,7 @@ class Search {
     for (std::size_t i = 0; i < group.size(); ++i)
       for (const int term : blocks_[at(group[i])].terms) {
         const Place& place = places_[at(term)];
-        const bool split = is_diagonal(design_, term);
+        const bool split = is_diagonal(covariance_.of(term));
         for (int first = 0; first < place.k; first += split ? 1 : place.k) {
           Unit unit{term, {}, {}};
           for (int j = first; j < (split ? first + 1 : place.k); ++j) {
@@ -408,7 +402,8 @@ class Search {
     const MatrixXd G = joint_products(group, start);
     std::vector<bool> held(units.size(), false);
     const auto within = [&](const Unit& a, const Unit& b) {
-      return !is_restricted(design_, b.term) && common_effects(G, a, b).size() == a.effects.size();
+      return !is_restricted(covariance_.of(b.term)) &&
+             common_effects(G, a, b).size() == a.effects.size();
     };
     for (std::size_t i = units.size(); i-- > 0;)
       for (std::size_t j = 0; j < units.size() && !held[i]; ++j) {
@@ -420,29 +415,29 @@ class Search {
     for (std::size_t i = 0; i < units.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
         if (!held[i] && !held[j] && units[i].effects.size() > 1 && units[j].effects.size() > 1 &&
-            !is_restricted(design_, units[i].term) && !is_restricted(design_, units[j].term))
+            !is_restricted(covariance_.of(units[i].term)) &&
+            !is_restricted(covariance_.of(units[j].term)))
           report({Confounding::Kind::shared, units[i].term, common_effects(G, units[i], units[j]),
                   false, units[j].term});
   }
 
   void repeat(const Unit& unit, const Unit& other) {
     report({Confounding::Kind::repeated, unit.term, unit.effects, false, other.term});
-    if (is_diagonal(design_, unit.term)) {
-      hold(first_[at(unit.term)] + unit.effects[0], 0.0, false);
+    if (is_diagonal(covariance_.of(unit.term))) {
+      hold(covariance_.first(unit.term) + unit.effects[0], 0.0, false);
       return;
     }
-    const int count = structure_of(design_, unit.term)->parameters();
-    for (int a = 0; a < count; ++a) hold(first_[at(unit.term)] + a, 0.0, false);
+    const int count = covariance_.of(unit.term).parameters();
+    for (int a = 0; a < count; ++a) hold(covariance_.first(unit.term) + a, 0.0, false);
   }
 
   const Design& design_;
+  const CovarianceParameters& covariance_;
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
   const CrossProducts& A_;
   InterruptCheck& interrupt_;
   std::vector<Place> places_;
-  std::vector<int> first_;  // by term: its first parameter
-  int parameters_ = 0;
   std::vector<std::vector<bool>> hidden_;  // by term and effect: whether X hides it
   Identifiability found_;
 };
@@ -473,7 +468,7 @@ std::vector<HeldParameter> held_parameters(const Identifiability& found, const D
   if (held.empty() || !intercepts_only(design, blocks)) return held;
   const Index r = A.rank();
   const double s = response.scale;
-  VectorXd beta0 = response.beta0;
+  VectorXd beta0 = as_vector(response.beta0);
   if (coordinates.intercept() >= 0) beta0(0) = 0.0;
   const Map<const MatrixXd> XX(A.fixed_fixed().data(), r, r);
   const Map<const VectorXd> Xy(response.Xy.data(), r);
@@ -496,9 +491,9 @@ std::vector<HeldParameter> held_parameters(const Identifiability& found, const D
 }
 
 Identifiability identify(const Design& design, const std::vector<Block>& blocks,
-                         const Coordinates& coordinates, const CrossProducts& A,
-                         InterruptCheck& interrupt) {
-  return Search(design, blocks, coordinates, A, interrupt).run();
+                         const CovarianceParameters& covariance, const Coordinates& coordinates,
+                         const CrossProducts& A, InterruptCheck& interrupt) {
+  return Search(design, blocks, covariance, coordinates, A, interrupt).run();
 }
 
 }  // namespace crossnest

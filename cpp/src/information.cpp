@@ -1,4 +1,4 @@
-#include "crossnest/information.hpp"
+#include "information.hpp"
 
 #include <Eigen/Cholesky>
 #include <Eigen/QR>
@@ -84,7 +84,7 @@ VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector
       offset_of_[at(blocks[b].terms[j])] = blocks[b].offsets[j];
     }
   for (int term = 0; term < static_cast<int>(design.terms.size()); ++term) {
-    const CovarianceStructure& own = criterion.structure(term);
+    const CovarianceStructure& own = criterion.covariance().of(term);
     curved_ = curved_ || !own.linear_factor();
     first_.push_back(static_cast<Eigen::Index>(parameters_.size()));
     for (int a = 0; a < own.basis_size(); ++a) {
@@ -226,13 +226,13 @@ Information VarianceDerivatives::information(const double* theta, bool reml) {
   all(m, m) = static_cast<double>(A_.n());
   const Index count = criterion_.parameters();
   bool linear = true;
-  for (int term = 0; term < criterion_.terms(); ++term)
-    linear = linear && criterion_.structure(term).linear();
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
+    linear = linear && criterion_.covariance().of(term).linear();
   if (!linear) {
     MatrixXd bend = MatrixXd::Zero(count, count);
     const VectorXd slopes = slope(out, trace);
-    for (int term = 0; term < criterion_.terms(); ++term)
-      if (!criterion_.structure(term).linear()) add_bend(theta, term, slopes, bend);
+    for (int term = 0; term < criterion_.covariance().terms(); ++term)
+      if (!criterion_.covariance().of(term).linear()) add_bend(theta, term, slopes, bend);
     in_directions(theta_jacobian(theta), out);
     Map<MatrixXd>(out.quadratics.data(), count + 1, count + 1).topLeftCorner(count, count) +=
         0.5 * bend;
@@ -246,9 +246,9 @@ Information VarianceDerivatives::information(const double* theta, bool reml) {
 MatrixXd VarianceDerivatives::theta_jacobian(const double* theta) const {
   const Index count = criterion_.parameters();
   MatrixXd J = MatrixXd::Zero(static_cast<Index>(parameters_.size()), count);
-  for (int term = 0; term < criterion_.terms(); ++term) {
-    const CovarianceStructure& own = criterion_.structure(term);
-    const int first = criterion_.first_parameter(term);
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
+    const CovarianceStructure& own = criterion_.covariance().of(term);
+    const int first = criterion_.covariance().first(term);
     for (int a = 0; a < own.parameters(); ++a) {
       if (own.linear()) {
         J(first_[at(term)] + a, first + a) = 1.0;
@@ -278,8 +278,8 @@ MatrixXd VarianceDerivatives::mapped(int term, const MatrixXd& user) const {
 // in lambda lambda' as it is.
 void VarianceDerivatives::add_bend(const double* theta, int term, const VectorXd& slope,
                                    MatrixXd& H) const {
-  const CovarianceStructure& own = criterion_.structure(term);
-  const int first = criterion_.first_parameter(term);
+  const CovarianceStructure& own = criterion_.covariance().of(term);
+  const int first = criterion_.covariance().first(term);
   MatrixXd second(own.size(), own.size());
   for (int a = 0; a < own.parameters(); ++a)
     for (int b = 0; b < own.parameters(); ++b) {
@@ -292,7 +292,7 @@ void VarianceDerivatives::add_bend(const double* theta, int term, const VectorXd
 }
 
 MatrixXd VarianceDerivatives::lambda_of(int term) const {
-  const int k = criterion_.structure(term).size(), offset = offset_of_[at(term)];
+  const int k = criterion_.covariance().of(term).size(), offset = offset_of_[at(term)];
   const int block = block_of_[at(term)];
   return Map<const MatrixXd>(criterion_.lambda(block).data(), blocks_[at(block)].k,
                              blocks_[at(block)].k)
@@ -306,8 +306,8 @@ void VarianceDerivatives::find_directions(const double* theta) {
   directions_.clear();
   theta_of_phi_ = MatrixXd::Zero(m, m);
   for (int term = 0; term < static_cast<int>(block_of_.size()); ++term) {
-    const CovarianceStructure& own = criterion_.structure(term);
-    const int k = own.size(), count = own.parameters(), first = criterion_.first_parameter(term);
+    const CovarianceStructure& own = criterion_.covariance().of(term);
+    const int k = own.size(), count = own.parameters(), first = criterion_.covariance().first(term);
     MatrixXd columns(k * k, count), derivative(k, k);
     for (int a = 0; a < count; ++a) {
       own.derivative(theta + first, a, derivative.data());
@@ -357,9 +357,9 @@ MatrixXd VarianceDerivatives::covariance_jacobian() const {
 MatrixXd VarianceDerivatives::estimated_directions(const MatrixXd& J) const {
   const Index m = criterion_.parameters();
   MatrixXd held = MatrixXd::Zero(2 * m, m);
-  for (int term = 0; term < criterion_.terms(); ++term) {
-    const int first = criterion_.first_parameter(term);
-    const int last = first + criterion_.structure(term).parameters();
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
+    const int first = criterion_.covariance().first(term);
+    const int last = first + criterion_.covariance().of(term).parameters();
     bool whole = true;
     for (int a = first; a < last; ++a) whole = whole && criterion_.is_held(a, reml_);
     for (int a = first; a < last; ++a) {
@@ -429,8 +429,8 @@ MatrixXd VarianceDerivatives::exact_hessian(const double* theta) {
   const Map<const MatrixXd> quadratics(pieces.quadratics.data(), m + 1, m + 1);
   const MatrixXd J = covariance_jacobian();
   MatrixXd H = J.transpose() * (2.0 * quadratics.topLeftCorner(m, m) - traces) * J;
-  for (int term = 0; term < criterion_.terms(); ++term)
-    if (!criterion_.structure(term).linear_factor()) add_bend(theta, term, slope, H);
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
+    if (!criterion_.covariance().of(term).linear_factor()) add_bend(theta, term, slope, H);
   for (Index a = 0; a < H.rows(); ++a)
     for (Index b = 0; b < H.rows(); ++b) {
       if (directions_[at(a)].term != directions_[at(b)].term) continue;
@@ -470,8 +470,8 @@ MatrixXd VarianceDerivatives::difference_hessian(const double* theta) {
   for (Index a = 0; a < m; ++a) {
     steps(a) = step(directions_[at(a)]);
     if (directions_[at(a)].parameter < 0) continue;
-    const double room = std::min(centre(a) - criterion_.lower_bounds()[at(a)],
-                                 criterion_.upper_bounds()[at(a)] - centre(a));
+    const double room = std::min(centre(a) - criterion_.covariance().lower_bounds()[at(a)],
+                                 criterion_.covariance().upper_bounds()[at(a)] - centre(a));
     steps(a) = std::min(steps(a), 0.4 * room);
   }
   MatrixXd H(m, m);

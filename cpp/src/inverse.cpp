@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "crossnest/factor.hpp"
-#include "crossnest/small_dense.hpp"
+#include "factor.hpp"
 #include "factor_numbers.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

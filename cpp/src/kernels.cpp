@@ -7,7 +7,8 @@
 #include <mutex>
 #include <vector>
 
-#include "crossnest/process.hpp"
+#include "one_thread_each.hpp"
+#include "process.hpp"
 
 namespace crossnest {
 

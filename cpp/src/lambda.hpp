@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "crossnest/blocks.hpp"
+#include "blocks.hpp"
 
 namespace crossnest {
 

@@ -4,6 +4,17 @@
 #include <cmath>
 #include <thread>
 
+#include "blocks.hpp"
+#include "coordinates.hpp"
+#include "covariance_parameters.hpp"
+#include "criterion.hpp"
+#include "cross_products.hpp"
+#include "identifiability.hpp"
+#include "response_reader.hpp"
+#include "structure.hpp"
+#include "thread_pool.hpp"
+#include "wide_search.hpp"
+
 #if !defined(_WIN32)
 #include <unistd.h>
 #endif
@@ -32,104 +43,133 @@ std::size_t available_memory(std::size_t asked) {
 
 }  // namespace
 
-void Model::set_bounds() {
-  for (const Term& term : design_.terms) {
-    const auto structure = make_structure(term.structure, static_cast<int>(term.columns.size()));
-    const std::size_t first = lower_bounds_.size();
-    lower_bounds_.resize(first + static_cast<std::size_t>(structure->parameters()));
-    upper_bounds_.resize(lower_bounds_.size());
-    structure->lower_bounds(lower_bounds_.data() + first);
-    structure->upper_bounds(upper_bounds_.data() + first);
-  }
+struct Model::Parts {
+  Parts(Design of, const ModelOptions& options, InterruptCheck& interrupt);
+
+  void find_confounded(ThreadPool& pool, InterruptCheck& interrupt);
+  void check_memory(double cross_products, double factor) const;
+
+  Design design;
+  const DenseKernels& kernels;
+  std::size_t memory_limit;
+  int threads;
+  CovarianceParameters covariance;
+  std::vector<Block> blocks;
+  WeightSpread weight_spread;
+  std::unique_ptr<Coordinates> coordinates;
+  std::unique_ptr<CrossProducts> A;
+  Identifiability identifiability;
+  std::unique_ptr<Structure> structure;
+};
+
+namespace {
+
+Design validated(Design design, InterruptCheck& interrupt) {
+  design.validate(&interrupt);
+  return design;
 }
 
-Model::Model(Design design, const ModelOptions& options, InterruptCheck interrupt)
-    : design_(std::move(design)),
-      kernels_(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
-      memory_limit_(available_memory(options.memory_limit)),
-      threads_(thread_count(options.threads)) {
-  design_.validate(&interrupt);
-  ThreadPool pool(threads_, &interrupt);
-  weight_spread_ = WeightSpread(design_, interrupt);
-  blocks_ = make_blocks(design_);
-  set_bounds();
-  coordinates_ = std::make_unique<Coordinates>(design_, blocks_, pool);
-  if (coordinates_->rank() >= design_.n)
+}  // namespace
+
+Model::Parts::Parts(Design of, const ModelOptions& options, InterruptCheck& interrupt)
+    : design(validated(std::move(of), interrupt)),
+      kernels(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
+      memory_limit(available_memory(options.memory_limit)),
+      threads(thread_count(options.threads)),
+      covariance(design.terms),
+      blocks(make_blocks(design)),
+      weight_spread(design, interrupt) {
+  ThreadPool pool(threads, &interrupt);
+  coordinates = std::make_unique<Coordinates>(design, blocks, covariance, pool);
+  if (coordinates->rank() >= design.n)
     throw FitError(
         "as many fixed effects as observations: there are no residual degrees of freedom");
   check_memory(0.0, 0.0);
-  A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool, interrupt);
+  A = std::make_unique<CrossProducts>(design, blocks, *coordinates, pool, interrupt);
   find_confounded(pool, interrupt);
-  structure_ = std::make_unique<Structure>(blocks_, *A_, options.tail, memory_limit_, &interrupt);
-  check_memory(A_->bytes(), structure_->bytes());
+  structure = std::make_unique<Structure>(blocks, *A, options.tail, memory_limit, &interrupt);
+  check_memory(A->bytes(), structure->bytes());
 }
 
 // Effects that are not seen come first in their term's coordinates, so that they can be held.
-void Model::find_confounded(ThreadPool& pool, InterruptCheck& interrupt) {
-  identifiability_ = identify(design_, blocks_, *coordinates_, *A_, interrupt);
+void Model::Parts::find_confounded(ThreadPool& pool, InterruptCheck& interrupt) {
+  identifiability = identify(design, blocks, covariance, *coordinates, *A, interrupt);
   bool changed = false;
-  for (std::size_t t = 0; t < design_.terms.size(); ++t) {
-    if (identifiability_.axes[t].size() == 0) continue;
-    coordinates_->use(static_cast<int>(t), identifiability_.axes[t]);
+  for (std::size_t t = 0; t < design.terms.size(); ++t) {
+    if (identifiability.axes[t].size() == 0) continue;
+    coordinates->use(static_cast<int>(t), identifiability.axes[t]);
     changed = true;
   }
-  if (changed)
-    A_ = std::make_unique<CrossProducts>(design_, blocks_, *coordinates_, pool, interrupt);
+  if (changed) A = std::make_unique<CrossProducts>(design, blocks, *coordinates, pool, interrupt);
 }
 
 // Throws when what is known so far of the memory needed passes the limit: all that depends on the
 // numbers of levels, effects and parameters alone, and what the two arguments say.
-void Model::check_memory(double cross_products, double factor) const {
-  if (memory_limit_ == 0) return;
-  const int border = static_cast<int>(coordinates_->rank()) + 1;
+void Model::Parts::check_memory(double cross_products, double factor) const {
+  if (memory_limit == 0) return;
+  const int border = static_cast<int>(coordinates->rank()) + 1;
   double diagonal = 0.0;
   Index q = 0;
-  for (const Block& block : blocks_) {
+  for (const Block& block : blocks) {
     q += block.size();
     diagonal += 8.0 * static_cast<double>(block.size()) * (block.k + border);
   }
-  const double workspace = Criterion::workspace_bytes(q, border, parameters());
+  const double workspace = Criterion::workspace_bytes(q, border, covariance.size());
   // The cross-products hold the blocks on the diagonal, the factor them and their inverse.
   const double known = std::max(cross_products, diagonal) + std::max(factor, 2.0 * diagonal);
-  if (known + workspace > static_cast<double>(memory_limit_))
+  if (known + workspace > static_cast<double>(memory_limit))
     throw MemoryLimitError("this model needs about " + readable_bytes(known + workspace) +
                            ", of which " + readable_bytes(workspace) + " for the derivatives of " +
                            std::to_string(q) + " random effects in " +
-                           std::to_string(parameters()) +
+                           std::to_string(covariance.size()) +
                            " covariance parameters, more than the limit of " +
-                           readable_bytes(static_cast<double>(memory_limit_)));
+                           readable_bytes(static_cast<double>(memory_limit)));
 }
+
+Model::Model(Design design, const ModelOptions& options, InterruptCheck interrupt)
+    : parts_(std::make_unique<const Parts>(std::move(design), options, interrupt)) {}
+
+Model::Model(Model&&) noexcept = default;
+Model::~Model() = default;
+
+const Design& Model::design() const { return parts_->design; }
+const std::vector<Block>& Model::blocks() const { return parts_->blocks; }
+const CovarianceParameters& Model::covariance() const { return parts_->covariance; }
+const Coordinates& Model::coordinates() const { return *parts_->coordinates; }
+const CrossProducts& Model::cross_products() const { return *parts_->A; }
+const Structure& Model::structure() const { return *parts_->structure; }
+const Identifiability& Model::identifiability() const { return parts_->identifiability; }
+const WeightSpread& Model::weight_spread() const { return parts_->weight_spread; }
+const DenseKernels& Model::kernels() const { return parts_->kernels; }
+std::size_t Model::memory_limit() const { return parts_->memory_limit; }
+int Model::threads() const { return parts_->threads; }
+const std::vector<Index>& Model::pivot() const { return coordinates().pivot(); }
+const std::vector<double>& Model::lower_bounds() const { return covariance().lower_bounds(); }
+const std::vector<double>& Model::upper_bounds() const { return covariance().upper_bounds(); }
+int Model::parameters() const { return covariance().size(); }
+void Model::check(const std::vector<double>& theta) const { covariance().check(theta); }
+const std::vector<Confounding>& Model::confounded() const { return identifiability().confounded; }
+std::vector<BlockReport> Model::report() const { return structure().report(); }
 
 // As rows of different weights speak for different theta, and as the variance of an effect that
 // terms share may go to either.
 bool Model::may_have_several_minima() const {
   const auto shared = [](const Confounding& one) { return one.kind == Confounding::Kind::shared; };
-  return weight_spread_.wide() || std::any_of(identifiability_.confounded.begin(),
-                                              identifiability_.confounded.end(), shared);
+  return weight_spread().wide() || std::any_of(confounded().begin(), confounded().end(), shared);
 }
 
 Response Model::read(const double* y, InterruptCheck interrupt) const {
-  ThreadPool pool(threads_, &interrupt);
+  ThreadPool pool(threads(), &interrupt);
   Response response;
-  ResponseReader(design_, blocks_, *coordinates_, pool).read(y, 1, &response);
-  require_fittable(response, *coordinates_);
+  ResponseReader(design(), blocks(), coordinates(), pool).read(y, 1, &response);
+  require_fittable(response, coordinates());
   response.held = held(response);
   return response;
 }
 
 std::vector<HeldParameter> Model::held(const Response& response) const {
-  return held_parameters(identifiability_, design_, blocks_, *coordinates_, *A_, response);
-}
-
-void Model::check(const std::vector<double>& theta) const {
-  if (theta.size() != lower_bounds_.size())
-    throw std::invalid_argument("theta has " + std::to_string(theta.size()) +
-                                " values where the model has " +
-                                std::to_string(lower_bounds_.size()) + " covariance parameters");
-  for (std::size_t i = 0; i < theta.size(); ++i)
-    if (!std::isfinite(theta[i]) || theta[i] < lower_bounds_[i] || theta[i] > upper_bounds_[i])
-      throw std::invalid_argument("theta[" + std::to_string(i) +
-                                  "] is not finite or not within its bounds");
+  return held_parameters(identifiability(), design(), blocks(), coordinates(), cross_products(),
+                         response);
 }
 
 }  // namespace crossnest

@@ -1,4 +1,4 @@
-#include "crossnest/moments.hpp"
+#include "moments.hpp"
 
 #include <Eigen/Eigenvalues>
 #include <algorithm>
@@ -71,7 +71,7 @@ MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossPr
 void MomentEquations::choose_pairs(int t) {
   const Block& block = blocks_[at(t)];
   for (std::size_t term = 0; term < block.terms.size(); ++term) {
-    const CovarianceStructure& structure = criterion_.structure(block.terms[term]);
+    const CovarianceStructure& structure = criterion_.covariance().of(block.terms[term]);
     const int k = structure.size(), first = block.offsets[term];
     const bool covariances = !structure.scales_only() && k <= kMostEffects;
     for (int j = 0; j < k; ++j)
@@ -155,12 +155,12 @@ std::vector<double> MomentEquations::solve(const Response& response) const {
   for (const Block& block : blocks_)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], first = block.offsets[j];
-      const CovarianceStructure& structure = criterion_.structure(term);
+      const CovarianceStructure& structure = criterion_.covariance().of(term);
       MatrixXd relative = MatrixXd::Zero(structure.size(), structure.size());  // lower triangle
       for (; p < count && pairs_[at(p)].term == term; ++p)
         relative(pairs_[at(p)].i - first, pairs_[at(p)].j - first) = covariance(p) / residual;
       const MatrixXd factor = inner_factor(relative);
-      structure.from_factor(factor.data(), theta.data() + criterion_.first_parameter(term));
+      structure.from_factor(factor.data(), theta.data() + criterion_.covariance().first(term));
     }
   return theta;
 }

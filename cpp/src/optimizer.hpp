@@ -4,9 +4,10 @@
 #include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/optimizer_options.hpp"
+#include "crossnest/options.hpp"
 #include "newton_step.hpp"
 #include "objective.hpp"
+#include "verdict.hpp"
 
 namespace crossnest {
 

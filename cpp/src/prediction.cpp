@@ -1,10 +1,10 @@
-#include "crossnest/prediction.hpp"
+#include "prediction.hpp"
 
 #include <algorithm>
 #include <numeric>
 #include <string>
 
-#include "crossnest/small_dense.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

@@ -1,5 +1,3 @@
-#include "crossnest/profile.hpp"
-
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
@@ -7,7 +5,9 @@
 #include <numeric>
 
 #include "constrained_deviance.hpp"
+#include "crossnest/fit.hpp"
 #include "newton_step.hpp"
+#include "one_thread_each.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
 
@@ -221,18 +221,15 @@ class Side {
 
 }  // namespace
 
-Profiler::Profiler(Criterion& criterion, const Design& design, const std::vector<Block>& blocks,
-                   const DenseKernels& kernels, InterruptCheck& interrupt,
-                   std::vector<double> theta, bool thorough)
-    : criterion_(criterion),
-      design_(design),
-      blocks_(blocks),
-      kernels_(kernels),
-      interrupt_(interrupt),
-      parameters_(profile_parameters(criterion)),
-      thorough_(thorough) {
+Profiler::Profiler(Evaluator& evaluator, const Response& response, const OptimizerOptions& options)
+    : criterion_(evaluator.criterion(response)),
+      kernels_(evaluator.model().kernels()),
+      interrupt_(evaluator.interrupt()),
+      parameters_(profile_parameters(criterion_)),
+      thorough_(evaluator.model().structure().work() < options.cheap) {
   const OneThreadEach threads(kernels_);
-  set_fit(std::move(theta));
+  const Fit best = fit(evaluator, response, false, {}, options);
+  set_fit(criterion_.to_internal(best.estimates.theta.data()));
 }
 
 void Profiler::set_fit(std::vector<double> theta) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "start.hpp"
+
 namespace crossnest {
 
 namespace {
@@ -35,10 +37,10 @@ ProfiledCriterion::ProfiledCriterion(Criterion& criterion, bool reml, double wor
       criterion_(criterion),
       reml_(reml),
       work_(work),
-      curvature_(at(criterion.terms())) {
-  for (int term = 0; term < criterion.terms(); ++term) {
+      curvature_(at(criterion.covariance().terms())) {
+  for (int term = 0; term < criterion.covariance().terms(); ++term) {
     Curvature& own = curvature_[at(term)];
-    const int k = criterion.structure(term).size();
+    const int k = criterion.covariance().of(term).size();
     for (MatrixXd* matrix :
          {&own.lambda, &own.first, &own.second, &own.product, &own.inverse, &own.N})
       matrix->resize(k, k);
@@ -68,12 +70,12 @@ void ProfiledCriterion::begin_search(bool logarithms) {
 void ProfiledCriterion::differentiate(VectorXd& gradient, MatrixXd* hessian) {
   criterion_.gradient(gradient.data(), hessian != nullptr ? hessian->data() : nullptr);
   if (hessian == nullptr || logarithms_) return;
-  for (int term = 0; term < criterion_.terms(); ++term) add_curvature(term, *hessian);
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) add_curvature(term, *hessian);
 }
 
 void ProfiledCriterion::add_curvature(int term, MatrixXd& hessian) {
-  const CovarianceStructure& structure = criterion_.structure(term);
-  const int k = structure.size(), first = criterion_.first_parameter(term);
+  const CovarianceStructure& structure = criterion_.covariance().of(term);
+  const int k = structure.size(), first = criterion_.covariance().first(term);
   Curvature& own = curvature_[at(term)];
   structure.lambda(theta_.data() + first, own.lambda.data());
   // Near a singular lambda the division by it leaves only rounding errors; N changes little, so the
@@ -109,27 +111,31 @@ void ProfiledCriterion::find_covariance_gradient(int term) {
 }
 
 bool ProfiledCriterion::is_scale(Eigen::Index i) const {
-  return criterion_.lower_bounds()[at(i)] == 0.0;
+  return criterion_.covariance().lower_bounds()[at(i)] == 0.0;
 }
 
-double ProfiledCriterion::lower(Eigen::Index i) const { return criterion_.lower_barriers()[at(i)]; }
+double ProfiledCriterion::lower(Eigen::Index i) const {
+  return criterion_.covariance().lower_barriers()[at(i)];
+}
 
-double ProfiledCriterion::upper(Eigen::Index i) const { return criterion_.upper_barriers()[at(i)]; }
+double ProfiledCriterion::upper(Eigen::Index i) const {
+  return criterion_.covariance().upper_barriers()[at(i)];
+}
 
 // Where lambda is not linear in a few parameters, average information is too far off.
 bool ProfiledCriterion::has_hessian() const {
   constexpr int kFew = 12;
-  return criterion_.has_linear_factors() || criterion_.parameters() > kFew;
+  return criterion_.covariance().has_linear_factors() || criterion_.parameters() > kFew;
 }
 
 bool ProfiledCriterion::fall_back(VectorXd& theta) const {
-  theta = vector(criterion_.other_starts().front());
+  theta = vector(crossnest::other_starts(criterion_.covariance()).front());
   return true;
 }
 
 std::vector<VectorXd> ProfiledCriterion::other_starts() const {
   std::vector<VectorXd> starts;
-  for (const std::vector<double>& start : criterion_.other_starts())
+  for (const std::vector<double>& start : crossnest::other_starts(criterion_.covariance()))
     starts.emplace_back(vector(start));
   return starts;
 }
@@ -141,7 +147,7 @@ std::vector<VectorXd> ProfiledCriterion::starts_around(const VectorXd& theta) {
 }
 
 bool ProfiledCriterion::is_on_boundary(const VectorXd& theta) const {
-  for (int term = 0; term < criterion_.terms(); ++term)
+  for (int term = 0; term < criterion_.covariance().terms(); ++term)
     if (criterion_.is_estimated_singular(term, theta.data())) return true;
   return false;
 }
@@ -188,10 +194,10 @@ bool ProfiledCriterion::escape(VectorXd& theta, double least) {
 bool ProfiledCriterion::enlarge(const VectorXd& theta, VectorXd& enlarged,
                                 std::vector<int>& singular) const {
   enlarged = theta;
-  for (int term = 0; term < criterion_.terms(); ++term) {
+  for (int term = 0; term < criterion_.covariance().terms(); ++term) {
     if (is_held(term)) continue;
-    const CovarianceStructure& structure = criterion_.structure(term);
-    const int k = structure.size(), first = criterion_.first_parameter(term);
+    const CovarianceStructure& structure = criterion_.covariance().of(term);
+    const int k = structure.size(), first = criterion_.covariance().first(term);
     MatrixXd lambda(k, k);
     structure.lambda(theta.data() + first, lambda.data());
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(lambda * lambda.transpose());
@@ -206,8 +212,8 @@ bool ProfiledCriterion::enlarge(const VectorXd& theta, VectorXd& enlarged,
 }
 
 bool ProfiledCriterion::is_held(int term) const {
-  const int first = criterion_.first_parameter(term);
-  for (int a = first; a < first + criterion_.structure(term).parameters(); ++a)
+  const int first = criterion_.covariance().first(term);
+  for (int a = first; a < first + criterion_.covariance().of(term).parameters(); ++a)
     if (is_free(a)) return false;
   return true;
 }
@@ -219,9 +225,9 @@ ProfiledCriterion::Direction ProfiledCriterion::steepest(const VectorXd& enlarge
   gradient(there);
   Direction found;
   for (const int term : terms) {
-    const CovarianceStructure& structure = criterion_.structure(term);
+    const CovarianceStructure& structure = criterion_.covariance().of(term);
     Curvature& own = curvature_[at(term)];
-    structure.lambda(enlarged.data() + criterion_.first_parameter(term), own.lambda.data());
+    structure.lambda(enlarged.data() + criterion_.covariance().first(term), own.lambda.data());
     find_covariance_gradient(term);
     if (structure.scales_only()) own.N = MatrixXd(own.N.diagonal().asDiagonal());
     own.eigen.compute(own.N);
@@ -233,8 +239,8 @@ ProfiledCriterion::Direction ProfiledCriterion::steepest(const VectorXd& enlarge
 
 VectorXd ProfiledCriterion::with_variance(const VectorXd& theta, const Direction& direction,
                                           double length) const {
-  const CovarianceStructure& structure = criterion_.structure(direction.term);
-  const int first = criterion_.first_parameter(direction.term);
+  const CovarianceStructure& structure = criterion_.covariance().of(direction.term);
+  const int first = criterion_.covariance().first(direction.term);
   MatrixXd lambda(structure.size(), structure.size());
   structure.lambda(theta.data() + first, lambda.data());
   MatrixXd covariance = lambda * lambda.transpose() +

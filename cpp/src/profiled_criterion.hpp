@@ -6,9 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/wide_search.hpp"
+#include "criterion.hpp"
 #include "objective.hpp"
+#include "wide_search.hpp"
 
 namespace crossnest {
 
@@ -39,11 +39,13 @@ class ProfiledCriterion final : public Objective {
     return !criterion_.is_held(static_cast<int>(i), reml_);
   }
   void impose(Eigen::VectorXd& theta) const override { criterion_.impose(theta.data(), reml_); }
-  void normalize(Eigen::VectorXd& theta) const override { criterion_.normalize(theta.data()); }
+  void normalize(Eigen::VectorXd& theta) const override {
+    criterion_.covariance().normalize(theta.data());
+  }
   double lower(Eigen::Index i) const override;
   double upper(Eigen::Index i) const override;
   bool has_hessian() const override;
-  bool scales_only() const override { return criterion_.scales_only(); }
+  bool scales_only() const override { return criterion_.covariance().scales_only(); }
   bool fall_back(Eigen::VectorXd& theta) const override;
   std::vector<Eigen::VectorXd> other_starts() const override;
   bool is_wide() const override { return wide_.has_value(); }

@@ -1,5 +1,3 @@
-#include "crossnest/refits.hpp"
-
 #include <Eigen/LU>
 #include <algorithm>
 #include <atomic>
@@ -11,10 +9,15 @@
 #include <mutex>
 #include <thread>
 
-#include "crossnest/moments.hpp"
-#include "crossnest/wide_search.hpp"
+#include "as_vector.hpp"
+#include "blocks.hpp"
+#include "crossnest/fit.hpp"
+#include "moments.hpp"
+#include "one_thread_each.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
+#include "response_reader.hpp"
+#include "wide_search.hpp"
 
 namespace crossnest {
 
@@ -114,7 +117,7 @@ RefitStatus Worker::verdict(const Optimum& optimum) const {
 void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const bool reml = shared_.options.reml;
   const Response& response = criterion_.response();
-  const Index rank = response.beta0.size();
+  const auto rank = static_cast<Index>(response.beta0.size());
   out.objective[at(r)] = optimum.value;
   if (!criterion_.is_at(optimum.x)) criterion_.objective(optimum.x.data(), Scale::internal, reml);
   const std::vector<double> theta = criterion_.to_user(optimum.x.data());
@@ -128,7 +131,7 @@ void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const MatrixXd& T_inverse = shared_.inverse_fixed;
   const MatrixXd root = R.solve<Eigen::OnTheRight>(T_inverse);  // T^-1 R_X^-1
   Eigen::Map<VectorXd>(out.beta.data() + r * rank, rank) =
-      T_inverse * response.beta0 + s * (root * F.col(rank).head(rank));
+      T_inverse * as_vector(response.beta0) + s * (root * F.col(rank).head(rank));
   Eigen::Map<VectorXd>(out.errors.data() + r * rank, rank) = sigma * root.rowwise().norm();
 }
 
@@ -195,7 +198,7 @@ int team_size(const Model& model, Index count, int asked) {
   for (const Block& block : model.blocks()) q += at(block.size());
   // Of q numbers: the products of a batch, and the solution of the border.
   std::size_t bytes = 8 * q * (at(kBatch) + at(model.coordinates().rank()) + 1);
-  for (const BlockReport& block : model.structure().report()) bytes += block.bytes;
+  for (const BlockReport& block : model.report()) bytes += block.bytes;
   const std::size_t fitting = model.memory_limit() / bytes;
   const Index batches = (count + kBatch - 1) / kBatch;
   Index size = std::min<Index>(asked > 0 ? asked : model.threads(), batches);

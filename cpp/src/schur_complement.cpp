@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "crossnest/small_dense.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

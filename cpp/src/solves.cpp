@@ -1,9 +1,9 @@
 // Solves with the factor L.
 #include <algorithm>
 
-#include "crossnest/factor.hpp"
-#include "crossnest/small_dense.hpp"
+#include "factor.hpp"
 #include "factor_numbers.hpp"
+#include "small_dense.hpp"
 
 namespace crossnest {
 

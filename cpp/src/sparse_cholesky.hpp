@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "crossnest/interrupt.hpp"
-#include "crossnest/structure.hpp"
 #include "crossnest/types.hpp"
+#include "structure.hpp"
 
 namespace crossnest {
 

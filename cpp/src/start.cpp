@@ -1,4 +1,4 @@
-#include "crossnest/start.hpp"
+#include "start.hpp"
 
 #include <Eigen/Core>
 #include <Eigen/QR>
@@ -67,17 +67,43 @@ std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossPr
   std::vector<double> theta(at(criterion.parameters()));
   for (const Block& block : blocks)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const int term = block.terms[j], k = criterion.structure(term).size();
+      const int term = block.terms[j], k = criterion.covariance().of(term).size();
       Eigen::MatrixXd factor = Eigen::MatrixXd::Zero(k, k);
       for (int i = 0; i < k; ++i) {
         const double ratio = variance(block.first_column + block.offsets[j] + i) / residual;
         factor(i, i) = std::sqrt(std::clamp(ratio, 0.01, 100.0));
       }
-      criterion.structure(term).from_factor(factor.data(),
-                                            theta.data() + criterion.first_parameter(term));
-      correlate(criterion.structure(term), 0.5, theta.data() + criterion.first_parameter(term));
+      criterion.covariance().of(term).from_factor(
+          factor.data(), theta.data() + criterion.covariance().first(term));
+      correlate(criterion.covariance().of(term), 0.5,
+                theta.data() + criterion.covariance().first(term));
     }
   return theta;
+}
+
+std::vector<std::vector<double>> other_starts(const CovarianceParameters& covariance) {
+  std::vector<std::vector<double>> starts(covariance.scales_only() ? 2 : 3,
+                                          std::vector<double>(at(covariance.size())));
+  for (int term = 0; term < covariance.terms(); ++term) {
+    const CovarianceStructure& own = covariance.of(term);
+    const int first = covariance.first(term), k = own.size();
+    const Eigen::MatrixXd unit = Eigen::MatrixXd::Identity(k, k);
+    const Eigen::MatrixXd large = 10.0 * unit;
+    own.from_factor(unit.data(), starts[0].data() + first);
+    correlate(own, 0.5, starts[0].data() + first);
+    own.from_factor(large.data(), starts[1].data() + first);
+    correlate(own, 0.5, starts[1].data() + first);
+    if (starts.size() < 3) continue;
+    Eigen::MatrixXd together = 0.1 * unit;
+    together.col(0).setConstant(0.5);
+    together(0, 0) = 1.0;
+    own.from_factor(together.data(), starts[2].data() + first);
+  }
+  if (covariance.has_linear_factors()) return starts;
+  starts.push_back(starts[0]);
+  for (int term = 0; term < covariance.terms(); ++term)
+    correlate(covariance.of(term), -0.5, starts.back().data() + covariance.first(term));
+  return starts;
 }
 
 void correlate(const CovarianceStructure& structure, double part, double* theta) {

@@ -1,4 +1,4 @@
-#include "crossnest/structure.hpp"
+#include "structure.hpp"
 
 #include <Eigen/OrderingMethods>
 #include <Eigen/SparseCore>
@@ -106,6 +106,7 @@ std::vector<double> Structure::column_counts(std::size_t memory_limit) const {
 Structure::Structure(const std::vector<Block>& blocks, const CrossProducts& A, TailKind kind,
                      std::size_t memory_limit, InterruptCheck* interrupt)
     : interrupt_(interrupt), head_of_(blocks.size(), -1), border_(A.rank() + 1) {
+  for (const Block& block : blocks) factor_of_.push_back(block.factor);
   choose_heads(blocks, A);
   link_heads(A);
   Index nodes = 0;
@@ -445,7 +446,7 @@ std::vector<BlockReport> Structure::report() const {
   std::vector<BlockReport> lines;
   for (const HeadBlock& head : heads_) {
     const Index numbers = head.numbers() + head.levels * head.k * head.k;
-    lines.push_back({{head.block},
+    lines.push_back({{factor_of_[at(head.block)]},
                      "block-diagonal",
                      head.levels * head.k,
                      head.k,
@@ -457,7 +458,9 @@ std::vector<BlockReport> Structure::report() const {
     const double numbers = tail_.sparse ? tail_.factor_numbers : q2 * q2;
     // The dense inverse takes the place of the factor; the sparse one stands beside it.
     const double bytes = tail_.sparse ? kSparseBytes * numbers : 8.0 * numbers;
-    lines.push_back({tail_blocks_, tail_.sparse ? "sparse" : "dense", tail_.size, 1,
+    std::vector<int> factors;
+    for (const int block : tail_blocks_) factors.push_back(factor_of_[at(block)]);
+    lines.push_back({std::move(factors), tail_.sparse ? "sparse" : "dense", tail_.size, 1,
                      static_cast<Index>(numbers), static_cast<std::size_t>(bytes)});
   }
   return lines;

@@ -5,9 +5,9 @@
 
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/structure.hpp"
-#include "crossnest/thread_pool.hpp"
 #include "schur_complement.hpp"
+#include "structure.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

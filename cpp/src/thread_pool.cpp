@@ -1,4 +1,4 @@
-#include "crossnest/thread_pool.hpp"
+#include "thread_pool.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "crossnest/process.hpp"
+#include "process.hpp"
 
 namespace crossnest {
 

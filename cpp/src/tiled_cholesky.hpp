@@ -5,8 +5,8 @@
 
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/thread_pool.hpp"
 #include "crossnest/types.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

@@ -1,4 +1,4 @@
-#include "crossnest/traces.hpp"
+#include "traces.hpp"
 
 #include <Eigen/LU>
 #include <algorithm>

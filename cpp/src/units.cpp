@@ -1,4 +1,4 @@
-#include "crossnest/units.hpp"
+#include "units.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "crossnest/wide_search.hpp"
+#include "wide_search.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -90,7 +90,7 @@ WideStarts::WideStarts(const Criterion& criterion, const std::vector<Block>& blo
       }
     for (std::size_t j = 0; j < blocks[t].terms.size(); ++j) {
       const int term = blocks[t].terms[j];
-      for (int i = 0; i < criterion.structure(term).size(); ++i) {
+      for (int i = 0; i < criterion.covariance().of(term).size(); ++i) {
         const std::size_t column = at(blocks[t].offsets[j] + i);
         const double precise = std::max(heaviest[column], std::numeric_limits<double>::min());
         const double row = std::max(all[column] * weights.typical, 1e-16 * precise);
@@ -104,10 +104,10 @@ WideStarts::WideStarts(const Criterion& criterion, const std::vector<Block>& blo
 WideStarts::Lambdas WideStarts::lambdas(const VectorXd& theta) const {
   Lambdas result;
   for (int term = 0; term < terms(); ++term) {
-    const int k = criterion_.structure(term).size();
+    const int k = criterion_.covariance().of(term).size();
     result.emplace_back(k, k);
-    criterion_.structure(term).lambda(theta.data() + criterion_.first_parameter(term),
-                                      result.back().data());
+    criterion_.covariance().of(term).lambda(theta.data() + criterion_.covariance().first(term),
+                                            result.back().data());
   }
   return result;
 }
@@ -116,8 +116,8 @@ WideStarts::Lambdas WideStarts::lambdas(const VectorXd& theta) const {
 VectorXd WideStarts::theta(const Objective& objective, const Lambdas& lambdas) const {
   VectorXd theta(criterion_.parameters());
   for (int term = 0; term < terms(); ++term)
-    criterion_.structure(term).from_factor(lambdas[at(term)].data(),
-                                           theta.data() + criterion_.first_parameter(term));
+    criterion_.covariance().of(term).from_factor(
+        lambdas[at(term)].data(), theta.data() + criterion_.covariance().first(term));
   objective.impose(theta);
   return theta;
 }
@@ -169,7 +169,7 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
   const double* u = coordinates.data();
   Lambdas sampled;
   for (int term = 0; term < terms(); ++term) {
-    const CovarianceStructure& structure = criterion_.structure(term);
+    const CovarianceStructure& structure = criterion_.covariance().of(term);
     const int k = structure.size();
     if (!structure.linear_factor() || structure.parameters() < k) {
       sampled.push_back(sample(term, u));
@@ -193,7 +193,7 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
 // lambda of a structure whose parameters are standard deviations and correlations: the former
 // between the smallest and the largest scale of their effects, the latter between their bounds.
 MatrixXd WideStarts::sample(int term, const double* point) const {
-  const CovarianceStructure& structure = criterion_.structure(term);
+  const CovarianceStructure& structure = criterion_.covariance().of(term);
   const int k = structure.size(), m = structure.parameters();
   std::vector<double> theta(at(m)), lower(at(m)), upper(at(m));
   structure.lower_bounds(lower.data());
@@ -225,11 +225,12 @@ std::vector<VectorXd> WideStarts::around(Objective& objective, const VectorXd& t
   std::vector<Start> starts;
   add_minima_along(objective, at_best, -1, -1, starts);
   for (int term = 0; term < terms(); ++term) {
-    const int k = criterion_.structure(term).size();
+    const int k = criterion_.covariance().of(term).size();
     if (terms() > 1) add_minima_along(objective, at_best, term, -1, starts);
     for (int effect = 0; k > 1 && effect < k; ++effect)
       add_minima_along(objective, at_best, term, effect, starts);
-    if (!criterion_.structure(term).scales_only()) add_faces(objective, at_best, term, starts);
+    if (!criterion_.covariance().of(term).scales_only())
+      add_faces(objective, at_best, term, starts);
   }
   return lowest(std::move(starts), kMostAround);
 }

@@ -5,10 +5,12 @@
 #include <Eigen/Core>
 #include <Eigen/LU>
 #include <cmath>
-#include <crossnest/criterion.hpp>
 #include <vector>
 
+#include "as_vector.hpp"
+#include "criterion.hpp"
 #include "designs.hpp"
+#include "response_reader.hpp"
 
 namespace dense {
 
@@ -32,6 +34,7 @@ struct Engine {
   designs::View design;
   crossnest::InterruptCheck interrupt;
   crossnest::ThreadPool pool;
+  crossnest::CovarianceParameters covariance;
   std::vector<crossnest::Block> blocks;
   crossnest::Coordinates coordinates;
   crossnest::CrossProducts A;
@@ -45,13 +48,14 @@ struct Engine {
       : data(std::move(source)),
         design(data.design()),
         pool(threads),
+        covariance(design.terms),
         blocks(crossnest::make_blocks(design)),
-        coordinates(design, blocks, pool),
+        coordinates(design, blocks, covariance, pool),
         A(design, blocks, coordinates, pool, interrupt),
         response(read(*this)),
         structure(blocks, A, tail, 0),
         workspace(blocks, A, structure, crossnest::eigen_kernels(), pool, interrupt),
-        criterion(design, blocks, coordinates, A, workspace) {
+        criterion(covariance, blocks, coordinates, A, workspace) {
     criterion.use(response);
   }
 
@@ -80,7 +84,7 @@ struct Rows {
     B.resize(n, rank + 1);
     B.leftCols(rank) = mapped.middleRows(width - 1 - rank, rank).transpose();
     B.col(rank) = Eigen::Map<const VectorXd>(response.y, n) / response.unit;
-    B.col(rank) -= B.leftCols(rank) * response.mapped_beta0;
+    B.col(rank) -= B.leftCols(rank) * crossnest::as_vector(response.mapped_beta0);
     B.col(rank) /= response.mapped_scale;
     w = mapped.row(width - 1).transpose();
     Index start = 0;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <crossnest/fit.hpp>
-#include <crossnest/refits.hpp>
 #include <utility>
 #include <vector>
 
@@ -63,7 +62,7 @@ class Problem {
     return evaluator_.curvature(response_, theta, reml, kind);
   }
   crossnest::Profiler profiler(const crossnest::OptimizerOptions& options = {}) {
-    return crossnest::profiler(evaluator_, response_, options);
+    return {evaluator_, response_, options};
   }
   crossnest::Refits refit_many(const double* Y, Index count,
                                const crossnest::RefitOptions& options = {}) {

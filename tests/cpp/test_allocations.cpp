@@ -103,7 +103,7 @@ long allocations_in(Body&& body) {
 
 std::vector<double> diagonal_theta(const designs::Problem& problem, double value) {
   std::vector<double> theta;
-  for (const double bound : problem.criterion().lower_bounds())
+  for (const double bound : problem.criterion().covariance().lower_bounds())
     theta.push_back(bound == 0.0 ? value : 0.1);
   return theta;
 }
@@ -175,7 +175,7 @@ void check_steps(const designs::Data& data, long in_gradient = 0) {
   dense::Engine engine(data);
   crossnest::ProfiledCriterion objective(engine.criterion, true, 0.0, engine.interrupt);
   std::vector<double> start;
-  for (const double bound : engine.criterion.lower_bounds())
+  for (const double bound : engine.criterion.covariance().lower_bounds())
     start.push_back(bound == 0.0 ? 30.0 : 1.0);
   crossnest::OptimizerOptions options;
   options.tolerance = 0.0;

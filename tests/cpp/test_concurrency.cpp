@@ -1,5 +1,5 @@
 // Fits from several threads at once: what the thread sanitizer looks at.
-#include <crossnest/refits.hpp>
+#include <crossnest/fit.hpp>
 #include <thread>
 
 #include "check.hpp"

@@ -81,7 +81,7 @@ void check_sets(ConditionalCovariance& covariance, const Expected& expected,
 
 void check_covariance(const designs::Data& data, TailKind tail = TailKind::automatic) {
   dense::Engine engine(data, tail, 2);
-  std::vector<double> theta = engine.criterion.lower_bounds();
+  std::vector<double> theta = engine.criterion.covariance().lower_bounds();
   for (double& value : theta) value = value == 0.0 ? 0.7 : 0.2;
   CHECK(std::isfinite(engine.criterion.objective(theta.data(), crossnest::Scale::user, true)));
   const Expected expected(engine.design, theta);

@@ -1,8 +1,8 @@
 // The change of coordinates: X = X~ T and Z = Z~ T_t, orthonormal, whatever the units.
 #include <Eigen/LU>
-#include <crossnest/coordinates.hpp>
 
 #include "check.hpp"
+#include "coordinates.hpp"
 #include "dense.hpp"
 
 namespace {
@@ -26,7 +26,7 @@ struct Mapped {
         design(data.design()),
         pool(threads),
         blocks(crossnest::make_blocks(design)),
-        coordinates(design, blocks, pool) {
+        coordinates(design, blocks, crossnest::CovarianceParameters(design.terms), pool) {
     MatrixXd transposed(coordinates.row_width(), design.n);
     coordinates.map_rows(design, 0, design.n, transposed.data());
     rows = transposed.transpose();

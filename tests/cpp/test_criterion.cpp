@@ -1,8 +1,8 @@
 // The criterion, its gradient and its average information against the n x n likelihood.
-#include <crossnest/criterion.hpp>
 #include <functional>
 
 #include "check.hpp"
+#include "criterion.hpp"
 #include "dense.hpp"
 
 namespace {
@@ -16,7 +16,7 @@ using dense::VectorXd;
 std::vector<double> some_theta(const crossnest::Criterion& criterion) {
   designs::Random random(21);
   std::vector<double> theta;
-  for (const double bound : criterion.lower_bounds())
+  for (const double bound : criterion.covariance().lower_bounds())
     theta.push_back((bound == 0.0 ? 0.7 : 0.0) + 0.3 * (random.uniform() - 0.5));
   return theta;
 }
@@ -194,7 +194,7 @@ TEST(normalize_keeps_the_covariance) {
   dense::Engine engine(designs::crossed(16, 9, 150, 2, 1));
   std::vector<double> theta{-0.5, 0.3, -0.2, -1.0};
   const double before = engine.criterion.objective(theta.data(), Scale::internal, true);
-  engine.criterion.normalize(theta.data());
+  engine.criterion.covariance().normalize(theta.data());
   CHECK(theta == std::vector<double>({0.5, -0.3, 0.2, 1.0}));
   CHECK_NEAR(engine.criterion.objective(theta.data(), Scale::internal, true), before, 1e-13);
 }

@@ -1,8 +1,8 @@
 // Cross-products against dense sums, in one piece and merged from batches.
-#include <crossnest/cross_products.hpp>
-
 #include "check.hpp"
+#include "cross_products.hpp"
 #include "dense.hpp"
+#include "response_reader.hpp"
 
 namespace {
 
@@ -101,7 +101,7 @@ struct Parts {
       : design(data.design()),
         pool(threads),
         blocks(crossnest::make_blocks(design)),
-        coordinates(design, blocks, pool) {}
+        coordinates(design, blocks, crossnest::CovarianceParameters(design.terms), pool) {}
   CrossProducts products(const crossnest::Design& rows) {
     return CrossProducts(rows, blocks, coordinates, pool, interrupt);
   }

@@ -1,9 +1,9 @@
 // The blocked factor against dense algebra.
-#include <crossnest/factor.hpp>
 #include <numeric>
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "factor.hpp"
 
 namespace {
 

@@ -1,6 +1,7 @@
 // What cross-products cannot tell, and that the criterion is constant in it.
 
 #include "check.hpp"
+#include "identifiability.hpp"
 #include "problem.hpp"
 
 namespace {

@@ -20,7 +20,7 @@ using Eigen::Map;
 std::vector<double> some_theta(const Problem& problem) {
   designs::Random random(21);
   std::vector<double> theta;
-  for (const double bound : problem.criterion().lower_bounds())
+  for (const double bound : problem.criterion().covariance().lower_bounds())
     theta.push_back((bound == 0.0 ? 0.7 : 0.0) + 0.3 * (random.uniform() - 0.5));
   return theta;
 }

@@ -9,6 +9,7 @@
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "one_thread_each.hpp"
 
 namespace {
 

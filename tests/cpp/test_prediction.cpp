@@ -1,8 +1,7 @@
 // Variances of predictions against the whole inverse of the mixed-model equations.
-#include <crossnest/prediction.hpp>
-
 #include "check.hpp"
 #include "dense.hpp"
+#include "prediction.hpp"
 #include "problem.hpp"
 
 namespace {
@@ -68,7 +67,7 @@ void check_variances(const designs::Data& data, TailKind tail, int threads = 1) 
   options.threads = threads;
   Problem problem(data.design(), options);
   std::vector<double> theta;
-  for (const double bound : problem.criterion().lower_bounds())
+  for (const double bound : problem.criterion().covariance().lower_bounds())
     theta.push_back(bound == 0.0 ? 0.9 - 0.1 * static_cast<double>(theta.size() % 4) : -0.2);
   const designs::Data other = elsewhere(data);
   for (const designs::Data* rows : {&data, &other})

@@ -90,7 +90,7 @@ void check_estimates(Problem& problem, const std::vector<double>& theta, bool re
 
 std::vector<double> some_theta(const Problem& problem) {
   std::vector<double> theta;
-  for (const double bound : problem.criterion().lower_bounds())
+  for (const double bound : problem.criterion().covariance().lower_bounds())
     theta.push_back(bound == 0.0 ? 0.9 - 0.1 * static_cast<double>(theta.size() % 4) : -0.2);
   return theta;
 }

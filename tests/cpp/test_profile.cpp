@@ -16,7 +16,7 @@ using Kind = ProfileParameter::Kind;
 std::vector<double> some_theta(const crossnest::Criterion& criterion) {
   designs::Random random(22);
   std::vector<double> theta;
-  for (const double bound : criterion.lower_bounds())
+  for (const double bound : criterion.covariance().lower_bounds())
     theta.push_back((bound == 0.0 ? 0.7 : 0.0) + 0.3 * (random.uniform() - 0.5));
   return theta;
 }

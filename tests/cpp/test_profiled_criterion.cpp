@@ -1,11 +1,11 @@
 // Optima of small simulated designs.
 #include <Eigen/Eigenvalues>
-#include <crossnest/start.hpp>
 
 #include "check.hpp"
 #include "dense.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
+#include "start.hpp"
 
 namespace {
 
@@ -35,7 +35,7 @@ void check_minimum(dense::Engine& engine, const Optimum& optimum, bool reml = tr
   CHECK_NEAR(criterion.objective(theta.data(), Scale::internal, reml), optimum.value, 1e-11);
   criterion.gradient(gradient.data());
   for (std::size_t a = 0; a < theta.size(); ++a) {
-    CHECK(theta[a] >= criterion.lower_bounds()[a]);
+    CHECK(theta[a] >= criterion.covariance().lower_bounds()[a]);
     CHECK_NEAR(gradient[a], 0.0, 2e-3);
     for (const double step : {-0.05, 0.05, 0.5}) {
       std::vector<double> moved = theta;
@@ -52,7 +52,7 @@ void check_design(const designs::Data& data) {
     check_minimum(engine, optimum, reml);
     // From another side.
     std::vector<double> unit;
-    for (const double bound : engine.criterion.lower_bounds())
+    for (const double bound : engine.criterion.covariance().lower_bounds())
       unit.push_back(bound == 0.0 ? 1.0 : 0.0);
     CHECK_NEAR(minimize(engine, unit, reml).value, optimum.value, 1e-8);
   }

@@ -1,5 +1,5 @@
 // Fits to many responses.
-#include <crossnest/refits.hpp>
+#include <crossnest/fit.hpp>
 #include <limits>
 
 #include "check.hpp"
@@ -51,7 +51,8 @@ void check_single_fits(const designs::Data& data, bool reml, double scale = 1.0,
   Problem problem(data.design(), options(tail)), single(data.design(), options(tail));
   const Refits many = refit(problem, Y, reml, 2);
   const Refits warm = refit(problem, Y, reml, 1, problem.fit(reml).estimates.theta);
-  const Index m = problem.criterion().parameters(), rank = problem.coordinates().rank();
+  const Index m = problem.model().parameters();
+  const auto rank = static_cast<Index>(problem.pivot().size());
   for (Index r = 0; r < kCount; ++r) {
     single.read(Y.data() + r * data.n);
     const Fit fit = single.fit(reml);

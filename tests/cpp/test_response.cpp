@@ -29,7 +29,8 @@ void check_products(const designs::Data& data, int threads = 1) {
   CHECK_NEAR(difference(vector(response.Xy) / static_cast<double>(n), VectorXd::Zero(rank)), 0.0,
              1e-12);
   const VectorXd given = Eigen::Map<const VectorXd>(engine.data.y.data(), n);
-  CHECK_NEAR(difference(y * response.mapped_scale + rows.B.leftCols(rank) * response.mapped_beta0,
+  CHECK_NEAR(difference(y * response.mapped_scale +
+                            rows.B.leftCols(rank) * crossnest::as_vector(response.mapped_beta0),
                         given / response.unit),
              0.0, 1e-12);
   CHECK_NEAR(response.scale / response.mapped_scale,

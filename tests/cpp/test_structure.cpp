@@ -1,10 +1,10 @@
 // The order of elimination: heads, tails and how the tail is factored.
 #include <Eigen/SparseCholesky>
-#include <crossnest/structure.hpp>
 #include <string>
 
 #include "check.hpp"
 #include "dense.hpp"
+#include "structure.hpp"
 
 namespace {
 
@@ -26,7 +26,7 @@ TEST(single_factor) {
   const dense::Engine engine(designs::single(12, 9, 2));
   const auto report = engine.structure.report();
   CHECK(report.size() == 1);
-  CHECK(report[0].kind == "block-diagonal" && report[0].blocks == std::vector<int>({0}));
+  CHECK(report[0].kind == "block-diagonal" && report[0].factors == std::vector<int>({0}));
   CHECK(report[0].size == 24 && report[0].k == 2);
   // 2 x 2 and 2 x 3 (two columns of X and y) for each level.
   CHECK(report[0].nonzeros == 12 * (4 + 6));
@@ -66,7 +66,7 @@ TEST(crossed_factors_have_a_dense_tail) {
   CHECK(kinds(engine) == Kinds({"block-diagonal", "dense"}));
   const BlockReport tail = engine.structure.report()[1];
   CHECK(tail.size == 9 && tail.nonzeros == 81 && tail.bytes == 8 * 81);
-  CHECK(tail.blocks == std::vector<int>({1}));
+  CHECK(tail.factors == std::vector<int>({1}));
 }
 
 TEST(outer_factor_joins_the_head_past_a_crossed_one) {

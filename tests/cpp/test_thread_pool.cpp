@@ -1,10 +1,10 @@
 // Loops over independent pieces.
 #include <atomic>
-#include <crossnest/row_sums.hpp>
-#include <crossnest/thread_pool.hpp>
 #include <new>
 
 #include "check.hpp"
+#include "row_sums.hpp"
+#include "thread_pool.hpp"
 
 #if !defined(_WIN32) && !defined(__SANITIZE_THREAD__)
 #include <sys/wait.h>

@@ -1,8 +1,7 @@
 // Traces of V^-1 G_r V^-1 G_s against n x n matrices.
-#include <crossnest/traces.hpp>
-
 #include "check.hpp"
 #include "dense.hpp"
+#include "traces.hpp"
 
 namespace {
 

@@ -1,11 +1,10 @@
 // Designs with several minima far apart.
-#include <crossnest/start.hpp>
-#include <crossnest/wide_search.hpp>
-
 #include "check.hpp"
 #include "dense.hpp"
 #include "optimizer.hpp"
 #include "profiled_criterion.hpp"
+#include "start.hpp"
+#include "wide_search.hpp"
 
 namespace {
 

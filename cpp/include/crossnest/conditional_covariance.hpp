@@ -1,15 +1,20 @@
 // Covariances of the random effects given y, between any of their levels.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
 #include "crossnest/design.hpp"
-#include "crossnest/structure.hpp"
-#include "crossnest/thread_pool.hpp"
+#include "crossnest/interrupt.hpp"
+#include "crossnest/kernels.hpp"
+#include "crossnest/types.hpp"
 
 namespace crossnest {
+
+class Coordinates;
+class Criterion;
+class Structure;
+class ThreadPool;
+struct Block;
 
 /// A level of a grouping factor, both by index.
 struct LevelOf {
@@ -62,8 +67,8 @@ class ConditionalCovariance {
   const DenseKernels& kernels_;
   ThreadPool& pool_;
   InterruptCheck& interrupt_;
-  std::vector<int> block_of_;            // by factor; -1 where no term is on it
-  std::vector<Eigen::MatrixXd> lambda_;  // by block, user's scale
+  std::vector<int> block_of_;                // by factor; -1 where no term is on it
+  std::vector<std::vector<double>> lambda_;  // by block, k x k, user's scale
 };
 
 }  // namespace crossnest

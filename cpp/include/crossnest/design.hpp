@@ -1,11 +1,9 @@
 // What a linear mixed model is made of, as the core takes it: X, weights, grouping factors, terms.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "crossnest/covariance.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/types.hpp"
 

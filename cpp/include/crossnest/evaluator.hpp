@@ -5,13 +5,16 @@
 #include <vector>
 
 #include "crossnest/conditional_covariance.hpp"
-#include "crossnest/criterion.hpp"
+#include "crossnest/design.hpp"
 #include "crossnest/estimates.hpp"
-#include "crossnest/information.hpp"
+#include "crossnest/interrupt.hpp"
 #include "crossnest/model.hpp"
-#include "crossnest/profile.hpp"
+#include "crossnest/options.hpp"
+#include "crossnest/response.hpp"
 
 namespace crossnest {
+
+class Criterion;
 
 /// Factor and workspace for one thread at a time; the model is shared, the response an argument.
 ///
@@ -22,8 +25,9 @@ class Evaluator {
   /// `threads`: 0 for as many as the model's.
   explicit Evaluator(const Model& model, InterruptCheck interrupt = InterruptCheck(),
                      int threads = 0);
+  ~Evaluator();
 
-  const Model& model() const { return model_; }
+  const Model& model() const;
 
   /// d(theta); infinity where it cannot be computed. theta is on the user's scale throughout.
   double objective(const Response& response, const std::vector<double>& theta, bool reml);
@@ -42,7 +46,8 @@ class Evaluator {
   ConditionalCovariance conditional_covariance(const Response& response, const Estimates& at);
   /// Diagonal of the matrix that maps y to the fitted values (n).
   std::vector<double> leverages(const Response& response, const Estimates& at);
-  /// Variance of x beta^ + z b^ about x beta + z b for other rows (rows.n); see prediction.hpp.
+  /// Variance of x beta^ + z b^ about x beta + z b for other rows (rows.n), z without the effects
+  /// of terms that are not `included`. A code below 0 is a level that was not fitted.
   std::vector<double> prediction_variances(const Response& response, const Estimates& at,
                                            const Design& rows, const std::vector<bool>& included);
 
@@ -54,25 +59,15 @@ class Evaluator {
   Curvature curvature(const Response& response, const std::vector<double>& theta, bool reml,
                       HessianKind kind = HessianKind::automatic);
 
-  /// The criterion of a response, for searches; without one, for the structures of its terms.
+  // The parts, for the library itself.
+  /// The criterion of a response; without one, what does not depend on the response.
   Criterion& criterion(const Response& response);
-  const Criterion& criterion() const { return criterion_; }
-  InterruptCheck& interrupt() { return interrupt_; }
+  const Criterion& criterion() const;
+  InterruptCheck& interrupt();
 
  private:
-  void require_finite(const Response& response, const std::vector<double>& theta, bool reml);
-  void fixed_estimates(const Response& response, Estimates& out);
-  void random_estimates(const Response& response, Estimates& out);
-  void residuals(const Response& response, Estimates& out);
-  double leverage_of_random(const Inverse& omega, Index row, const double* mapped) const;
-  VarianceDerivatives& derivatives();
-
-  const Model& model_;
-  InterruptCheck interrupt_;
-  ThreadPool pool_;
-  FactorWorkspace workspace_;
-  Criterion criterion_;
-  std::unique_ptr<VarianceDerivatives> derivatives_;  // made when first asked for
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace crossnest

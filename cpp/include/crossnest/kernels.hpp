@@ -5,7 +5,7 @@ namespace crossnest {
 
 /// BLAS and LAPACK routines by pointer, with Fortran's calling convention and 32-bit integers.
 ///
-/// Matrices are column-major. A table is chosen when a Problem is made: Eigen's kernels by default,
+/// Matrices are column-major. A table is chosen when a Model is made: Eigen's kernels by default,
 /// or those of an optimized BLAS the caller has at hand. Only the variants named here are ever
 /// called, so a table need not support more.
 struct DenseKernels {
@@ -32,27 +32,6 @@ struct DenseKernels {
   /// The number of threads the kernels use, read and set; nullptr where there is no such setting.
   int (*get_threads)();
   void (*set_threads)(int threads);
-};
-
-/// While it lives, kernels use one thread each: the library calls them from threads of its own, and
-/// two pools on the same cores wait for each other.
-///
-/// The number of threads belongs to the process, so its holders are counted: the first sets it to
-/// one, and the last, in whatever order they go and from whatever thread, puts back what the first
-/// found. A number that someone else has set meanwhile is left alone.
-class OneThreadEach {
- public:
-  explicit OneThreadEach(const DenseKernels& kernels);
-  ~OneThreadEach();
-  OneThreadEach(const OneThreadEach&) = delete;
-  OneThreadEach& operator=(const OneThreadEach&) = delete;
-
- private:
-  class Holders;
-  /// Where this hold is counted; nullptr where the kernels have no such setting.
-  Holders* holders_ = nullptr;
-  int (*get_threads_)();
-  void (*set_threads_)(int threads);
 };
 
 /// Eigen's kernels: no dependency, one thread.

@@ -1,27 +1,27 @@
 // A linear mixed model before any response: its data reduced to cross-products.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
-#include "crossnest/blocks.hpp"
-#include "crossnest/coordinates.hpp"
-#include "crossnest/cross_products.hpp"
-#include "crossnest/identifiability.hpp"
-#include "crossnest/kernels.hpp"
+#include "crossnest/block_report.hpp"
+#include "crossnest/design.hpp"
+#include "crossnest/estimates.hpp"
+#include "crossnest/interrupt.hpp"
+#include "crossnest/options.hpp"
 #include "crossnest/response.hpp"
-#include "crossnest/structure.hpp"
-#include "crossnest/wide_search.hpp"
+#include "crossnest/types.hpp"
 
 namespace crossnest {
 
-struct ModelOptions {
-  int threads = 0;  ///< 0: all cores
-  /// Bytes for cross-products, factor and workspace; 0: nine tenths of the machine's memory.
-  std::size_t memory_limit = 0;
-  TailKind tail = TailKind::automatic;
-  const DenseKernels* kernels = nullptr;  ///< nullptr: Eigen's
-};
+class Coordinates;
+class CovarianceParameters;
+class CrossProducts;
+class Structure;
+struct Block;
+struct Identifiability;
+struct WeightSpread;
 
 /// What all fits of the same X and Z share: coordinates, cross-products of [Z X] and their pattern,
 /// the order of elimination, what the data cannot tell. Nobody changes it once it is made, so any
@@ -38,52 +38,48 @@ class Model {
   /// Polls `interrupt`; throws std::invalid_argument, FitError or MemoryLimitError.
   explicit Model(Design design, const ModelOptions& options = ModelOptions(),
                  InterruptCheck interrupt = InterruptCheck());
+  Model(Model&&) noexcept;
+  ~Model();
 
   /// What a response (n numbers less the offset, which must outlive it) contributes. Throws where
-  /// it cannot be fitted, see require_fittable().
+  /// it cannot be fitted: FitError, a RangeError that names a column, or std::invalid_argument.
   Response read(const double* y, InterruptCheck interrupt = InterruptCheck()) const;
-  /// The parameters held with a response that was read, see held_parameters().
+  /// The parameters held with a response that was read.
   std::vector<HeldParameter> held(const Response& response) const;
 
-  const Design& design() const { return design_; }
-  const std::vector<Block>& blocks() const { return blocks_; }
-  const Coordinates& coordinates() const { return *coordinates_; }
-  const CrossProducts& cross_products() const { return *A_; }
-  const Structure& structure() const { return *structure_; }
-  const DenseKernels& kernels() const { return kernels_; }
-  /// What of the random effects' covariance the data do not determine.
-  const Identifiability& identifiability() const { return identifiability_; }
-  const WeightSpread& weight_spread() const { return weight_spread_; }
+  const Design& design() const;
+  /// The kept columns of X, increasing.
+  const std::vector<Index>& pivot() const;
+  /// Bounds of theta, infinite where there is none.
+  const std::vector<double>& lower_bounds() const;
+  const std::vector<double>& upper_bounds() const;
+  /// The length of theta.
+  int parameters() const;
+  /// Throws std::invalid_argument unless theta is one of the model's.
+  void check(const std::vector<double>& theta) const;
+  /// The parts of the factor, in the order of elimination.
+  std::vector<BlockReport> report() const;
+  /// What the data cannot tell of the random effects' covariance.
+  const std::vector<Confounding>& confounded() const;
+  int threads() const;
+
+  // The parts, for the library itself; their headers stand beside its sources.
+  const std::vector<Block>& blocks() const;
+  const CovarianceParameters& covariance() const;
+  const Coordinates& coordinates() const;
+  const CrossProducts& cross_products() const;
+  const Structure& structure() const;
+  const Identifiability& identifiability() const;
+  const WeightSpread& weight_spread() const;
   /// Whether the criterion may have minima far apart: see WideStarts.
   bool may_have_several_minima() const;
-  int threads() const { return threads_; }
+  const DenseKernels& kernels() const;
   /// Bytes that cross-products, factor and workspace may take; 0 where that is not known.
-  std::size_t memory_limit() const { return memory_limit_; }
-  /// The kept columns of X, increasing.
-  const std::vector<Index>& pivot() const { return coordinates_->pivot(); }
-  /// Bounds of theta, infinite where there is none.
-  const std::vector<double>& lower_bounds() const { return lower_bounds_; }
-  const std::vector<double>& upper_bounds() const { return upper_bounds_; }
-  int parameters() const { return static_cast<int>(lower_bounds_.size()); }
-  /// Throws std::invalid_argument unless theta is one of the model's, on the user's scale.
-  void check(const std::vector<double>& theta) const;
+  std::size_t memory_limit() const;
 
  private:
-  void set_bounds();
-  void find_confounded(ThreadPool& pool, InterruptCheck& interrupt);
-  void check_memory(double cross_products, double factor) const;
-
-  Design design_;
-  const DenseKernels& kernels_;
-  std::size_t memory_limit_;
-  int threads_;
-  WeightSpread weight_spread_;
-  std::vector<Block> blocks_;
-  std::vector<double> lower_bounds_, upper_bounds_;
-  std::unique_ptr<Coordinates> coordinates_;
-  std::unique_ptr<CrossProducts> A_;
-  Identifiability identifiability_;
-  std::unique_ptr<Structure> structure_;
+  struct Parts;
+  std::unique_ptr<const Parts> parts_;
 };
 
 }  // namespace crossnest

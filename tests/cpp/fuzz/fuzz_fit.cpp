@@ -1,8 +1,8 @@
 // libFuzzer target: bytes become a small design, which is fitted; every result is finite or an
 // exception of the library, and nothing is read or written out of place.
 #include <cmath>
+#include <crossnest/covariance.hpp>
 #include <crossnest/fit.hpp>
-#include <crossnest/refits.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

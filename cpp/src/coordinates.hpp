@@ -4,11 +4,12 @@
 #include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/blocks.hpp"
+#include "blocks.hpp"
+#include "covariance_parameters.hpp"
 #include "crossnest/design.hpp"
 #include "crossnest/interrupt.hpp"
-#include "crossnest/thread_pool.hpp"
-#include "crossnest/units.hpp"
+#include "thread_pool.hpp"
+#include "units.hpp"
 
 namespace crossnest {
 
@@ -28,7 +29,8 @@ namespace crossnest {
 /// coordinates. Those of the response are its own, see Response.
 class Coordinates {
  public:
-  Coordinates(const Design& design, const std::vector<Block>& blocks, ThreadPool& pool);
+  Coordinates(const Design& design, const std::vector<Block>& blocks,
+              const CovarianceParameters& covariance, ThreadPool& pool);
 
   /// The kept (linearly independent) columns of X, increasing.
   const std::vector<Index>& pivot() const { return pivot_; }
@@ -89,7 +91,8 @@ class Coordinates {
   void find_means(const Design& design, ThreadPool& pool);
   Eigen::MatrixXd independent_columns(const Design& design, ThreadPool& pool);
   void find_fixed(const Design& design, ThreadPool& pool);
-  void find_random(const Design& design, int term, ThreadPool& pool);
+  void find_random(const Design& design, int term, CovarianceStructure::ClosedUnder closed,
+                   ThreadPool& pool);
   Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
                                ThreadPool& pool) const;
   double centred(const Design& design, Index row, Index column) const;

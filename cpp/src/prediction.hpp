@@ -4,7 +4,7 @@
 #include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
+#include "criterion.hpp"
 
 namespace crossnest {
 

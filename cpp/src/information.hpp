@@ -2,62 +2,16 @@
 // degrees of freedom are made of.
 #pragma once
 
+#include <Eigen/Core>
 #include <memory>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/traces.hpp"
+#include "criterion.hpp"
+#include "crossnest/estimates.hpp"
+#include "crossnest/options.hpp"
+#include "traces.hpp"
 
 namespace crossnest {
-
-/// The pieces of the expected and the observed information on the variance parameters of
-/// Var(y) = sum_r gamma_r G_r, at one theta.
-///
-/// G_r = sigma^2 Z E_r Z' for the entries of each term's covariance matrix (the terms in the user's
-/// order, theta's order within a term, the engine's coordinates of the random effects), where the
-/// term's structure is linear in its parameters, and where it is not the derivatives of Var(y) by
-/// its theta; and
-/// last G_m = Var(y) = sigma^2 V itself: it takes the place of sigma^2 W^-1, a linear combination
-/// of all of them, so that nothing is lost by cancellation and no sum runs over rows. What follows
-/// from the information does not depend on the choice.
-///
-/// The expected information is tr(P G_r P G_s) / 2, the observed one `quadratics` less that.
-///
-/// Entries that the data do not determine (see identifiability.hpp) count as known: their rows and
-/// columns are zero.
-///
-/// Fixed effects are those of RX beta, whose covariance matrix is sigma^2 I (see Estimates::RX).
-/// Write Sinv for Var(y)^-1 and Xr = sigma X RX^-1, so that Xr'Sinv Xr = I.
-struct Information {
-  int parameters = 0;              ///< m + 1, the directions G_r
-  int rank = 0;                    ///< p
-  std::vector<double> first;       ///< Xr'Sinv G_r Sinv Xr: p x p for each r
-  std::vector<double> second;      ///< Xr'Sinv G_r Sinv G_s Sinv Xr: p x p for each r, for each s
-  std::vector<double> traces;      ///< tr(Sinv G_r Sinv G_s), (m + 1) x (m + 1)
-  std::vector<double> quadratics;  ///< y'P G_r P G_s P y + (tr(P G_rs) - y'P G_rs P y) / 2,
-                                   ///< (m + 1) x (m + 1), G_rs = d^2 Var(y), zero where linear;
-                                   ///< P = Sinv - Sinv Xr Xr'Sinv
-};
-
-/// Second derivatives of the criterion that is not profiled,
-///
-///     D(theta, sigma) = log|Omega| + [REML] log|C| + nu log(2 pi sigma^2) + r2 / sigma^2,
-///
-/// and first derivatives of Var(beta) = sigma^2 (RX'RX)^-1. The parameters are linear in theta:
-/// phi, theta itself where lambda is not linear in it, and else such that the lambda_t of the
-/// engine's coordinates change along orthonormal directions; and last tau, sigma over its estimate.
-/// Satterthwaite's degrees of freedom are the same in phi and tau as in theta and sigma. Directions
-/// of phi that the data do not determine have no curvature and no derivative.
-struct Curvature {
-  int parameters = 0;            ///< m + 1
-  int rank = 0;                  ///< p
-  std::vector<double> hessian;   ///< (m + 1) x (m + 1)
-  std::vector<double> jacobian;  ///< RX (d Var(beta)) RX' / sigma^2: p x p for each parameter
-  bool exact = true;             ///< whether in closed form, and not by differences of gradients
-};
-
-/// How a Hessian is found: as is cheaper, or as told.
-enum class HessianKind { automatic, exact, differences };
 
 /// Makes them for one problem.
 class VarianceDerivatives {

@@ -5,8 +5,10 @@
 #include <variant>
 #include <vector>
 
-#include "crossnest/coordinates.hpp"
-#include "crossnest/factor.hpp"
+#include "border.hpp"
+#include "coordinates.hpp"
+#include "covariance_parameters.hpp"
+#include "factor.hpp"
 
 namespace crossnest {
 
@@ -22,20 +24,13 @@ enum class Scale { user, internal };
 /// on the number of rows.
 class Criterion {
  public:
-  Criterion(const Design& design, const std::vector<Block>& blocks, const Coordinates& coordinates,
-            const CrossProducts& A, FactorWorkspace& workspace);
+  /// The arguments must outlive the criterion.
+  Criterion(const CovarianceParameters& parameters, const std::vector<Block>& blocks,
+            const Coordinates& coordinates, const CrossProducts& A, FactorWorkspace& workspace);
 
-  int terms() const { return static_cast<int>(structures_.size()); }
-  int parameters() const { return static_cast<int>(bounds_.size()); }
-  const std::vector<double>& lower_bounds() const { return bounds_; }
-  const std::vector<double>& upper_bounds() const { return upper_bounds_; }
-  /// The bounds that a search must not pass: those of parameters that are not even.
-  const std::vector<double>& lower_barriers() const { return lower_barriers_; }
-  const std::vector<double>& upper_barriers() const { return upper_bounds_; }
-  /// Whether theta consists of scales only, so that its logarithm may be optimized.
-  bool scales_only() const;
-  /// Whether every lambda is linear in theta.
-  bool has_linear_factors() const;
+  const CovarianceParameters& covariance() const { return covariance_; }
+  /// The length of theta.
+  int parameters() const { return covariance_.size(); }
   double nu(bool reml) const;
 
   /// Takes the response that all that follows is about; it must outlive that.
@@ -69,14 +64,6 @@ class Criterion {
   /// itself takes beta unconstrained, direction (0, ..., 0, 1), and f = nu log, weight nu.
   void differentiate(const std::vector<double>& direction, double weight, bool reml);
 
-  /// The theta within the bounds that gives the same covariance matrices: columns of lambda change
-  /// sign.
-  void normalize(double* theta) const;
-  /// Multiplies lambda of every term by a factor.
-  void scale(double factor, double* theta) const;
-  /// Starts (engine's coordinates) from other sides than moments, for a criterion with several
-  /// minima: unit scales, scales of ten, and effects that go together.
-  std::vector<std::vector<double>> other_starts() const;
   /// theta in other coordinates: the same covariance matrices of the random effects.
   std::vector<double> to_user(const double* internal) const;
   std::vector<double> to_internal(const double* user) const;
@@ -86,17 +73,12 @@ class Criterion {
   bool is_at(const std::vector<double>& internal) const {
     return scale_ == Scale::internal && internal == theta_;
   }
-  /// Whether a term's lambda is singular at a theta in the engine's coordinates: a parameter within
-  /// 1e-4 of its bounds (lme4's isSingular uses the same number on the user's scale).
+  /// Whether a term's lambda is singular at a theta in the engine's coordinates: a parameter is at
+  /// a bound.
   bool is_singular(int term, const double* internal) const;
   /// The same of an estimate: scales that are held at zero, and not estimated, do not count.
   bool is_estimated_singular(int term, const double* internal) const;
 
-  const CovarianceStructure& structure(int term) const {
-    return *structures_[static_cast<std::size_t>(term)];
-  }
-  /// Where a term's parameters begin.
-  int first_parameter(int term) const { return first_parameter_[static_cast<std::size_t>(term)]; }
   /// d d / d lambda of a term (k x k, in the engine's coordinates), after gradient() or
   /// differentiate().
   const std::vector<double>& lambda_gradient(int term) const {
@@ -135,7 +117,6 @@ class Criterion {
   void set_lambda(const double* theta, Scale scale);
   void place(int block, std::size_t j, const double* lambda);
   bool compact(int block, std::size_t j);
-  void copy_border(int block, Index level, double* out) const;
   void sum_response(const std::vector<double>& direction);
   bool factorize();
   void restore(InverseDiagonal&& inverse);
@@ -144,7 +125,6 @@ class Criterion {
   struct Range {
     int first, last;
   };
-  bool at_bound(int parameter, const double* internal) const;
   void change_coordinates(int term, const Eigen::MatrixXd& T, double* theta) const;
   Range range(int block, std::size_t term) const;
   void sum_general(const Inverse& omega, const std::vector<double>& direction, double weight,
@@ -155,16 +135,15 @@ class Criterion {
   void find_directions(const std::vector<double>& g, std::vector<double>& f);
   void add_border_product(const double* f, double* out) const;
 
+  const CovarianceParameters& covariance_;
   const std::vector<Block>& blocks_;
   const Coordinates& coordinates_;
   const CrossProducts& A_;
   FactorWorkspace& workspace_;
   const Response* response_ = nullptr;
   const EffectVectors& vectors_;
+  const Border& beside_;
   std::variant<std::monostate, Factor, InverseDiagonal, Inverse> state_;
-  std::vector<std::unique_ptr<CovarianceStructure>> structures_;  // by term
-  std::vector<int> first_parameter_;
-  std::vector<double> bounds_, upper_bounds_, lower_barriers_;
   int border_;
 
   std::vector<double> theta_;

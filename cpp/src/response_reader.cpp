@@ -1,10 +1,10 @@
-#include "crossnest/response.hpp"
+#include "response_reader.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "crossnest/row_sums.hpp"
+#include "row_sums.hpp"
 
 namespace crossnest {
 
@@ -20,11 +20,9 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 void require_fittable(const Response& response, const Coordinates& coordinates) {
   switch (response.fault) {
     case Response::Fault::none:
-      coordinates.check_range(response.scale);
-      return;
     case Response::Fault::out_of_range:
       coordinates.check_range(response.scale);
-      throw FitError("the residual variance would be no number of double precision");
+      return;
     case Response::Fault::not_finite:
       throw std::invalid_argument("the response has a value that is not finite");
     case Response::Fault::no_variation:
@@ -126,9 +124,10 @@ void ResponseReader::project(const double* Y, Index count, Response* out) {
   for (Index r = 0; r < count; ++r) {
     variation_[at(r)] = products(rank, r);
     if (!std::isfinite(variation_[at(r)])) out[r].fault = Response::Fault::not_finite;
-    out[r].mapped_beta0 =
+    const Eigen::VectorXd beta0 =
         coordinates_.from_centred().transpose() * products.col(r).head(rank) / double(n);
-    slopes_.col(r) = coordinates_.from_centred() * out[r].mapped_beta0;
+    out[r].mapped_beta0.assign(beta0.data(), beta0.data() + rank);
+    slopes_.col(r) = coordinates_.from_centred() * beta0;
   }
 }
 
@@ -218,9 +217,10 @@ void ResponseReader::finish(Index r, Response& out) const {
   Xy = coordinates_.from_centred().transpose() * Eigen::VectorXd(Xy / s);
   for (double& value : out.Zy) value /= s;
   out.yy /= s * s;
-  if (coordinates_.intercept() >= 0) out.mapped_beta0(0) += means_[at(r)] / coordinates_.constant();
+  if (coordinates_.intercept() >= 0) out.mapped_beta0[0] += means_[at(r)] / coordinates_.constant();
   const double unit = out.unit * coordinates_.root_weight_unit();
-  out.beta0 = out.mapped_beta0 * unit;
+  out.beta0 = out.mapped_beta0;
+  for (double& beta : out.beta0) beta *= unit;
   out.mapped_scale = s;
   out.scale = s * unit;
   if (!representable(out.scale)) out.fault = Response::Fault::out_of_range;

@@ -3,10 +3,10 @@
 
 #include <vector>
 
-#include "crossnest/cross_products.hpp"
+#include "cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
-#include "crossnest/thread_pool.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

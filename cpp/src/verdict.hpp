@@ -1,20 +1,9 @@
-// What a search for the optimum is told, and what it says of where it stopped.
+// What a search says of where it stopped.
 #pragma once
 
 #include <limits>
 
 namespace crossnest {
-
-struct OptimizerOptions {
-  /// Stop when the predicted decrease 1/2 g'H^-1 g of the criterion is below this. A search that
-  /// cannot lower the criterion further has converged, too, when it is below the rounding error of
-  /// the criterion (Criterion::rounding_error()).
-  double tolerance = 1e-9;
-  /// Evaluations of the criterion after which a search from one start gives up.
-  int max_evaluations = 10000;
-  /// Look for a better optimum from other starts when an evaluation takes fewer multiply-adds.
-  double cheap = 1e4;
-};
 
 /// The verdict on a search.
 struct Verdict {

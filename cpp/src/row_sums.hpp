@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "crossnest/thread_pool.hpp"
 #include "crossnest/types.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

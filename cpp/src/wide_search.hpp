@@ -4,8 +4,8 @@
 #include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/cross_products.hpp"
+#include "criterion.hpp"
+#include "cross_products.hpp"
 
 namespace crossnest {
 

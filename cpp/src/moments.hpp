@@ -5,8 +5,8 @@
 #include <Eigen/QR>
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/cross_products.hpp"
+#include "criterion.hpp"
+#include "cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 
 namespace crossnest {

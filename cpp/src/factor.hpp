@@ -6,17 +6,18 @@
 #include <utility>
 #include <vector>
 
-#include "crossnest/cross_products.hpp"
-#include "crossnest/effect_vectors.hpp"
+#include "cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/kernels.hpp"
 #include "crossnest/response.hpp"
-#include "crossnest/structure.hpp"
-#include "crossnest/thread_pool.hpp"
+#include "effect_vectors.hpp"
+#include "structure.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 
 struct FactorNumbers;
+class Border;
 class Inverse;
 class InverseDiagonal;
 
@@ -134,6 +135,8 @@ class FactorWorkspace {
   bool keeps_factor() const;
   /// The vectors that factors and inverses take.
   const EffectVectors& vectors() const;
+  /// The products with [X y] that were factored last.
+  const Border& beside() const;
 
  private:
   std::unique_ptr<FactorNumbers> numbers_;

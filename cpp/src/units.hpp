@@ -5,7 +5,7 @@
 
 #include "crossnest/design.hpp"
 #include "crossnest/interrupt.hpp"
-#include "crossnest/thread_pool.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

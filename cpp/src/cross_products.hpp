@@ -3,10 +3,10 @@
 
 #include <vector>
 
-#include "crossnest/blocks.hpp"
-#include "crossnest/coordinates.hpp"
+#include "blocks.hpp"
+#include "coordinates.hpp"
 #include "crossnest/interrupt.hpp"
-#include "crossnest/thread_pool.hpp"
+#include "thread_pool.hpp"
 
 namespace crossnest {
 

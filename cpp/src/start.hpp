@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "crossnest/criterion.hpp"
-#include "crossnest/cross_products.hpp"
+#include "criterion.hpp"
+#include "cross_products.hpp"
 
 namespace crossnest {
 
@@ -14,6 +14,10 @@ namespace crossnest {
 /// cross-products. Rao (1971), J. Multivariate Anal. 1, 257-275.
 std::vector<double> moment_start(const std::vector<Block>& blocks, const CrossProducts& A,
                                  const Criterion& criterion);
+
+/// Starts (engine's coordinates) from other sides than moments, for a criterion with several
+/// minima: unit scales, scales of ten, and effects that go together.
+std::vector<std::vector<double>> other_starts(const CovarianceParameters& covariance);
 
 /// Puts the correlations of a structure that has them as parameters (theta, in place) at a part,
 /// from -1 to 1, of the way from 0 to their bounds. At 0, where each row has an effect of its own,

@@ -4,28 +4,13 @@
 #include <Eigen/Core>
 #include <vector>
 
-#include "crossnest/coordinates.hpp"
-#include "crossnest/cross_products.hpp"
+#include "coordinates.hpp"
+#include "cross_products.hpp"
+#include "crossnest/estimates.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/response.hpp"
 
 namespace crossnest {
-
-/// Random effects of one term whose variances the data do not determine.
-struct Confounding {
-  enum class Kind {
-    fixed,      ///< their columns of Z lie within the span of X
-    dependent,  ///< their columns of Z are linearly dependent within the term
-    repeated,   ///< another term on the same groups has all of them
-    shared,     ///< another term on the same groups has them, but not all effects of this one
-    exact       ///< they fit the response exactly: sigma goes to zero
-  };
-  Kind kind;
-  int term;                  ///< index into Design::terms
-  std::vector<int> effects;  ///< among the term's k, increasing
-  bool combination = false;  ///< whether it is about linear combinations of these effects only
-  int other = -1;            ///< the other term (repeated, shared)
-};
 
 /// Everything of the kind in one design.
 struct Identifiability {
@@ -50,8 +35,8 @@ struct Identifiability {
 /// (theta = 1 for an intercept without weights; but see held_parameters()), uncorrelated with the
 /// term's other effects; and terms whose effects another term has, at zero.
 Identifiability identify(const Design& design, const std::vector<Block>& blocks,
-                         const Coordinates& coordinates, const CrossProducts& A,
-                         InterruptCheck& interrupt);
+                         const CovarianceParameters& covariance, const Coordinates& coordinates,
+                         const CrossProducts& A, InterruptCheck& interrupt);
 
 /// The held parameters for a response.
 ///

@@ -5,12 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "crossnest/cross_products.hpp"
+#include "cross_products.hpp"
+#include "crossnest/block_report.hpp"
+#include "crossnest/options.hpp"
 
 namespace crossnest {
-
-/// How the tail is factored: by predicted cost, or as told.
-enum class TailKind { automatic, dense, sparse };
 
 /// A block of the head: eliminated level by level, its own diagonal block never fills in.
 ///
@@ -95,16 +94,6 @@ struct TailPattern {
   double factor_numbers = 0.0;    ///< numbers in the sparse factor (predicted exactly)
 };
 
-/// One line of a model's structure, for users.
-struct BlockReport {
-  std::vector<int> blocks;  ///< indices into the blocks of the model
-  std::string kind;         ///< "block-diagonal", "dense" or "sparse"
-  Index size;               ///< rows
-  int k;                    ///< size of the diagonal blocks ("block-diagonal"), else 1
-  Index nonzeros;           ///< numbers in this part of the factor
-  std::size_t bytes;        ///< memory of this part of the factor and its inverse
-};
-
 /// A number of bytes for people: "12.5 MiB".
 std::string readable_bytes(double bytes);
 
@@ -152,6 +141,7 @@ class Structure {
   InterruptCheck* interrupt_;
   std::vector<HeadBlock> heads_;
   std::vector<int> head_of_;
+  std::vector<int> factor_of_;  // by block
   std::vector<int> tail_blocks_;
   TailPattern tail_;
   int border_;
