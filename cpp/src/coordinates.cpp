@@ -7,11 +7,29 @@
 #include <cstdio>
 #include <string>
 
+#include "cross_products.hpp"
+#include "crossnest/sums.hpp"
 #include "row_sums.hpp"
 
 namespace crossnest {
 
 namespace {
+
+// The values of a term's columns in their units.
+class RandomValues {
+ public:
+  RandomValues(const Term& term, const std::vector<double>& units) : columns_(term.columns) {
+    for (const double unit : units) inverse_units_.push_back(1.0 / unit);
+  }
+  double operator()(Eigen::Index j, Index i) const {
+    const double* column = columns_[static_cast<std::size_t>(j)];
+    return column == nullptr ? 1.0 : column[i] * inverse_units_[static_cast<std::size_t>(j)];
+  }
+
+ private:
+  const std::vector<const double*>& columns_;
+  std::vector<double> inverse_units_;
+};
 
 // R's lm and lmer call a column aliased when less than this part of its norm is left after
 // projecting on the columns before it.
@@ -65,24 +83,152 @@ Eigen::MatrixXd safe_cholesky(const Eigen::MatrixXd& G) {
   return U * d.asDiagonal();
 }
 
+// The same of cross-products G alone, in which a column that depends on others is lost to rounding
+// below 1e-7 of its norm.
+Eigen::MatrixXd cholesky_dropping_aliased(const Eigen::MatrixXd& G, std::vector<Index>& kept) {
+  constexpr double kAliasedSquare = 1e-12;
+  const Eigen::Index p = G.rows();
+  Eigen::MatrixXd R = Eigen::MatrixXd::Zero(p, p);
+  std::vector<Eigen::Index> place;
+  std::vector<Index> independent;
+  for (Eigen::Index j = 0; j < p; ++j) {
+    const auto rank = static_cast<Eigen::Index>(place.size());
+    Eigen::VectorXd column(rank);
+    for (Eigen::Index i = 0; i < rank; ++i)
+      column(i) =
+          (G(place[static_cast<std::size_t>(i)], j) - R.col(i).head(i).dot(column.head(i))) /
+          R(i, i);
+    const double left = G(j, j) - column.squaredNorm();
+    if (!(left > kAliasedSquare * G(j, j))) continue;
+    R.col(rank).head(rank) = column;
+    R(rank, rank) = std::sqrt(left);
+    place.push_back(j);
+    independent.push_back(kept[static_cast<std::size_t>(j)]);
+  }
+  kept = independent;
+  const auto rank = static_cast<Eigen::Index>(place.size());
+  return R.topLeftCorner(rank, rank);
+}
+
+// Whether the columns of a term are centred: an intercept among them takes up what is subtracted.
+bool is_centred(CovarianceStructure::ClosedUnder closed, Eigen::Index constant, Eigen::Index k) {
+  return closed == CovarianceStructure::ClosedUnder::any && constant >= 0 && k > 1;
+}
+
+// The means of columns with cross-products G in multiples of a constant one, for which it is 0.
+Eigen::VectorXd means_of(const Eigen::MatrixXd& G, Eigen::Index constant) {
+  Eigen::VectorXd means = G.col(constant) / G(constant, constant);
+  means(constant) = 0.0;
+  return means;
+}
+
+// G of the columns less their means.
+void take_means(Eigen::MatrixXd& G, Eigen::Index constant, const Eigen::VectorXd& means) {
+  const double square = G(constant, constant);
+  G -= square * means * means.transpose();
+  G.col(constant).setZero();
+  G.row(constant).setZero();
+  G(constant, constant) = square;
+}
+
 }  // namespace
+
+Coordinates::Coordinates(Units units)
+    : units_(std::move(units)),
+      inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
+  for (const double unit : units_.fixed) inverse_units_.push_back(1.0 / unit);
+  random_.resize(units_.random.size());
+}
 
 Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
                          const CovarianceParameters& covariance, ThreadPool& pool)
-    : units_(design, pool), inverse_weight_unit_(1.0 / units_.root_weight / units_.root_weight) {
-  for (const double unit : units_.fixed) inverse_units_.push_back(1.0 / unit);
+    : Coordinates(Units(design, pool)) {
   sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i) *partial += weight(design, i);
   });
-  random_.resize(design.terms.size());
   for (const Block& block : blocks) {
     random_columns_ += block.k;
     for (const int term : block.terms) {
       term_order_.push_back(term);
-      find_random(design, term, covariance.of(term).closed_under(), pool);
+      const CovarianceStructure::ClosedUnder closed = covariance.of(term).closed_under();
+      RandomMap map = centred(design, term, closed, pool);
+      const Eigen::MatrixXd G = random_gram(design, term, map, pool);
+      set_random(term, std::move(map), G / static_cast<double>(design.n), closed);
     }
   }
-  find_fixed(design, pool);
+  find_intercept(design);
+  find_means(design, pool);
+  set_fixed(independent_columns(design, pool));
+}
+
+Coordinates Coordinates::plain(const Design& design, const std::vector<Block>& blocks,
+                               const CovarianceParameters& covariance, Index intercept,
+                               ThreadPool& pool) {
+  Coordinates plain(Units(design, pool));
+  for (Index i = 0; i < design.n; ++i) plain.total_weight_ += plain.weight(design, i);
+  for (const Block& block : blocks) {
+    plain.random_columns_ += block.k;
+    for (const int term : block.terms) {
+      plain.term_order_.push_back(term);
+      RandomMap map = plain.centred(design, term, covariance.of(term).closed_under(), pool);
+      map.S = map.T =
+          Eigen::MatrixXd::Identity(covariance.of(term).size(), covariance.of(term).size());
+      plain.random_[static_cast<std::size_t>(term)] = std::move(map);
+    }
+  }
+  plain.intercept_ = intercept;
+  if (intercept >= 0) plain.intercept_value_ = design.X[intercept * design.n];
+  plain.find_means(design, pool);
+  for (Index j = 0; j < design.p; ++j) plain.pivot_.push_back(j);
+  plain.order_ = plain.pivot_;
+  plain.S_ = plain.fixed_ = Eigen::MatrixXd::Identity(design.p, design.p);
+  return plain;
+}
+
+Coordinates::Coordinates(const Sums& sums, const std::vector<Block>& blocks,
+                         const CovarianceParameters& covariance)
+    : Coordinates(sums.coordinates().units_) {
+  const Coordinates& plain = sums.coordinates();
+  const CrossProducts& A = sums.cross_products();
+  const double n = static_cast<double>(A.n());
+  random_columns_ = plain.random_columns_;
+  term_order_ = plain.term_order_;
+  total_weight_ = sums.total_weight();
+  for (std::size_t t = 0; t < blocks.size(); ++t) {
+    const Block& block = blocks[t];
+    Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(block.k, block.k);
+    const double* own = A.diagonal(static_cast<int>(t)).data();
+    for (Index l = 0; l < block.levels; ++l, own += block.k * block.k)
+      sum += Eigen::Map<const Eigen::MatrixXd>(own, block.k, block.k);
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const int term = block.terms[j], k = covariance.of(term).size();
+      const CovarianceStructure::ClosedUnder closed = covariance.of(term).closed_under();
+      RandomMap map = plain.random_[static_cast<std::size_t>(term)];
+      Eigen::MatrixXd G = sum.block(block.offsets[j], block.offsets[j], k, k);
+      if (is_centred(closed, map.constant, k)) {
+        const Eigen::VectorXd means = means_of(G, map.constant);
+        take_means(G, map.constant, means);
+        for (Eigen::Index c = 0; c < k; ++c) map.centre[static_cast<std::size_t>(c)] += means(c);
+      }
+      map.T.resize(0, 0);
+      set_random(term, std::move(map), G / n, closed);
+    }
+  }
+  units_.fixed.pop_back();  // the response's
+  inverse_units_.pop_back();
+  intercept_ = plain.intercept_;
+  intercept_value_ = plain.intercept_value_;
+  means_.assign(plain.means_.begin(), plain.means_.end() - 1);
+  const Eigen::Index p = static_cast<Eigen::Index>(means_.size());
+  Eigen::MatrixXd G =
+      Eigen::Map<const Eigen::MatrixXd>(A.fixed_fixed().data(), p + 1, p + 1).topLeftCorner(p, p);
+  if (intercept_ >= 0) {
+    const Eigen::VectorXd means = means_of(G, intercept_);
+    take_means(G, intercept_, means);
+    const double value = intercept_value_ * inverse_units_[static_cast<std::size_t>(intercept_)];
+    for (Eigen::Index j = 0; j < p; ++j) means_[static_cast<std::size_t>(j)] += value * means(j);
+  }
+  set_fixed(independent_columns(std::move(G), A.n()));
 }
 
 double Coordinates::centred(const Design& design, Index row, Index column) const {
@@ -111,12 +257,16 @@ Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vecto
   return G.selfadjointView<Eigen::Upper>();
 }
 
-// The constant column of X and, where there is one, the weighted means of the others.
+void Coordinates::find_intercept(const Design& design) {
+  for (Index j = 0; j < design.p && intercept_ < 0; ++j)
+    if (is_constant(design.X + j * design.n, design.n)) intercept_ = j;
+  if (intercept_ >= 0) intercept_value_ = design.X[intercept_ * design.n];
+}
+
+// The weighted means of the columns of X, where there is a constant one to take them up.
 void Coordinates::find_means(const Design& design, ThreadPool& pool) {
   const Index n = design.n, p = design.p;
   means_.assign(static_cast<std::size_t>(p), 0.0);
-  for (Index j = 0; j < p && intercept_ < 0; ++j)
-    if (is_constant(design.X + j * n, n)) intercept_ = j;
   if (intercept_ < 0) return;
   sum_over_rows(pool, n, p, means_.data(), [&](Index begin, Index end, double* partial) {
     for (Index j = 0; j < p; ++j)
@@ -128,17 +278,19 @@ void Coordinates::find_means(const Design& design, ThreadPool& pool) {
   means_[static_cast<std::size_t>(intercept_)] = 0.0;
 }
 
-// The independent columns of X, the constant first, in order_; returns T with T'T = their centred
-// cross-products divided by n.
-Eigen::MatrixXd Coordinates::independent_columns(const Design& design, ThreadPool& pool) {
-  const Index n = design.n, p = design.p;
+// All columns of X in internal order, the constant first.
+void Coordinates::set_order(Index columns) {
   if (intercept_ >= 0) order_.push_back(intercept_);
-  for (Index j = 0; j < p; ++j)
+  for (Index j = 0; j < columns; ++j)
     if (j != intercept_) order_.push_back(j);
-  const Eigen::MatrixXd G = centred_gram(design, order_, pool);
+}
+
+// Leaves in order_ the columns that vary beyond rounding, whose centred cross-products are G, and
+// returns where they stood in it.
+std::vector<Eigen::Index> Coordinates::varying_columns(const Eigen::MatrixXd& G) {
   std::vector<Index> varying;
   std::vector<Eigen::Index> kept;
-  for (Eigen::Index j = 0; j < p; ++j) {
+  for (Eigen::Index j = 0; j < G.rows(); ++j) {
     const Index column = order_[static_cast<std::size_t>(j)];
     const double mean = means_[static_cast<std::size_t>(column)];
     const double sd = std::sqrt(G(j, j) / total_weight_);
@@ -148,6 +300,16 @@ Eigen::MatrixXd Coordinates::independent_columns(const Design& design, ThreadPoo
     }
   }
   order_ = varying;
+  return kept;
+}
+
+// The independent columns of X, the constant first, in order_; returns T with T'T = their centred
+// cross-products divided by n.
+Eigen::MatrixXd Coordinates::independent_columns(const Design& design, ThreadPool& pool) {
+  const Index n = design.n;
+  set_order(design.p);
+  const Eigen::MatrixXd G = centred_gram(design, order_, pool);
+  const std::vector<Eigen::Index> kept = varying_columns(G);
   Eigen::MatrixXd T = safe_cholesky(G(kept, kept));
   if (T.rows() != static_cast<Eigen::Index>(order_.size())) {
     Eigen::MatrixXd A(n, static_cast<Eigen::Index>(order_.size()));
@@ -160,9 +322,19 @@ Eigen::MatrixXd Coordinates::independent_columns(const Design& design, ThreadPoo
   return T / std::sqrt(static_cast<double>(n));
 }
 
-void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
-  find_means(design, pool);
-  Eigen::MatrixXd T = independent_columns(design, pool);
+// The same from their centred cross-products G in the order of X.
+Eigen::MatrixXd Coordinates::independent_columns(Eigen::MatrixXd G, Index n) {
+  set_order(G.rows());
+  G = Eigen::MatrixXd(G(order_, order_));
+  const std::vector<Eigen::Index> kept = varying_columns(G);
+  G = Eigen::MatrixXd(G(kept, kept));
+  Eigen::MatrixXd T = safe_cholesky(G);
+  if (T.rows() != G.rows()) T = cholesky_dropping_aliased(G, order_);
+  return T / std::sqrt(static_cast<double>(n));
+}
+
+// From T, upper triangular, of the centred columns in order_.
+void Coordinates::set_fixed(Eigen::MatrixXd T) {
   const Eigen::Index rank = T.rows();
   const auto unit = [&](Eigen::Index j) {
     return units_.fixed[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])] *
@@ -176,8 +348,7 @@ void Coordinates::find_fixed(const Design& design, ThreadPool& pool) {
     throw FitError("the constant column of X is lost to rounding beside the others");
   if (intercept_ >= 0) {
     // Put the means back: X = X~ T + (constant column) means' / constant.
-    const double constant =
-        design.X[intercept_ * design.n] * inverse_units_[static_cast<std::size_t>(intercept_)];
+    const double constant = intercept_value_ * inverse_units_[static_cast<std::size_t>(intercept_)];
     Eigen::RowVectorXd means(rank);
     for (Eigen::Index j = 0; j < rank; ++j)
       means(j) = means_[static_cast<std::size_t>(order_[static_cast<std::size_t>(j)])];
@@ -246,35 +417,36 @@ void Coordinates::check_range(double scale) const {
     }
 }
 
-void Coordinates::find_random(const Design& design, int term_index,
-                              CovarianceStructure::ClosedUnder closed, ThreadPool& pool) {
+// The centres of a term's columns.
+Coordinates::RandomMap Coordinates::centred(const Design& design, int term_index,
+                                            CovarianceStructure::ClosedUnder closed,
+                                            ThreadPool& pool) const {
   const Term& term = design.terms[static_cast<std::size_t>(term_index)];
-  const Index n = design.n;
-  const Eigen::Index k = static_cast<Eigen::Index>(term.columns.size());
-  const std::vector<double>& units = units_.random[static_cast<std::size_t>(term_index)];
-  std::vector<double> inverse_units;
-  for (const double unit : units) inverse_units.push_back(1.0 / unit);
-  const auto value = [&](Eigen::Index j, Index i) {
-    const double* column = term.columns[static_cast<std::size_t>(j)];
-    return column == nullptr ? 1.0 : column[i] * inverse_units[static_cast<std::size_t>(j)];
-  };
-  Eigen::Index constant = -1;
-  for (Eigen::Index j = 0; j < k; ++j)
-    if (term.columns[static_cast<std::size_t>(j)] == nullptr) constant = j;
-
+  const auto k = static_cast<Eigen::Index>(term.columns.size());
   RandomMap map;
+  for (Eigen::Index j = 0; j < k; ++j)
+    if (term.columns[static_cast<std::size_t>(j)] == nullptr) map.constant = j;
   map.centre.assign(static_cast<std::size_t>(k), 0.0);
-  if (closed == CovarianceStructure::ClosedUnder::any && constant >= 0 && k > 1) {
-    Eigen::VectorXd sums(k);
-    sum_over_rows(pool, n, k, sums.data(), [&](Index begin, Index end, double* partial) {
-      for (Eigen::Index j = 0; j < k; ++j)
-        for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * value(j, i);
-    });
+  if (!is_centred(closed, map.constant, k)) return map;
+  const RandomValues value(term, units_.random[static_cast<std::size_t>(term_index)]);
+  Eigen::VectorXd sums(k);
+  sum_over_rows(pool, design.n, k, sums.data(), [&](Index begin, Index end, double* partial) {
     for (Eigen::Index j = 0; j < k; ++j)
-      if (j != constant) map.centre[static_cast<std::size_t>(j)] = sums(j) / sums(constant);
-  }
+      for (Index i = begin; i < end; ++i) partial[j] += weight(design, i) * value(j, i);
+  });
+  for (Eigen::Index j = 0; j < k; ++j)
+    if (j != map.constant) map.centre[static_cast<std::size_t>(j)] = sums(j) / sums(map.constant);
+  return map;
+}
+
+// Cross-products of a term's columns less their centres.
+Eigen::MatrixXd Coordinates::random_gram(const Design& design, int term_index, const RandomMap& map,
+                                         ThreadPool& pool) const {
+  const Term& term = design.terms[static_cast<std::size_t>(term_index)];
+  const auto k = static_cast<Eigen::Index>(term.columns.size());
+  const RandomValues value(term, units_.random[static_cast<std::size_t>(term_index)]);
   Eigen::MatrixXd G(k, k);
-  sum_over_rows(pool, n, k * k, G.data(), [&](Index begin, Index end, double* partial) {
+  sum_over_rows(pool, design.n, k * k, G.data(), [&](Index begin, Index end, double* partial) {
     for (Index i = begin; i < end; ++i)
       for (Eigen::Index c = 0; c < k; ++c) {
         const double right =
@@ -283,8 +455,14 @@ void Coordinates::find_random(const Design& design, int term_index,
           partial[c * k + r] += right * (value(r, i) - map.centre[static_cast<std::size_t>(r)]);
       }
   });
-  G = Eigen::MatrixXd(G.selfadjointView<Eigen::Upper>()) / static_cast<double>(n);
+  return G.selfadjointView<Eigen::Upper>();
+}
 
+// From a map's centres and the mean products G of the columns less them.
+void Coordinates::set_random(int term, RandomMap map, const Eigen::MatrixXd& G,
+                             CovarianceStructure::ClosedUnder closed) {
+  const Eigen::Index k = G.rows();
+  const std::vector<double>& units = units_.random[static_cast<std::size_t>(term)];
   Eigen::VectorXd d = G.diagonal().cwiseSqrt();
   for (Eigen::Index j = 0; j < k; ++j)
     if (!(d(j) > 0.0)) d(j) = 1.0;
@@ -292,14 +470,50 @@ void Coordinates::find_random(const Design& design, int term_index,
   if (closed == CovarianceStructure::ClosedUnder::scalar) d.setConstant(d.mean());
   if (map.T.rows() != k) map.T = d.asDiagonal();
   map.S = map.T.inverse();
-  if (constant >= 0) {
+  if (map.constant >= 0) {
     const Eigen::RowVectorXd means = Eigen::Map<const Eigen::RowVectorXd>(map.centre.data(), k);
     // z = (z - centre) + 1 centre', and the constant 1 is itself a column of z - centre.
-    map.T += Eigen::MatrixXd(map.T.col(constant) * means);
+    map.T += Eigen::MatrixXd(map.T.col(map.constant) * means);
   }
   for (Eigen::Index j = 0; j < k; ++j)
     map.T.col(j) *= units[static_cast<std::size_t>(j)] * units_.root_weight;
-  random_[static_cast<std::size_t>(term_index)] = std::move(map);
+  random_[static_cast<std::size_t>(term)] = std::move(map);
+}
+
+// z / unit is z0 + centre0, and 1 is z0 of the constant column.
+Eigen::MatrixXd Coordinates::random_from(const Coordinates& plain, int term) const {
+  const RandomMap &own = random_[static_cast<std::size_t>(term)],
+                  &from = plain.random_[static_cast<std::size_t>(term)];
+  Eigen::MatrixXd M = own.S;
+  if (own.constant < 0) return M;
+  for (Eigen::Index j = 0; j < M.rows(); ++j)
+    M.row(own.constant) +=
+        (from.centre[static_cast<std::size_t>(j)] - own.centre[static_cast<std::size_t>(j)]) *
+        own.S.row(j);
+  return M;
+}
+
+Eigen::MatrixXd Coordinates::fixed_from(const Coordinates& plain) const {
+  Eigen::MatrixXd N = Eigen::MatrixXd::Zero(plain.rank(), rank());
+  for (Eigen::Index m = 0; m < rank(); ++m) {
+    const Index column = order_[static_cast<std::size_t>(m)];
+    N.row(column) += S_.row(m);
+    if (intercept_ >= 0)
+      N.row(intercept_) +=
+          (plain.mean(column) - mean(column)) * unit(intercept_) / intercept_value_ * S_.row(m);
+  }
+  return N;
+}
+
+bool Coordinates::same_columns(const Coordinates& other) const {
+  const auto same = [](const RandomMap& a, const RandomMap& b) {
+    return a.constant == b.constant && a.centre == b.centre;
+  };
+  return units_.fixed == other.units_.fixed && units_.random == other.units_.random &&
+         units_.root_weight == other.units_.root_weight && intercept_ == other.intercept_ &&
+         intercept_value_ == other.intercept_value_ && means_ == other.means_ &&
+         std::equal(random_.begin(), random_.end(), other.random_.begin(), other.random_.end(),
+                    same);
 }
 
 void Coordinates::use(int term, const Eigen::MatrixXd& T) {

@@ -13,6 +13,8 @@
 
 namespace crossnest {
 
+class Sums;
+
 /// A change of coordinates that makes a fit free of the units and origins of the data.
 ///
 /// Fixed effects: X (its independent columns, the intercept moved to the front) = X~ T with
@@ -31,6 +33,16 @@ class Coordinates {
  public:
   Coordinates(const Design& design, const std::vector<Block>& blocks,
               const CovarianceParameters& covariance, ThreadPool& pool);
+
+  /// The columns as they are, all of them kept, but for units and centres: what sums of rows that
+  /// are not all at hand are taken in. `intercept` is the column of X that is constant, -1 for
+  /// none.
+  static Coordinates plain(const Design& design, const std::vector<Block>& blocks,
+                           const CovarianceParameters& covariance, Index intercept,
+                           ThreadPool& pool);
+  /// Those of the rows that were added to sums, of [X y] where X is meant.
+  Coordinates(const Sums& sums, const std::vector<Block>& blocks,
+              const CovarianceParameters& covariance);
 
   /// The kept (linearly independent) columns of X, increasing.
   const std::vector<Index>& pivot() const { return pivot_; }
@@ -67,6 +79,15 @@ class Coordinates {
   }
   /// Takes another T_t of a term, for random effects that are not centred.
   void use(int term, const Eigen::MatrixXd& T);
+  /// What takes rows in plain coordinates to these, of X (columns of X, and one more, x rank) and
+  /// of a term (k x k).
+  Eigen::MatrixXd fixed_from(const Coordinates& plain) const;
+  Eigen::MatrixXd random_from(const Coordinates& plain, int term) const;
+  /// Whether plain coordinates are the same.
+  bool same_columns(const Coordinates& other) const;
+  /// Unit of a column of X, and the mean taken from it.
+  double unit(Index column) const { return units_.fixed[static_cast<std::size_t>(column)]; }
+  double mean(Index column) const { return means_[static_cast<std::size_t>(column)]; }
   /// 2^k, where the weights are read in units of 4^k.
   double root_weight_unit() const { return units_.root_weight; }
   /// Throws RangeError, which names the column, where a variance on the user's scale (of the
@@ -78,21 +99,33 @@ class Coordinates {
   static bool varies(double residual_sum_of_squares, double variation);
   /// The constant column of X, -1 if there is none.
   Index intercept() const { return intercept_; }
-  /// The value of the constant column of X~, 0 if there is none.
+  /// The value of the constant column of X, and of that of X~; 0 if there is none.
+  double intercept_value() const { return intercept_value_; }
   double constant() const { return constant_; }
 
  private:
   struct RandomMap {
+    Eigen::Index constant = -1;  // which column is the constant 1
     std::vector<double> centre;  // k, subtracted from each column (zero for the constant)
     Eigen::MatrixXd S;           // k x k, z~ = (z / unit - centre) S
     Eigen::MatrixXd T;           // k x k, z = z~ T
   };
 
+  explicit Coordinates(Units units);
+
+  void find_intercept(const Design& design);
   void find_means(const Design& design, ThreadPool& pool);
   Eigen::MatrixXd independent_columns(const Design& design, ThreadPool& pool);
-  void find_fixed(const Design& design, ThreadPool& pool);
-  void find_random(const Design& design, int term, CovarianceStructure::ClosedUnder closed,
-                   ThreadPool& pool);
+  Eigen::MatrixXd independent_columns(Eigen::MatrixXd G, Index n);
+  std::vector<Eigen::Index> varying_columns(const Eigen::MatrixXd& G);
+  void set_order(Index columns);
+  void set_fixed(Eigen::MatrixXd T);
+  RandomMap centred(const Design& design, int term, CovarianceStructure::ClosedUnder closed,
+                    ThreadPool& pool) const;
+  Eigen::MatrixXd random_gram(const Design& design, int term, const RandomMap& map,
+                              ThreadPool& pool) const;
+  void set_random(int term, RandomMap map, const Eigen::MatrixXd& G,
+                  CovarianceStructure::ClosedUnder closed);
   Eigen::MatrixXd centred_gram(const Design& design, const std::vector<Index>& columns,
                                ThreadPool& pool) const;
   double centred(const Design& design, Index row, Index column) const;
@@ -110,7 +143,7 @@ class Coordinates {
   std::vector<double> means_;      // p, weighted means in units (zero without an intercept)
   Eigen::MatrixXd S_;  // rank x rank upper triangular: x~ = (x / unit - mean) S in internal order
   Eigen::MatrixXd fixed_;
-  double log_det_fixed_ = 0.0, constant_ = 0.0;
+  double log_det_fixed_ = 0.0, constant_ = 0.0, intercept_value_ = 0.0;
 };
 
 }  // namespace crossnest

@@ -1,9 +1,11 @@
 #include "cross_products.hpp"
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "crossnest/sums.hpp"
 #include "row_sums.hpp"
 
 namespace crossnest {
@@ -163,6 +165,50 @@ CrossProducts::CrossProducts(const Design& design, const std::vector<Block>& blo
     sum_over_rows(pool, n_, 1, &log_weights_, [&](Index begin, Index end, double* partial) {
       for (Index i = begin; i < end; ++i) *partial += std::log(design.weights[i]);
     });
+}
+
+CrossProducts::CrossProducts(const Sums& sums, const std::vector<Block>& blocks,
+                             const Coordinates& coordinates)
+    : CrossProducts(sums.cross_products()) {
+  using Eigen::Map, Eigen::MatrixXd;
+  const int columns = rank_;  // of [X y]
+  rank_ = static_cast<int>(coordinates.rank());
+  const MatrixXd N = coordinates.fixed_from(sums.coordinates());
+  std::vector<MatrixXd> M;
+  for (const Block& block : blocks) {
+    M.push_back(MatrixXd::Zero(block.k, block.k));
+    for (const int term : block.terms) {
+      const MatrixXd own = coordinates.random_from(sums.coordinates(), term);
+      const auto j = std::find(block.terms.begin(), block.terms.end(), term) - block.terms.begin();
+      const int offset = block.offsets[static_cast<std::size_t>(j)];
+      M.back().block(offset, offset, own.rows(), own.cols()) = own;
+    }
+  }
+  const MatrixXd products =
+      N.transpose() * Map<const MatrixXd>(fixed_fixed_.data(), columns, columns) * N;
+  fixed_fixed_.assign(products.data(), products.data() + products.size());
+  for (int t = 0; t < this->blocks(); ++t) {
+    const MatrixXd& own = M[static_cast<std::size_t>(t)];
+    const Index size = k(t);
+    std::vector<double>&diagonal = diagonal_[static_cast<std::size_t>(t)],
+    &z_fixed = z_fixed_[static_cast<std::size_t>(t)];
+    std::vector<double> mapped(static_cast<std::size_t>(levels(t) * size * rank_));
+    for (Index l = 0; l < levels(t); ++l) {
+      Map<MatrixXd> block(diagonal.data() + l * size * size, size, size);
+      block = (own.transpose() * block * own).eval();
+      Map<MatrixXd>(mapped.data() + l * size * rank_, size, rank_) =
+          own.transpose() *
+          Map<const MatrixXd>(z_fixed.data() + l * size * columns, size, columns) * N;
+    }
+    z_fixed = std::move(mapped);
+    for (int s = 0; s < t; ++s) {
+      CrossBlocks& cross = cross_[pair(s, t)];
+      for (Index e = 0; e < cross.count(); ++e) {
+        Map<MatrixXd> block(cross.values.data() + e * k(s) * size, k(s), size);
+        block = (M[static_cast<std::size_t>(s)].transpose() * block * own).eval();
+      }
+    }
+  }
 }
 
 // Every number is summed over the rows in their order by the one thread that owns its level, so the

@@ -32,6 +32,9 @@ class CrossProducts {
   CrossProducts(const Design& design, const std::vector<Block>& blocks,
                 const Coordinates& coordinates, ThreadPool& pool, InterruptCheck& interrupt);
 
+  /// Of sums over [X y], in the coordinates of the rows that were added to them.
+  CrossProducts(const Sums& sums, const std::vector<Block>& blocks, const Coordinates& coordinates);
+
   /// Adds the cross-products of further rows.
   void merge(const CrossProducts& other);
 

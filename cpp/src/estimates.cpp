@@ -83,7 +83,7 @@ void random_estimates(const Model& model, const Criterion& criterion, Estimates&
   }
 }
 
-// Fitted values and pwrss, row by row.
+// Fitted values and pwrss, row by row where there are rows.
 void residuals(const Model& model, const Criterion& criterion, ThreadPool& pool, Estimates& out) {
   const Response& response = criterion.response();
   const Design& design = model.design();
@@ -100,6 +100,10 @@ void residuals(const Model& model, const Criterion& criterion, ThreadPool& pool,
   const double root = criterion.elimination().border().back();
   std::vector<double> b(at(q));
   criterion.multiply_lambda(W, 1, b.data());
+  if (!model.has_rows()) {
+    out.pwrss = s * s * criterion.pwrss();
+    return;
+  }
   out.fitted.resize(at(design.n));
   double sum = 0.0;
   sum_over_rows(pool, design.n, 1, &sum, [&](Index begin, Index end, double* partial) {

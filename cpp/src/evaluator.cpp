@@ -123,6 +123,7 @@ ConditionalCovariance Evaluator::conditional_covariance(const Response& response
 }
 
 std::vector<double> Evaluator::leverages(const Response& response, const Estimates& at) {
+  model().require_rows();
   const OneThreadEach kernels(model().kernels());
   parts_->evaluate(response, at.theta, at.reml);
   return leverages_at(model(), parts_->criterion, parts_->pool);

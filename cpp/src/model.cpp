@@ -9,6 +9,7 @@
 #include "covariance_parameters.hpp"
 #include "criterion.hpp"
 #include "cross_products.hpp"
+#include "crossnest/sums.hpp"
 #include "identifiability.hpp"
 #include "response_reader.hpp"
 #include "structure.hpp"
@@ -44,9 +45,11 @@ std::size_t available_memory(std::size_t asked) {
 }  // namespace
 
 struct Model::Parts {
-  Parts(Design of, const ModelOptions& options, InterruptCheck& interrupt);
+  Parts(Design of, const Sums* sums, const ModelOptions& options, InterruptCheck& interrupt);
 
-  void find_confounded(ThreadPool& pool, InterruptCheck& interrupt);
+  std::unique_ptr<CrossProducts> products(const Sums* sums, ThreadPool& pool,
+                                          InterruptCheck& interrupt) const;
+  void find_confounded(const Sums* sums, ThreadPool& pool, InterruptCheck& interrupt);
   void check_memory(double cross_products, double factor) const;
 
   Design design;
@@ -71,28 +74,36 @@ Design validated(Design design, InterruptCheck& interrupt) {
 
 }  // namespace
 
-Model::Parts::Parts(Design of, const ModelOptions& options, InterruptCheck& interrupt)
-    : design(validated(std::move(of), interrupt)),
+Model::Parts::Parts(Design of, const Sums* sums, const ModelOptions& options,
+                    InterruptCheck& interrupt)
+    : design(sums != nullptr ? std::move(of) : validated(std::move(of), interrupt)),
       kernels(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
       memory_limit(available_memory(options.memory_limit)),
       threads(thread_count(options.threads)),
       covariance(design.terms),
       blocks(make_blocks(design)),
-      weight_spread(design, interrupt) {
+      weight_spread(sums != nullptr ? sums->weight_spread() : WeightSpread(design, interrupt)) {
   ThreadPool pool(threads, &interrupt);
-  coordinates = std::make_unique<Coordinates>(design, blocks, covariance, pool);
+  coordinates = sums != nullptr ? std::make_unique<Coordinates>(*sums, blocks, covariance)
+                                : std::make_unique<Coordinates>(design, blocks, covariance, pool);
   if (coordinates->rank() >= design.n)
     throw FitError(
         "as many fixed effects as observations: there are no residual degrees of freedom");
   check_memory(0.0, 0.0);
-  A = std::make_unique<CrossProducts>(design, blocks, *coordinates, pool, interrupt);
-  find_confounded(pool, interrupt);
+  A = products(sums, pool, interrupt);
+  find_confounded(sums, pool, interrupt);
   structure = std::make_unique<Structure>(blocks, *A, options.tail, memory_limit, &interrupt);
   check_memory(A->bytes(), structure->bytes());
 }
 
+std::unique_ptr<CrossProducts> Model::Parts::products(const Sums* sums, ThreadPool& pool,
+                                                      InterruptCheck& interrupt) const {
+  if (sums != nullptr) return std::make_unique<CrossProducts>(*sums, blocks, *coordinates);
+  return std::make_unique<CrossProducts>(design, blocks, *coordinates, pool, interrupt);
+}
+
 // Effects that are not seen come first in their term's coordinates, so that they can be held.
-void Model::Parts::find_confounded(ThreadPool& pool, InterruptCheck& interrupt) {
+void Model::Parts::find_confounded(const Sums* sums, ThreadPool& pool, InterruptCheck& interrupt) {
   identifiability = identify(design, blocks, covariance, *coordinates, *A, interrupt);
   bool changed = false;
   for (std::size_t t = 0; t < design.terms.size(); ++t) {
@@ -100,7 +111,7 @@ void Model::Parts::find_confounded(ThreadPool& pool, InterruptCheck& interrupt) 
     coordinates->use(static_cast<int>(t), identifiability.axes[t]);
     changed = true;
   }
-  if (changed) A = std::make_unique<CrossProducts>(design, blocks, *coordinates, pool, interrupt);
+  if (changed) A = products(sums, pool, interrupt);
 }
 
 // Throws when what is known so far of the memory needed passes the limit: all that depends on the
@@ -127,7 +138,10 @@ void Model::Parts::check_memory(double cross_products, double factor) const {
 }
 
 Model::Model(Design design, const ModelOptions& options, InterruptCheck interrupt)
-    : parts_(std::make_unique<const Parts>(std::move(design), options, interrupt)) {}
+    : parts_(std::make_unique<const Parts>(std::move(design), nullptr, options, interrupt)) {}
+
+Model::Model(const Sums& sums, const ModelOptions& options, InterruptCheck interrupt)
+    : parts_(std::make_unique<const Parts>(sums.layout(), &sums, options, interrupt)) {}
 
 Model::Model(Model&&) noexcept = default;
 Model::~Model() = default;
@@ -158,7 +172,24 @@ bool Model::may_have_several_minima() const {
   return weight_spread().wide() || std::any_of(confounded().begin(), confounded().end(), shared);
 }
 
+bool Model::has_rows() const { return design().factors.front().codes != nullptr; }
+
+void Model::require_rows() const {
+  if (!has_rows())
+    throw std::invalid_argument("the model was made from sums over rows, and has none itself");
+}
+
+Response Model::read(const Sums& sums) const {
+  if (sums.n() != design().n || sums.cross_products().blocks() != cross_products().blocks())
+    throw std::invalid_argument("the sums are not over the rows of the model");
+  Response response = response_of(sums, blocks(), coordinates(), cross_products());
+  require_fittable(response, coordinates());
+  response.held = held(response);
+  return response;
+}
+
 Response Model::read(const double* y, InterruptCheck interrupt) const {
+  require_rows();
   ThreadPool pool(threads(), &interrupt);
   Response response;
   ResponseReader(design(), blocks(), coordinates(), pool).read(y, 1, &response);

@@ -46,7 +46,7 @@ void check_new_rows(const Design& fitted, const Coordinates& coordinates, const 
   }
   const Index intercept = coordinates.intercept();
   if (intercept >= 0)
-    require(is_everywhere(rows.X + intercept * rows.n, rows.n, fitted.X[intercept * fitted.n]),
+    require(is_everywhere(rows.X + intercept * rows.n, rows.n, coordinates.intercept_value()),
             "have another value in the constant column of X");
   for (std::size_t f = 0; f < rows.factors.size(); ++f)
     for (Index i = 0; i < rows.n; ++i)

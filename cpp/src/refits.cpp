@@ -211,6 +211,7 @@ int team_size(const Model& model, Index count, int asked) {
 Refits refit_many(Evaluator& evaluator, const double* Y, Index count, const RefitOptions& options) {
   if (options.threads < 0) throw std::invalid_argument("threads must not be negative");
   const Model& model = evaluator.model();
+  model.require_rows();
   InterruptCheck& interrupt = evaluator.interrupt();
   const OneThreadEach kernels(model.kernels());
   const Criterion& criterion = evaluator.criterion();

@@ -15,6 +15,21 @@ constexpr Index kPiece = 1024;  // rows of a chunk that one thread maps
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+// Divides by s what was summed of y - X~ beta0, and puts back the mean that was taken from y.
+void set_scale(const Coordinates& coordinates, double n, double mean, Response& out) {
+  const double s = std::sqrt(out.yy / n);
+  for (double& value : out.Xy) value /= s;
+  for (double& value : out.Zy) value /= s;
+  out.yy /= s * s;
+  if (coordinates.intercept() >= 0) out.mapped_beta0[0] += mean / coordinates.constant();
+  const double unit = out.unit * coordinates.root_weight_unit();
+  out.beta0 = out.mapped_beta0;
+  for (double& beta : out.beta0) beta *= unit;
+  out.mapped_scale = s;
+  out.scale = s * unit;
+  if (!representable(out.scale)) out.fault = Response::Fault::out_of_range;
+}
+
 }  // namespace
 
 void require_fittable(const Response& response, const Coordinates& coordinates) {
@@ -212,18 +227,57 @@ void ResponseReader::finish(Index r, Response& out) const {
     return;
   }
   const Index rank = coordinates_.rank();
-  const double s = std::sqrt(out.yy / static_cast<double>(design_.n));
   Eigen::Map<Eigen::VectorXd> Xy(out.Xy.data(), rank);
-  Xy = coordinates_.from_centred().transpose() * Eigen::VectorXd(Xy / s);
-  for (double& value : out.Zy) value /= s;
-  out.yy /= s * s;
-  if (coordinates_.intercept() >= 0) out.mapped_beta0[0] += means_[at(r)] / coordinates_.constant();
-  const double unit = out.unit * coordinates_.root_weight_unit();
-  out.beta0 = out.mapped_beta0;
-  for (double& beta : out.beta0) beta *= unit;
-  out.mapped_scale = s;
-  out.scale = s * unit;
-  if (!representable(out.scale)) out.fault = Response::Fault::out_of_range;
+  Xy = coordinates_.from_centred().transpose() * Eigen::VectorXd(Xy);
+  set_scale(coordinates_, static_cast<double>(design_.n), means_[at(r)], out);
+}
+
+// y~ = (y - X~ beta0) / s, with y less its mean in the sums.
+Response response_of(const Sums& sums, const std::vector<Block>& blocks,
+                     const Coordinates& coordinates, const CrossProducts& A) {
+  using Eigen::Map, Eigen::MatrixXd, Eigen::VectorXd;
+  const CrossProducts& own = sums.cross_products();
+  const int columns = own.rank();  // of [X y]
+  const Map<const MatrixXd> G(own.fixed_fixed().data(), columns, columns);
+  const MatrixXd N = coordinates.fixed_from(sums.coordinates());
+  const double n = static_cast<double>(own.n()), variation = G(columns - 1, columns - 1);
+  const VectorXd Xy = N.transpose() * G.col(columns - 1);
+  const VectorXd beta0 = Xy / n;
+  Response out;
+  out.unit = sums.coordinates().unit(columns - 1);
+  out.mapped_beta0.assign(beta0.data(), beta0.data() + beta0.size());
+  out.yy = variation - beta0.dot(Xy);
+  // Rounding of a difference: a tenth of the digits must be left.
+  constexpr double kNothing = 1e-14;
+  if (!std::isfinite(variation)) {
+    out.fault = Response::Fault::not_finite;
+    return out;
+  }
+  if (!(out.yy > kNothing * variation)) {
+    out.fault = Response::Fault::no_variation;
+    return out;
+  }
+  const Map<const MatrixXd> XX(A.fixed_fixed().data(), A.rank(), A.rank());
+  const VectorXd rest = Xy - XX * beta0;
+  out.Xy.assign(rest.data(), rest.data() + rest.size());
+  for (std::size_t t = 0; t < blocks.size(); ++t) {
+    const Block& block = blocks[t];
+    MatrixXd M = MatrixXd::Zero(block.k, block.k);
+    for (std::size_t j = 0; j < block.terms.size(); ++j) {
+      const MatrixXd T = coordinates.random_from(sums.coordinates(), block.terms[j]);
+      M.block(block.offsets[j], block.offsets[j], T.rows(), T.cols()) = T;
+    }
+    const double* products = own.z_fixed(static_cast<int>(t)).data();
+    const double* fixed = A.z_fixed(static_cast<int>(t)).data();
+    for (Index l = 0; l < block.levels; ++l) {
+      const Map<const VectorXd> Zy(products + (l * columns + columns - 1) * block.k, block.k);
+      const Map<const MatrixXd> ZX(fixed + l * block.k * A.rank(), block.k, A.rank());
+      const VectorXd value = M.transpose() * Zy - ZX * beta0;
+      out.Zy.insert(out.Zy.end(), value.data(), value.data() + block.k);
+    }
+  }
+  set_scale(coordinates, n, sums.coordinates().mean(columns - 1), out);
+  return out;
 }
 
 }  // namespace crossnest

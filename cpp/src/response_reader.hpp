@@ -6,8 +6,10 @@
 
 #include "blocks.hpp"
 #include "coordinates.hpp"
+#include "cross_products.hpp"
 #include "crossnest/design.hpp"
 #include "crossnest/response.hpp"
+#include "crossnest/sums.hpp"
 #include "thread_pool.hpp"
 
 namespace crossnest {
@@ -15,6 +17,10 @@ namespace crossnest {
 /// Throws where a response cannot be fitted: FitError, a RangeError that names the column, or
 /// std::invalid_argument.
 void require_fittable(const Response& response, const Coordinates& coordinates);
+
+/// The response whose products with Z and X are in the sums; it has no rows.
+Response response_of(const Sums& sums, const std::vector<Block>& blocks,
+                     const Coordinates& coordinates, const CrossProducts& A);
 
 /// Reads responses: two passes over the rows, which serve all responses of a call.
 ///

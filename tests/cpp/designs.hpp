@@ -139,6 +139,24 @@ struct Data {
   }
 };
 
+// The rows [begin, end) alone, with the levels of all.
+inline Data batch(const Data& data, Index begin, Index end) {
+  const auto cut = [&](auto& values) {
+    if (!values.empty()) values = {values.begin() + begin, values.begin() + end};
+  };
+  Data part = data;
+  part.n = end - begin;
+  part.X.clear();
+  for (Index j = 0; j < data.p; ++j)
+    part.X.insert(part.X.end(), data.X.begin() + j * data.n + begin,
+                  data.X.begin() + j * data.n + end);
+  cut(part.y);
+  cut(part.weights);
+  for (auto& codes : part.codes) cut(codes);
+  for (auto& column : part.columns) cut(column);
+  return part;
+}
+
 // One grouping factor.
 inline Data single(Index levels, Index rows_each, int k, std::uint64_t seed = 1) {
   Data data(levels * rows_each, 2, seed);

@@ -72,24 +72,6 @@ void check_equal(const CrossProducts& a, const CrossProducts& b, double toleranc
   }
 }
 
-// The rows [begin, end) alone, with the levels of all.
-designs::Data batch(const designs::Data& data, Index begin, Index end) {
-  const auto cut = [&](auto& values) {
-    if (!values.empty()) values = {values.begin() + begin, values.begin() + end};
-  };
-  designs::Data part = data;
-  part.n = end - begin;
-  part.X.clear();
-  for (Index j = 0; j < data.p; ++j)
-    part.X.insert(part.X.end(), data.X.begin() + j * data.n + begin,
-                  data.X.begin() + j * data.n + end);
-  cut(part.y);
-  cut(part.weights);
-  for (auto& codes : part.codes) cut(codes);
-  for (auto& column : part.columns) cut(column);
-  return part;
-}
-
 struct Parts {
   designs::View design;
   crossnest::ThreadPool pool;
@@ -122,8 +104,8 @@ void check_merge(const designs::Data& data) {
   Parts parts(data);
   const CrossProducts all = parts.products(parts.design);
   // The first rows hold each level in turn, so the first batch lacks most levels.
-  const designs::Data first = batch(data, 0, 7), second = batch(data, 7, 90),
-                      third = batch(data, 90, data.n);
+  const designs::Data first = designs::batch(data, 0, 7), second = designs::batch(data, 7, 90),
+                      third = designs::batch(data, 90, data.n);
   CrossProducts merged = parts.products(first.design());
   merged.merge(parts.products(second.design()));
   merged.merge(parts.products(third.design()));

@@ -21,7 +21,7 @@ struct Estimates {
   std::vector<int> effects;    ///< by term: k
   std::vector<std::vector<double>> u,
       b;                       ///< by term: k x J column-major, a level's effects together
-  std::vector<double> fitted;  ///< n, without offset
+  std::vector<double> fitted;  ///< n, without offset; empty where the model has no rows
   std::vector<bool> singular;  ///< by term: lambda singular (a scale below 1e-4 of unit scale)
 };
 

@@ -19,6 +19,7 @@ class Coordinates;
 class CovarianceParameters;
 class CrossProducts;
 class Structure;
+class Sums;
 struct Block;
 struct Identifiability;
 struct WeightSpread;
@@ -38,12 +39,21 @@ class Model {
   /// Polls `interrupt`; throws std::invalid_argument, FitError or MemoryLimitError.
   explicit Model(Design design, const ModelOptions& options = ModelOptions(),
                  InterruptCheck interrupt = InterruptCheck());
+  /// From sums over rows that need not be at hand. `options.threads` are those of the fits.
+  explicit Model(const Sums& sums, const ModelOptions& options = ModelOptions(),
+                 InterruptCheck interrupt = InterruptCheck());
   Model(Model&&) noexcept;
   ~Model();
 
   /// What a response (n numbers less the offset, which must outlive it) contributes. Throws where
   /// it cannot be fitted: FitError, a RangeError that names a column, or std::invalid_argument.
   Response read(const double* y, InterruptCheck interrupt = InterruptCheck()) const;
+  /// The same of the response in sums over the rows of the model; without fitted values.
+  Response read(const Sums& sums) const;
+  /// Whether the model has the rows of its data, and not their sums alone.
+  bool has_rows() const;
+  /// Throws std::invalid_argument where it has not.
+  void require_rows() const;
   /// The parameters held with a response that was read.
   std::vector<HeldParameter> held(const Response& response) const;
 
