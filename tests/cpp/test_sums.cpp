@@ -165,7 +165,8 @@ TEST(what_needs_no_rows_is_the_same) {
   const Response response = whole.read(design.y), from_sums = summed.read(sums);
   Evaluator one(whole), two(summed);
   const Estimates at = crossnest::fit(one, response, false).estimates;
-  const Design rows = designs::batch(data, 5, 9).design();
+  const Data some = designs::batch(data, 5, 9);
+  const Design rows = some.design();
   check_near(two.prediction_variances(from_sums, at, rows, {true, true}),
              one.prediction_variances(response, at, rows, {true, true}), 1e-9);
   check_near(two.information(from_sums, at.theta, true).traces,
