@@ -13,6 +13,7 @@ Lenth (2023). emmeans: Estimated marginal means, aka least-squares means. R pack
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -93,8 +94,8 @@ def _positions(name: str, known: pd.Index, asked: Any) -> NDArray[np.intp]:
 
 def _distinct(name: str, asked: list[Any]) -> list[Any]:
     """Refuse a level or value that stands several times: it would count as often in averages."""
-    texts = list(map(str, asked))
-    repeated = next((text for text in texts if texts.count(text) > 1), None)
+    counts = Counter(map(str, asked))
+    repeated = next((text for text, count in counts.items() if count > 1), None)
     if repeated is not None:
         raise ValueError(f"`at` gives {repeated} for '{name}' more than once")
     return asked
