@@ -59,7 +59,7 @@ py::array_t<double> component_values(const CovarianceStructure& self, const Numb
 
 py::list structures() {
   py::list list;
-  for (const crossnest::StructureName& one : crossnest::covariance_structures())
+  for (const crossnest::CovarianceStructureName& one : crossnest::covariance_structures())
     list.append(py::make_tuple(one.name, one.word, one.homogeneous, one.preferred));
   return list;
 }
@@ -68,7 +68,7 @@ py::list structures() {
 
 void bind_covariance(py::module_& module) {
   py::class_<CovarianceStructure>(module, "CovarianceStructure")
-      .def(py::init(&crossnest::make_structure), py::arg("name"), py::arg("size"))
+      .def(py::init(&crossnest::make_covariance_structure), py::arg("name"), py::arg("size"))
       .def_property_readonly("n_theta", &CovarianceStructure::parameters)
       .def_property_readonly("lower_bounds",
                              [](const CovarianceStructure& self) { return bounds(self, true); })

@@ -121,7 +121,7 @@ crossnest::Term PyModel::term(const py::tuple& item, Index n) {
   for (const auto& column : item[1].cast<py::list>())
     term.columns.push_back(column.is_none() ? nullptr
                                             : keep(vector_of(column, "a column of Z", n)));
-  term.structure = item[2].cast<std::string>();
+  term.covariance = item[2].cast<std::string>();
   return term;
 }
 

@@ -7,11 +7,12 @@ using crossnest::ProfileParameter;
 using crossnest::Profiler;
 using crossnest::ProfileTrace;
 
-/// A Profiler, the problem it looks into and an evaluator of its own. Not for two threads at once.
+/// A Profiler, the problem it looks into and an evaluator of its own. Refuses two threads at once.
 struct PyProfiler {
   std::shared_ptr<const PyProblem> problem;
   std::unique_ptr<crossnest::Evaluator> evaluator;
   std::unique_ptr<Profiler> profiler;
+  bool busy = false;  // read and set by threads that have the GIL
 
   explicit PyProfiler(std::shared_ptr<PyProblem> of) : problem(std::move(of)) {
     const py::gil_scoped_release release;
@@ -34,8 +35,17 @@ const char* name_of(ProfileParameter::Kind kind) {
   }
 }
 
+// Runs work() without the GIL.
 template <class Work>
-auto without_gil(Work&& work) {
+auto run(PyProfiler& self, Work&& work) {
+  if (self.busy) throw std::runtime_error("another thread uses this profiler");
+  struct Turn {
+    explicit Turn(bool& of) : busy(of) { busy = true; }
+    ~Turn() { busy = false; }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    bool& busy;
+  } const turn(self.busy);
   const py::gil_scoped_release release;
   return work();
 }
@@ -49,8 +59,8 @@ py::list parameters(const PyProfiler& self) {
 }
 
 // zeta (points) and all parameters (points x parameters).
-py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
-  const ProfileTrace trace = without_gil([&] { return self.profiler->trace(parameter, cutoff); });
+py::tuple trace(PyProfiler& self, int parameter, double cutoff) {
+  const ProfileTrace trace = run(self, [&] { return self.profiler->trace(parameter, cutoff); });
   const auto count = static_cast<py::ssize_t>(trace.points.size());
   const auto width = static_cast<py::ssize_t>(self.profiler->estimates().size());
   py::array_t<double> zeta(count), values({count, width});
@@ -62,9 +72,9 @@ py::tuple trace(const PyProfiler& self, int parameter, double cutoff) {
   return py::make_tuple(zeta, values, trace.lower_note, trace.upper_note);
 }
 
-py::tuple interval(const PyProfiler& self, int parameter, double cutoff) {
+py::tuple interval(PyProfiler& self, int parameter, double cutoff) {
   const ProfileInterval interval =
-      without_gil([&] { return self.profiler->interval(parameter, cutoff); });
+      run(self, [&] { return self.profiler->interval(parameter, cutoff); });
   return py::make_tuple(interval.lower, interval.upper, interval.lower_note, interval.upper_note);
 }
 

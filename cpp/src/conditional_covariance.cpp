@@ -83,7 +83,7 @@ int ConditionalCovariance::block_of(int factor) const {
   return block_of_[at(factor)];
 }
 
-// U_X R_X^-1 is W of the engine's fixed effects, and R_X T RX^-1 takes it to the user's.
+// U_X R_X^-1 is U_F of the engine's fixed effects, and R_X T RX^-1 takes it to the user's.
 std::vector<double> ConditionalCovariance::loadings(int factor,
                                                     const std::vector<double>& RX) const {
   const OneThreadEach kernels(kernels_);
@@ -97,11 +97,11 @@ std::vector<double> ConditionalCovariance::loadings(int factor,
   const MatrixXd turn = Map<const MatrixXd>(RX.data(), p, p)
                             .triangularView<Eigen::Upper>()
                             .solve<Eigen::OnTheRight>(R);
-  const double* W = elimination.border_solution().data() + vectors.start(t);
+  const double* U_F = elimination.border_solution().data() + vectors.start(t);
   const Map<const MatrixXd> lambda(lambda_[at(t)].data(), block.k, block.k);
   std::vector<double> out(at(p * block.size()));
   for (Index l = 0; l < block.levels; ++l) {
-    const Map<const MatrixXd, 0, Eigen::OuterStride<>> own(W + l * block.k, block.k, p,
+    const Map<const MatrixXd, 0, Eigen::OuterStride<>> own(U_F + l * block.k, block.k, p,
                                                            Eigen::OuterStride<>(q));
     Map<MatrixXd>(out.data() + l * block.k * p, p, block.k).noalias() =
         (lambda * own * turn).transpose();

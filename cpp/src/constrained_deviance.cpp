@@ -25,8 +25,8 @@ constexpr double kLower = 1e-9;
 
 std::size_t at(Eigen::Index i) { return static_cast<std::size_t>(i); }
 
-bool is_own_parameters(const CovarianceStructure& structure) {
-  const std::vector<CovarianceLabel> labels = structure.labels();
+bool is_own_parameters(const CovarianceStructure& covariance) {
+  const std::vector<CovarianceLabel> labels = covariance.labels();
   return std::none_of(labels.begin(), labels.end(), [](const CovarianceLabel& label) {
     return label.kind == CovarianceLabel::Kind::entry;
   });
@@ -59,12 +59,12 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfilePara
       direction_(at(coordinates_.rank() + 1)) {
   int widest = 0;
   for (int term = 0; term < criterion.covariance().terms(); ++term) {
-    const CovarianceStructure& structure = criterion.covariance().of(term);
-    const int k = structure.size();
+    const CovarianceStructure& covariance = criterion.covariance().of(term);
+    const int k = covariance.size();
     widest = std::max(widest, k);
     lambda_.emplace_back(at(k * k), 0.0);
     first_.push_back(size_);
-    own_.push_back(is_own_parameters(structure));
+    own_.push_back(is_own_parameters(covariance));
     if (on_term() && term == parameter.term && !is_own(term))
       lay_out_term();
     else
@@ -83,23 +83,23 @@ ConstrainedDeviance::ConstrainedDeviance(Criterion& criterion, const ProfilePara
 
 // Where the parameters of a term are in z: one after the other, but for the one that is t.
 void ConstrainedDeviance::lay_out_parameters(int term) {
-  const CovarianceStructure& structure = criterion_.covariance().of(term);
+  const CovarianceStructure& covariance = criterion_.covariance().of(term);
   const bool constrained = on_term() && term == parameter_.term;
-  for (int a = 0; a < structure.parameters(); ++a) {
+  for (int a = 0; a < covariance.parameters(); ++a) {
     const int place = criterion_.covariance().first(term) + a;
     if (constrained) place_.push_back(a == parameter_.index ? 0 : size_);
     if (constrained && a == parameter_.index) continue;
     if (criterion_.is_held(place, false))
       held_.push_back({size_, place});
-    else if (structure.even(a))
+    else if (covariance.even(a))
       scales_.push_back(size_);
     ++size_;
   }
   if (!constrained) return;
-  theta_.resize(structure.parameters());
+  theta_.resize(covariance.parameters());
   if (!is(Kind::sd)) return;
   // One effect of those with this standard deviation speaks for all.
-  first_effect_ = std::max(0, structure.components()[at(parameter_.index)].row);
+  first_effect_ = std::max(0, covariance.components()[at(parameter_.index)].row);
   unit_ =
       coordinates_.random(term).inverse().row(first_effect_).norm() * criterion_.response().scale;
 }
@@ -185,16 +185,16 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
       if (held.parameter == parameter) theta[at(parameter)] = held.value;
   z = VectorXd::Zero(size_);
   for (int term = 0; term < criterion_.covariance().terms(); ++term) {
-    const CovarianceStructure& structure = criterion_.covariance().of(term);
+    const CovarianceStructure& covariance = criterion_.covariance().of(term);
     const double* own = theta.data() + criterion_.covariance().first(term);
     if (on_term() && term == parameter_.term && is_own(term))
-      for (int a = 0; a < structure.parameters(); ++a) z(place_[at(a)]) = own[a];
+      for (int a = 0; a < covariance.parameters(); ++a) z(place_[at(a)]) = own[a];
     else if (on_term() && term == parameter_.term)
-      structure.lambda(own, lambda_[at(term)].data());
+      covariance.lambda(own, lambda_[at(term)].data());
     else
-      std::copy_n(own, structure.parameters(), z.data() + first_[at(term)]);
+      std::copy_n(own, covariance.parameters(), z.data() + first_[at(term)]);
   }
-  if (!std::isfinite(criterion_.objective(theta.data(), Scale::internal, false))) return false;
+  if (!std::isfinite(criterion_.objective(theta.data(), Frame::engine, false))) return false;
   const double s = criterion_.response().scale, sigma = s * std::sqrt(criterion_.pwrss() / n_);
   if (is(Kind::sigma) || is(Kind::sd)) z(log_sigma()) = std::log(sigma);
   if (is(Kind::fixed)) {
@@ -216,12 +216,12 @@ bool ConstrainedDeviance::start(const std::vector<double>& from, VectorXd& z) {
 
 // Whether two effects of the constrained term have a variance, so that they have a correlation.
 bool ConstrainedDeviance::correlates(const VectorXd& z) const {
-  const CovarianceStructure& structure = criterion_.covariance().of(parameter_.term);
-  const std::vector<CovarianceLabel> labels = structure.labels();
+  const CovarianceStructure& covariance = criterion_.covariance().of(parameter_.term);
+  const std::vector<CovarianceLabel> labels = covariance.labels();
   int seen = 0;
   for (std::size_t a = 0; a < labels.size(); ++a)
     if (labels[a].kind == CovarianceLabel::Kind::sd && z(place_[a]) != 0.0)
-      seen += labels[a].row == CovarianceLabel::kAll ? structure.size() : 1;
+      seen += labels[a].row == CovarianceLabel::kAll ? covariance.size() : 1;
   return seen > 1;
 }
 
@@ -422,11 +422,11 @@ std::vector<double> ConstrainedDeviance::estimates() const {
     const int k = criterion_.covariance().of(term).size();
     const MatrixXd user =
         coordinates_.random(term).inverse() * Map<const MatrixXd>(lambda_[at(term)].data(), k, k);
-    const CovarianceStructure& structure = criterion_.covariance().of(term);
-    const std::vector<CovarianceLabel> labels = structure.components();
-    std::vector<double> theta(at(structure.parameters())), values(labels.size());
-    structure.from_factor(user.data(), theta.data());
-    structure.component_values(theta.data(), values.data());
+    const CovarianceStructure& covariance = criterion_.covariance().of(term);
+    const std::vector<CovarianceLabel> labels = covariance.components();
+    std::vector<double> theta(at(covariance.parameters())), values(labels.size());
+    covariance.from_factor(user.data(), theta.data());
+    covariance.component_values(theta.data(), values.data());
     for (std::size_t i = 0; i < labels.size(); ++i)
       all.push_back(labels[i].kind == CovarianceLabel::Kind::sd ? sigma * values[i] : values[i]);
   }

@@ -10,7 +10,8 @@ namespace crossnest {
 
 CovarianceParameters::CovarianceParameters(const std::vector<Term>& terms) {
   for (const Term& term : terms) {
-    structures_.push_back(make_structure(term.structure, static_cast<int>(term.columns.size())));
+    structures_.push_back(
+        make_covariance_structure(term.covariance, static_cast<int>(term.columns.size())));
     const CovarianceStructure& own = *structures_.back();
     const std::size_t first = lower_bounds_.size();
     first_.push_back(static_cast<int>(first));

@@ -12,7 +12,7 @@ namespace {
 using MakeStructure = std::unique_ptr<CovarianceStructure>(int size);
 
 struct Registered {
-  StructureName called;
+  CovarianceStructureName called;
   MakeStructure* make;
 };
 
@@ -40,16 +40,16 @@ const std::vector<Registered>& registry() {
 
 }  // namespace
 
-const std::vector<StructureName>& covariance_structures() {
-  static const std::vector<StructureName> names = [] {
-    std::vector<StructureName> all;
+const std::vector<CovarianceStructureName>& covariance_structures() {
+  static const std::vector<CovarianceStructureName> names = [] {
+    std::vector<CovarianceStructureName> all;
     for (const Registered& one : registry()) all.push_back(one.called);
     return all;
   }();
   return names;
 }
 
-std::unique_ptr<CovarianceStructure> make_structure(const std::string& name, int size) {
+std::unique_ptr<CovarianceStructure> make_covariance_structure(const std::string& name, int size) {
   if (size < 1) throw std::invalid_argument("a random-effects term needs at least one column");
   std::string known;
   for (const Registered& one : registry()) {

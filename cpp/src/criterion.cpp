@@ -106,16 +106,16 @@ double Criterion::pwrss() const {
   return root * root;
 }
 
-void Criterion::set_lambda(const double* theta, Scale scale) {
+void Criterion::set_lambda(const double* theta, Frame frame) {
   std::copy_n(theta, theta_.size(), theta_.begin());
-  scale_ = scale;
+  frame_ = frame;
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
     const Block& block = blocks_[t];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const CovarianceStructure& structure = covariance_.of(block.terms[j]);
-      const int k = structure.size();
-      structure.lambda(theta + covariance_.first(block.terms[j]), scratch_.data());
-      if (scale == Scale::user) {
+      const CovarianceStructure& covariance = covariance_.of(block.terms[j]);
+      const int k = covariance.size();
+      covariance.lambda(theta + covariance_.first(block.terms[j]), scratch_.data());
+      if (frame == Frame::user) {
         multiply(coordinates_.random(block.terms[j]).data(), scratch_.data(), k, k, k,
                  inverse_.data());
         std::copy_n(inverse_.begin(), k * k, scratch_.begin());
@@ -184,8 +184,8 @@ const Inverse& Criterion::inverse() {
   return std::get<Inverse>(state_);
 }
 
-double Criterion::objective(const double* theta, Scale scale, bool reml) {
-  set_lambda(theta, scale);
+double Criterion::objective(const double* theta, Frame frame, bool reml) {
+  set_lambda(theta, frame);
   reml_ = reml;
   if (!factorize()) return std::numeric_limits<double>::infinity();
   const std::vector<double>& F = elimination().border();
@@ -235,24 +235,24 @@ bool Criterion::compact(int block_index, std::size_t j) {
   return invert_small(scratch_.data(), k, inverse_.data()) < 1e3;
 }
 
-// W direction: u / sqrt(r2) where beta is not constrained.
+// U_F direction: u / sqrt(r2) where beta is not constrained.
 void Criterion::sum_response(const std::vector<double>& direction) {
   const Index q = vectors_.q();
-  const std::vector<double>& W = elimination().border_solution();
+  const std::vector<double>& U_F = elimination().border_solution();
   solution_.assign(at(q), 0.0);
   for (int b = 0; b < border_; ++b)
     if (direction[at(b)] != 0.0)
-      for (Index i = 0; i < q; ++i) solution_[at(i)] += direction[at(b)] * W[at(b * q + i)];
+      for (Index i = 0; i < q; ++i) solution_[at(i)] += direction[at(b)] * U_F[at(b * q + i)];
 }
 
 // J I - sum_l (Omega^-1)_ll - [REML] sum_l (U_X R_X^-1)_l (U_X R_X^-1)_l'
-//     - weight sum_l (W direction)_l (W direction)_l'.
+//     - weight sum_l (U_F direction)_l (U_F direction)_l'.
 void Criterion::sum_bracket(const InverseDiagonal& omega, int t, double weight, bool reml) {
   const Block& block = blocks_[at(t)];
   const int k = block.k;
   std::vector<double>& sum = sums_[at(t)];
   std::fill(sum.begin(), sum.end(), 0.0);
-  const std::vector<double>& W = elimination().border_solution();
+  const std::vector<double>& U_F = elimination().border_solution();
   for (Index l = 0; l < block.levels; ++l) {
     vectors_.poll(k * k);
     const double* inverse = omega.diagonal(t, l);
@@ -266,7 +266,7 @@ void Criterion::sum_bracket(const InverseDiagonal& omega, int t, double weight, 
         for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= scale * w[i] * w[j];
   };
   for (int b = 0; reml && b + 1 < border_; ++b)
-    subtract(W.data() + b * vectors_.q() + vectors_.start(t), 1.0);
+    subtract(U_F.data() + b * vectors_.q() + vectors_.start(t), 1.0);
   subtract(solution_.data() + vectors_.start(t), weight);
 }
 
@@ -277,16 +277,16 @@ Criterion::Range Criterion::range(int t, std::size_t term) const {
 }
 
 // Only the entries between effects of one term. sum_l (Z'WZ Lambda Omega^-1)_ll - (G F^-1)_l K
-// W_l', with K = diag([REML] 1, 0) + weight direction direction' and G F^-1 = Z'W[X y] F^-1 - Z'WZ
-// Lambda W; good at any lambda.
+// (U_F)_l', with K = diag([REML] 1, 0) + weight direction direction' and G F^-1 = Z'W[X y] F^-1 -
+// Z'WZ Lambda U_F; good at any lambda.
 void Criterion::sum_general(const Inverse& omega, const std::vector<double>& direction,
                             double weight, bool reml) {
   const Index q = vectors_.q();
-  const std::vector<double>& W = elimination().border_solution();
-  LambdaW_.resize(W.size());
-  ALambdaW_.assign(W.size(), 0.0);
-  multiply_lambda(W.data(), border_, LambdaW_.data());
-  vectors_.multiply(LambdaW_.data(), border_, ALambdaW_.data());
+  const std::vector<double>& U_F = elimination().border_solution();
+  LambdaU_.resize(U_F.size());
+  ALambdaU_.assign(U_F.size(), 0.0);
+  multiply_lambda(U_F.data(), border_, LambdaU_.data());
+  vectors_.multiply(LambdaU_.data(), border_, ALambdaU_.data());
   const std::vector<double>& F = elimination().border();
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
@@ -304,11 +304,11 @@ void Criterion::sum_general(const Inverse& omega, const std::vector<double>& dir
       }
       const Index start = vectors_.start(t) + l * k;
       for (int b = 0; b < border_; ++b)
-        for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= ALambdaW_[at(b * q + start + i)];
+        for (int i = 0; i < k; ++i) row_[at(b * k + i)] -= ALambdaU_[at(b * q + start + i)];
       for (int b = 0; b < border_; ++b)
         for (int j = 0; j < k; ++j) {
           double right = weight * direction[at(b)] * solution_[at(start + j)];
-          if (reml && b + 1 < border_) right += W[at(b * q + start + j)];
+          if (reml && b + 1 < border_) right += U_F[at(b * q + start + j)];
           for (int i = 0; i < k; ++i) sum[at(j * k + i)] -= row_[at(b * k + i)] * right;
         }
       // A_ll lambda (Omega^-1)_ll.
@@ -369,14 +369,14 @@ void Criterion::gradient(double* gradient, double* information) {
   if (information != nullptr) average_information(information);
   differentiate(unconstrained_, nu(reml_), reml_);
   for (int term = 0; term < covariance_.terms(); ++term) {
-    const CovarianceStructure& structure = covariance_.of(term);
-    const int k = structure.size(), first = covariance_.first(term);
+    const CovarianceStructure& covariance = covariance_.of(term);
+    const int k = covariance.size(), first = covariance_.first(term);
     const double* own = lambda_gradient_[at(term)].data();
-    if (scale_ == Scale::user) {  // lambda = T lambda_user
+    if (frame_ == Frame::user) {  // lambda = T lambda_user
       multiply_transposed(coordinates_.random(term).data(), own, k, k, k, inverse_.data());
       own = inverse_.data();
     }
-    structure.pull_back(theta_.data() + first, own, gradient + first, scratch_.data());
+    covariance.pull_back(theta_.data() + first, own, gradient + first, scratch_.data());
   }
 }
 
@@ -423,7 +423,7 @@ void Criterion::multiply_lambda_transposed(const double* V, int columns, double*
     }
 }
 
-// Z'W[X y] F^-1 - Z'WZ Lambda W, W = L'^-1 R_Z F^-1.
+// Z'W[X y] F^-1 - Z'WZ Lambda U_F, U_F = L'^-1 R_Z F^-1.
 std::vector<double> Criterion::scores(int first) {
   std::vector<double> g;
   find_scores(first, g);
@@ -433,16 +433,16 @@ std::vector<double> Criterion::scores(int first) {
 void Criterion::find_scores(int first, std::vector<double>& g) {
   const Index q = vectors_.q();
   const int columns = border_ - first;
-  const double* W = elimination().border_solution().data() + first * q;
+  const double* U_F = elimination().border_solution().data() + first * q;
   const Eigen::Map<const Eigen::MatrixXd> F(elimination().border().data(), border_, border_);
   work_.inverse.assign(at(border_ * columns), 0.0);
   for (int c = 0; c < columns; ++c) work_.inverse[at(c * border_ + first + c)] = 1.0;
   Eigen::Map<Eigen::MatrixXd> inverse(work_.inverse.data(), border_, columns);
   F.triangularView<Eigen::Upper>().solveInPlace(inverse);
-  work_.LambdaW.resize(at(q * columns));
+  work_.LambdaU.resize(at(q * columns));
   g.assign(at(q * columns), 0.0);
-  multiply_lambda(W, columns, work_.LambdaW.data());
-  vectors_.multiply(work_.LambdaW.data(), columns, g.data());
+  multiply_lambda(U_F, columns, work_.LambdaU.data());
+  vectors_.multiply(work_.LambdaU.data(), columns, g.data());
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const int k = blocks_[at(t)].k;
     row_.resize(at(border_ * k));
@@ -471,13 +471,13 @@ void Criterion::find_directions(const std::vector<double>& g, std::vector<double
   for (int t = 0; t < static_cast<int>(blocks_.size()); ++t) {
     const Block& block = blocks_[at(t)];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const CovarianceStructure& structure = covariance_.of(block.terms[j]);
-      const int k = structure.size(), offset = block.offsets[j],
+      const CovarianceStructure& covariance = covariance_.of(block.terms[j]);
+      const int k = covariance.size(), offset = block.offsets[j],
                 first = covariance_.first(block.terms[j]);
-      for (int a = 0; a < structure.parameters(); ++a) {
+      for (int a = 0; a < covariance.parameters(); ++a) {
         vectors_.poll(static_cast<double>(block.levels) * k * k);
-        structure.derivative(theta_.data() + first, a, derivative.data());
-        if (scale_ == Scale::user) {
+        covariance.derivative(theta_.data() + first, a, derivative.data());
+        if (frame_ == Frame::user) {
           multiply(coordinates_.random(block.terms[j]).data(), derivative.data(), k, k, k,
                    scratch_.data());
           std::copy_n(scratch_.begin(), k * k, derivative.begin());
@@ -553,7 +553,7 @@ void Criterion::average_information(double* information) {
     }
 }
 
-// W, Lambda W and Z'WZ Lambda W; the directions and what becomes of them.
+// U_F, Lambda U_F and Z'WZ Lambda U_F; the directions and what becomes of them.
 double Criterion::workspace_bytes(Index q, int border, double parameters) {
   return 8.0 * static_cast<double>(q) * (3.0 * border + 2.0 * parameters + 4.0) +
          16.0 * parameters * parameters;
@@ -590,17 +590,17 @@ std::vector<double> Criterion::to_internal(const double* user) const {
 
 // theta of T lambda.
 void Criterion::change_coordinates(int term, const Eigen::MatrixXd& T, double* theta) const {
-  const CovarianceStructure& structure = covariance_.of(term);
-  if (structure.closed_under() != CovarianceStructure::ClosedUnder::any) {
+  const CovarianceStructure& covariance = covariance_.of(term);
+  if (covariance.closed_under() != CovarianceStructure::ClosedUnder::any) {
     const Eigen::VectorXd scales = T.diagonal();
-    structure.rescale(scales.data(), theta);
+    covariance.rescale(scales.data(), theta);
     return;
   }
-  const int k = structure.size();
+  const int k = covariance.size();
   Eigen::MatrixXd lambda(k, k);
-  structure.lambda(theta, lambda.data());
+  covariance.lambda(theta, lambda.data());
   const Eigen::MatrixXd changed = T * lambda;
-  structure.from_factor(changed.data(), theta);
+  covariance.from_factor(changed.data(), theta);
 }
 
 }  // namespace crossnest

@@ -13,7 +13,7 @@
 namespace crossnest {
 
 /// Which coordinates a theta refers to: the user's, or the engine's (see Coordinates).
-enum class Scale { user, internal };
+enum class Frame { user, engine };
 
 /// The profiled deviance (ML) or REML criterion as a function of theta,
 ///
@@ -44,7 +44,7 @@ class Criterion {
   void impose(double* theta, bool reml) const;
 
   /// d(theta); +infinity where the factorization fails.
-  double objective(const double* theta, Scale scale, bool reml);
+  double objective(const double* theta, Frame frame, bool reml);
   /// How far off rounding may put the last objective(), which must have been finite: r2 is what is
   /// left where larger numbers cancel, and d has nu log r2.
   double rounding_error() { return rounding_error(unconstrained_, nu(reml_)); }
@@ -71,7 +71,7 @@ class Criterion {
   /// Whether the last objective() call was for this theta in the engine's coordinates, with no
   /// factorize() since.
   bool is_at(const std::vector<double>& internal) const {
-    return scale_ == Scale::internal && internal == theta_;
+    return frame_ == Frame::engine && internal == theta_;
   }
   /// Whether a term's lambda is singular at a theta in the engine's coordinates: a parameter is at
   /// a bound.
@@ -99,7 +99,7 @@ class Criterion {
   std::vector<double> scores(int first);
   /// Memory the gradient and the average information take beside the factor, about.
   static double workspace_bytes(Index q, int border, double parameters);
-  /// At the last factorization, which must have succeeded: log|Omega|, F and W; the factor; the
+  /// At the last factorization, which must have succeeded: log|Omega|, F and U_F; the factor; the
   /// inverse. A factor is inverted, or made again, as one or the other is asked for.
   const Elimination& elimination() const;
   const Factor& factor();
@@ -114,7 +114,7 @@ class Criterion {
   double log_weights() const { return A_.log_weights(); }
 
  private:
-  void set_lambda(const double* theta, Scale scale);
+  void set_lambda(const double* theta, Frame frame);
   void place(int block, std::size_t j, const double* lambda);
   bool compact(int block, std::size_t j);
   void sum_response(const std::vector<double>& direction);
@@ -147,19 +147,19 @@ class Criterion {
   int border_;
 
   std::vector<double> theta_;
-  Scale scale_ = Scale::internal;
+  Frame frame_ = Frame::engine;
   bool reml_ = true;
   std::vector<std::vector<double>> lambda_;           // by block
   std::vector<std::vector<double>> lambda_gradient_;  // by term
   std::vector<std::vector<double>> sums_;             // by block: k x k, bracket or general sum
   std::vector<double> inverse_, scratch_;             // k x k of the widest term
   std::vector<double> row_;                           // one k x border or k x k block
-  std::vector<double> LambdaW_, ALambdaW_;            // q x border
-  std::vector<double> solution_;                      // q, W direction
+  std::vector<double> LambdaU_, ALambdaU_;            // q x border
+  std::vector<double> solution_;                      // q, U_F direction
   /// Of scores() and the average information, kept from one step of a search to the next.
   struct Workspace {
     std::vector<double> inverse;                 // border x border: columns of F^-1
-    std::vector<double> LambdaW, scores, other;  // q
+    std::vector<double> LambdaU, scores, other;  // q
     std::vector<double> f, e;                    // q x m
     std::vector<double> z;                       // border x m
     std::vector<double> derivative;              // k x k of the widest term

@@ -57,7 +57,7 @@ void random_estimates(const Model& model, const Criterion& criterion, Estimates&
   const Design& design = model.design();
   const std::vector<Block>& blocks = model.blocks();
   const Index q = criterion.vectors().q(), r = model.coordinates().rank();
-  const double* W = criterion.elimination().border_solution().data() + r * q;
+  const double* U_F = criterion.elimination().border_solution().data() + r * q;
   const double root = criterion.elimination().border().back() * criterion.response().scale;
   out.u.resize(design.terms.size());
   out.b.resize(design.terms.size());
@@ -67,15 +67,15 @@ void random_estimates(const Model& model, const Criterion& criterion, Estimates&
     const Block& block = blocks[t];
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j];
-      const CovarianceStructure& structure = criterion.covariance().of(term);
-      const int k = structure.size();
+      const CovarianceStructure& covariance = criterion.covariance().of(term);
+      const int k = covariance.size();
       MatrixXd lambda(k, k);
-      structure.lambda(out.theta.data() + criterion.covariance().first(term), lambda.data());
+      covariance.lambda(out.theta.data() + criterion.covariance().first(term), lambda.data());
       MatrixXd u(k, block.levels);
       for (Index l = 0; l < block.levels; ++l)
         for (int i = 0; i < k; ++i)
-          u(i, l) = root * W[criterion.vectors().start(static_cast<int>(t)) + l * block.k +
-                             block.offsets[j] + i];
+          u(i, l) = root * U_F[criterion.vectors().start(static_cast<int>(t)) + l * block.k +
+                               block.offsets[j] + i];
       const MatrixXd b = lambda * u;
       out.u[at(term)].assign(u.data(), u.data() + u.size());
       out.b[at(term)].assign(b.data(), b.data() + b.size());
@@ -96,10 +96,10 @@ void residuals(const Model& model, const Criterion& criterion, ThreadPool& pool,
   const Eigen::Map<const MatrixXd> F(criterion.elimination().border().data(), r + 1, r + 1);
   const VectorXd beta =
       F.topLeftCorner(r, r).triangularView<Eigen::Upper>().solve(F.col(r).head(r));
-  const double* W = criterion.elimination().border_solution().data() + r * q;
+  const double* U_F = criterion.elimination().border_solution().data() + r * q;
   const double root = criterion.elimination().border().back();
   std::vector<double> b(at(q));
-  criterion.multiply_lambda(W, 1, b.data());
+  criterion.multiply_lambda(U_F, 1, b.data());
   if (!model.has_rows()) {
     out.pwrss = s * s * criterion.pwrss();
     return;
@@ -136,7 +136,7 @@ void residuals(const Model& model, const Criterion& criterion, ThreadPool& pool,
     }
   });
   double penalty = 0.0;
-  for (Index i = 0; i < q; ++i) penalty += W[i] * W[i];
+  for (Index i = 0; i < q; ++i) penalty += U_F[i] * U_F[i];
   out.pwrss = s * s * (sum + root * root * penalty);
 }
 

@@ -26,7 +26,7 @@ struct Evaluator::Parts {
   void evaluate(const Response& response, const std::vector<double>& theta, bool reml) {
     model.check(theta);
     criterion.use(response);
-    if (!std::isfinite(criterion.objective(theta.data(), Scale::user, reml)))
+    if (!std::isfinite(criterion.objective(theta.data(), Frame::user, reml)))
       throw FitError(
           "the criterion cannot be computed at this theta: it is too large for double precision");
   }
@@ -64,7 +64,7 @@ Criterion& Evaluator::criterion(const Response& response) {
 double Evaluator::objective(const Response& response, const std::vector<double>& theta, bool reml) {
   model().check(theta);
   const OneThreadEach kernels(model().kernels());
-  return criterion(response).objective(theta.data(), Scale::user, reml);
+  return criterion(response).objective(theta.data(), Frame::user, reml);
 }
 
 double Evaluator::gradient(const Response& response, const std::vector<double>& theta, bool reml,

@@ -50,7 +50,7 @@ bool factor_border(FactorNumbers& n) {
   return true;
 }
 
-// W_l = L_l'^-1 (R_l,border F^-1 - sum over later columns of R_lj W_j).
+// (U_F)_l = L_l'^-1 (R_l,border F^-1 - sum over later columns of R_lj (U_F)_j).
 template <int K>
 void solve_border_level(FactorNumbers& n, int h, Index level, double* rhs) {
   const HeadBlock& head = n.head.pattern(h);
@@ -64,7 +64,7 @@ void solve_border_level(FactorNumbers& n, int h, Index level, double* rhs) {
                         Index{(*ancestor.parent)[at(level)]} * ancestor.k;
     for (int b = 0; b < n.border; ++b)
       for (int c = 0; c < ancestor.k; ++c) {
-        const double w = n.W[at(b * q + start + c)];
+        const double w = n.U_F[at(b * q + start + c)];
         for (int i = 0; i < k; ++i) rhs[b * k + i] -= row[(ancestor.offset + c) * k + i] * w;
       }
   }
@@ -80,10 +80,10 @@ void solve_border_level(FactorNumbers& n, int h, Index level, double* rhs) {
   }
   solve_lower_transposed<K>(n.head.L(h, level), k, rhs, n.border);
   for (int b = 0; b < n.border; ++b)
-    std::copy_n(rhs + b * k, k, n.W.data() + b * q + n.vectors.start(head.block) + level * k);
+    std::copy_n(rhs + b * k, k, n.U_F.data() + b * q + n.vectors.start(head.block) + level * k);
 }
 
-// The tail's part of W.
+// The tail's part of U_F.
 void solve_border_tail(FactorNumbers& n) {
   const TailPattern& tail = n.tail_pattern();
   n.tail_solution = n.schur.border();
@@ -95,14 +95,14 @@ void solve_border_tail(FactorNumbers& n) {
   });
   for (const TailPattern::Node& node : tail.nodes) {
     const int k = n.k(node.block);
-    double* target = n.W.data() + n.vectors.start(node.block) + Index{node.level} * k;
+    double* target = n.U_F.data() + n.vectors.start(node.block) + Index{node.level} * k;
     for (int b = 0; b < n.border; ++b)
       std::copy_n(n.tail_solution.data() + b * tail.size + node.start, k, target + b * n.q());
   }
 }
 
 void solve_border(FactorNumbers& n) {
-  n.W.resize(at(n.q() * n.border));
+  n.U_F.resize(at(n.q() * n.border));
   if (n.tail) solve_border_tail(n);
   for (int h = n.head.size() - 1; h >= 0; --h) {
     const HeadBlock& head = n.head.pattern(h);
@@ -193,7 +193,7 @@ const std::vector<double>& Elimination::border() const { return numbers_->F; }
 
 const std::vector<double>& Elimination::border_solution() const {
   if (!numbers_->solved) solve_border(*numbers_);
-  return numbers_->W;
+  return numbers_->U_F;
 }
 
 }  // namespace crossnest

@@ -48,7 +48,7 @@ class Elimination {
   double log_det() const;
   /// F, border x border, column-major, upper triangular.
   const std::vector<double>& border() const;
-  /// W = L'^-1 R_Z F^-1, q x border: its first columns are U_X R_X^-1, its last u / sqrt(r2).
+  /// U_F = L'^-1 R_Z F^-1, q x border: its first columns are U_X R_X^-1, its last u / sqrt(r2).
   /// Computed when first asked for.
   const std::vector<double>& border_solution() const;
 

@@ -51,9 +51,9 @@ struct FactorNumbers {
 
   /// Heads + 1: the rows of each head block in the result of solve_head_at().
   std::vector<Index> reached_start{0};
-  bool solved = false;                ///< whether W is there
-  std::vector<double> W;              ///< q x border
-  std::vector<double> tail_solution;  ///< q2 x border, the tail's part of W in the tail's order
+  bool solved = false;                ///< whether U_F is there
+  std::vector<double> U_F;            ///< q x border
+  std::vector<double> tail_solution;  ///< q2 x border, the tail's part of U_F in the tail's order
   std::vector<double> scratch;        ///< widest level x border, for each thread
   std::size_t scratch_size;
 

@@ -109,7 +109,7 @@ bool Search::fits_exactly(std::vector<double> theta) {
   if (largest < kUsual) return false;
   const auto pwrss = [&](double shrink) {
     criterion_.covariance().scale(shrink, theta.data());
-    const double value = criterion_.objective(theta.data(), Scale::internal, reml_);
+    const double value = criterion_.objective(theta.data(), Frame::engine, reml_);
     return std::isfinite(value) ? criterion_.pwrss() : 0.0;
   };
   const double nearer = std::min(1.0, kClear / largest), near = pwrss(nearer);

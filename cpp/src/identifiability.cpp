@@ -42,18 +42,18 @@ std::vector<Place> places_of(const Design& design, const std::vector<Block>& blo
 }
 
 // Whether a term's covariance matrix is told by its effects one by one, not by directions.
-bool by_effect(const CovarianceStructure& structure) {
-  return structure.closed_under() != CovarianceStructure::ClosedUnder::any;
+bool by_effect(const CovarianceStructure& covariance) {
+  return covariance.closed_under() != CovarianceStructure::ClosedUnder::any;
 }
 
 // Whether each of its effects has a variance that is free of the others.
-bool is_diagonal(const CovarianceStructure& structure) {
-  return structure.scales_only() && structure.parameters() == structure.size();
+bool is_diagonal(const CovarianceStructure& covariance) {
+  return covariance.scales_only() && covariance.parameters() == covariance.size();
 }
 
 // Whether its covariance matrix is restricted, so that other terms' effects add to what it can say.
-bool is_restricted(const CovarianceStructure& structure) {
-  return by_effect(structure) && !is_diagonal(structure);
+bool is_restricted(const CovarianceStructure& covariance) {
+  return by_effect(covariance) && !is_diagonal(covariance);
 }
 
 // An orthonormal basis of the column space of a matrix with orthogonal or independent columns.
@@ -235,10 +235,10 @@ class Search {
     std::vector<bool> unseen;
     for (int j = 0; j < places_[at(term)].k; ++j)
       unseen.push_back(!(sums.S(j, j) > kNothing * sums.D(j, j)));
-    const CovarianceStructure& structure = covariance_.of(term);
-    const std::vector<CovarianceLabel> labels = structure.labels();
+    const CovarianceStructure& covariance = covariance_.of(term);
+    const std::vector<CovarianceLabel> labels = covariance.labels();
     std::vector<int> effects;
-    for (const int a : structure.undetermined(unseen)) {
+    for (const int a : covariance.undetermined(unseen)) {
       const CovarianceLabel& label = labels[at(a)];
       const bool correlation = label.kind == CovarianceLabel::Kind::correlation;
       hold(covariance_.first(term) + a, correlation ? 0.0 : 1.0, true);

@@ -100,7 +100,7 @@ VarianceDerivatives::VarianceDerivatives(const Design& design, const std::vector
 
 void VarianceDerivatives::evaluate(const double* theta, bool reml) {
   reml_ = reml;
-  if (!std::isfinite(criterion_.objective(theta, Scale::user, reml)))
+  if (!std::isfinite(criterion_.objective(theta, Frame::user, reml)))
     throw FitError("the criterion cannot be computed at this theta");
 }
 

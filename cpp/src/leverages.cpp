@@ -50,7 +50,7 @@ std::vector<double> leverages_at(const Model& model, Criterion& criterion, Threa
   const Design& design = model.design();
   const std::vector<Block>& blocks = model.blocks();
   const Inverse& omega = criterion.inverse();
-  const std::vector<double>& W = omega.border_solution();
+  const std::vector<double>& U_F = omega.border_solution();
   const Index r = model.coordinates().rank(), q = criterion.vectors().q(),
               width = model.coordinates().row_width();
   const Eigen::Map<const MatrixXd> F(criterion.elimination().border().data(), r + 1, r + 1);
@@ -71,7 +71,7 @@ std::vector<double> leverages_at(const Model& model, Criterion& criterion, Threa
         multiply_transposed(criterion.lambda(static_cast<int>(t)).data(),
                             row.data() + block.first_column, block.k, block.k, 1, left.data());
         for (Index j = 0; j < r; ++j)
-          fixed(j) -= dot<0>(left.data(), W.data() + j * q + start, block.k);
+          fixed(j) -= dot<0>(left.data(), U_F.data() + j * q + start, block.k);
       }
       out[at(i)] =
           x[r] * (leverage_of_random(model, criterion, omega, i, row.data()) + fixed.squaredNorm());

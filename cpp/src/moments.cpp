@@ -71,9 +71,9 @@ MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossPr
 void MomentEquations::choose_pairs(int t) {
   const Block& block = blocks_[at(t)];
   for (std::size_t term = 0; term < block.terms.size(); ++term) {
-    const CovarianceStructure& structure = criterion_.covariance().of(block.terms[term]);
-    const int k = structure.size(), first = block.offsets[term];
-    const bool covariances = !structure.scales_only() && k <= kMostEffects;
+    const CovarianceStructure& covariance = criterion_.covariance().of(block.terms[term]);
+    const int k = covariance.size(), first = block.offsets[term];
+    const bool covariances = !covariance.scales_only() && k <= kMostEffects;
     for (int j = 0; j < k; ++j)
       for (int i = j; i < (covariances ? k : j + 1); ++i)
         pairs_.push_back({t, block.terms[term], first + i, first + j});
@@ -147,20 +147,20 @@ std::vector<double> MomentEquations::solve(const Response& response) const {
     moments(p) = sum;
   }
   moments(count) = response.yy;
-  const VectorXd covariance = equations_.solve(moments);
-  const double residual = std::max(covariance(count), moments(count) / (kLarge * n_));
+  const VectorXd variances = equations_.solve(moments);
+  const double residual = std::max(variances(count), moments(count) / (kLarge * n_));
 
   std::vector<double> theta(at(criterion_.parameters()));
   Eigen::Index p = 0;
   for (const Block& block : blocks_)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], first = block.offsets[j];
-      const CovarianceStructure& structure = criterion_.covariance().of(term);
-      MatrixXd relative = MatrixXd::Zero(structure.size(), structure.size());  // lower triangle
+      const CovarianceStructure& covariance = criterion_.covariance().of(term);
+      MatrixXd relative = MatrixXd::Zero(covariance.size(), covariance.size());  // lower triangle
       for (; p < count && pairs_[at(p)].term == term; ++p)
-        relative(pairs_[at(p)].i - first, pairs_[at(p)].j - first) = covariance(p) / residual;
+        relative(pairs_[at(p)].i - first, pairs_[at(p)].j - first) = variances(p) / residual;
       const MatrixXd factor = inner_factor(relative);
-      structure.from_factor(factor.data(), theta.data() + criterion_.covariance().first(term));
+      covariance.from_factor(factor.data(), theta.data() + criterion_.covariance().first(term));
     }
   return theta;
 }

@@ -157,7 +157,7 @@ double PredictionVariances::unfitted(const Group& group, const Row& row) const {
 // |(x - z Lambda U_X) R_X^-1|^2.
 double PredictionVariances::fixed(const Group& group, const Row& row) const {
   const Index r = coordinates_.rank(), q = criterion_.vectors().q();
-  const std::vector<double>& W = factor_.border_solution();
+  const std::vector<double>& U_F = factor_.border_solution();
   Eigen::RowVectorXd out =
       Eigen::Map<const Eigen::RowVectorXd>(row.mapped.data() + width_, r) * R_inverse_;
   for (std::size_t t = 0; t < blocks_.size(); ++t) {
@@ -166,7 +166,7 @@ double PredictionVariances::fixed(const Group& group, const Row& row) const {
     const Index start =
         criterion_.vectors().start(static_cast<int>(t)) + Index{group.level[t]} * block.k;
     for (Index j = 0; j < r; ++j)
-      out(j) -= dot<0>(row.left.data() + block.first_column, W.data() + j * q + start, block.k);
+      out(j) -= dot<0>(row.left.data() + block.first_column, U_F.data() + j * q + start, block.k);
   }
   return out.squaredNorm();
 }

@@ -54,7 +54,7 @@ void ProfiledCriterion::search_widely(const std::vector<Block>& blocks, const Cr
 
 double ProfiledCriterion::evaluate(const VectorXd& theta) {
   theta_ = theta;
-  return criterion_.objective(theta.data(), Scale::internal, reml_);
+  return criterion_.objective(theta.data(), Frame::engine, reml_);
 }
 
 // What is known of N is that of the search before.
@@ -74,10 +74,10 @@ void ProfiledCriterion::differentiate(VectorXd& gradient, MatrixXd* hessian) {
 }
 
 void ProfiledCriterion::add_curvature(int term, MatrixXd& hessian) {
-  const CovarianceStructure& structure = criterion_.covariance().of(term);
-  const int k = structure.size(), first = criterion_.covariance().first(term);
+  const CovarianceStructure& covariance = criterion_.covariance().of(term);
+  const int k = covariance.size(), first = criterion_.covariance().first(term);
   Curvature& own = curvature_[at(term)];
-  structure.lambda(theta_.data() + first, own.lambda.data());
+  covariance.lambda(theta_.data() + first, own.lambda.data());
   // Near a singular lambda the division by it leaves only rounding errors; N changes little, so the
   // last good one serves.
   if (own.lambda.diagonal().cwiseAbs().minCoeff() > kSingular) {
@@ -87,13 +87,13 @@ void ProfiledCriterion::add_curvature(int term, MatrixXd& hessian) {
     own.positive.resize(k, k);
     own.positive.noalias() = own.product * own.eigen.eigenvectors().transpose();
   }
-  if (own.positive.size() == 0 || !structure.linear_factor()) return;
-  for (int i = 0; i < structure.parameters(); ++i) {
-    interrupt().poll(static_cast<double>(k) * k * (k + structure.parameters()));
-    structure.derivative(theta_.data() + first, i, own.first.data());
+  if (own.positive.size() == 0 || !covariance.linear_factor()) return;
+  for (int i = 0; i < covariance.parameters(); ++i) {
+    interrupt().poll(static_cast<double>(k) * k * (k + covariance.parameters()));
+    covariance.derivative(theta_.data() + first, i, own.first.data());
     own.product.noalias() = own.positive * own.first;
-    for (int j = 0; j < structure.parameters(); ++j) {
-      structure.derivative(theta_.data() + first, j, own.second.data());
+    for (int j = 0; j < covariance.parameters(); ++j) {
+      covariance.derivative(theta_.data() + first, j, own.second.data());
       hessian(first + i, first + j) += 2.0 * (own.product.array() * own.second.array()).sum();
     }
   }
@@ -196,16 +196,16 @@ bool ProfiledCriterion::enlarge(const VectorXd& theta, VectorXd& enlarged,
   enlarged = theta;
   for (int term = 0; term < criterion_.covariance().terms(); ++term) {
     if (is_held(term)) continue;
-    const CovarianceStructure& structure = criterion_.covariance().of(term);
-    const int k = structure.size(), first = criterion_.covariance().first(term);
+    const CovarianceStructure& covariance = criterion_.covariance().of(term);
+    const int k = covariance.size(), first = criterion_.covariance().first(term);
     MatrixXd lambda(k, k);
-    structure.lambda(theta.data() + first, lambda.data());
+    covariance.lambda(theta.data() + first, lambda.data());
     const Eigen::SelfAdjointEigenSolver<MatrixXd> eigen(lambda * lambda.transpose());
     if (!(eigen.eigenvalues().minCoeff() < kSingular * kSingular)) continue;
     const MatrixXd factor =
         eigen.eigenvectors() *
         eigen.eigenvalues().array().max(kEnlarged * kEnlarged).sqrt().matrix().asDiagonal();
-    structure.from_factor(factor.data(), enlarged.data() + first);
+    covariance.from_factor(factor.data(), enlarged.data() + first);
     singular.push_back(term);
   }
   return !singular.empty();
@@ -225,11 +225,11 @@ ProfiledCriterion::Direction ProfiledCriterion::steepest(const VectorXd& enlarge
   gradient(there);
   Direction found;
   for (const int term : terms) {
-    const CovarianceStructure& structure = criterion_.covariance().of(term);
+    const CovarianceStructure& covariance = criterion_.covariance().of(term);
     Curvature& own = curvature_[at(term)];
-    structure.lambda(enlarged.data() + criterion_.covariance().first(term), own.lambda.data());
+    covariance.lambda(enlarged.data() + criterion_.covariance().first(term), own.lambda.data());
     find_covariance_gradient(term);
-    if (structure.scales_only()) own.N = MatrixXd(own.N.diagonal().asDiagonal());
+    if (covariance.scales_only()) own.N = MatrixXd(own.N.diagonal().asDiagonal());
     own.eigen.compute(own.N);
     if (found.term < 0 || own.eigen.eigenvalues()(0) < found.slope)
       found = {own.eigen.eigenvalues()(0), term, own.eigen.eigenvectors().col(0)};
@@ -239,15 +239,15 @@ ProfiledCriterion::Direction ProfiledCriterion::steepest(const VectorXd& enlarge
 
 VectorXd ProfiledCriterion::with_variance(const VectorXd& theta, const Direction& direction,
                                           double length) const {
-  const CovarianceStructure& structure = criterion_.covariance().of(direction.term);
+  const CovarianceStructure& covariance = criterion_.covariance().of(direction.term);
   const int first = criterion_.covariance().first(direction.term);
-  MatrixXd lambda(structure.size(), structure.size());
-  structure.lambda(theta.data() + first, lambda.data());
-  MatrixXd covariance = lambda * lambda.transpose() +
-                        length * length * direction.vector * direction.vector.transpose();
-  semidefinite_cholesky(covariance.data(), structure.size());
+  MatrixXd lambda(covariance.size(), covariance.size());
+  covariance.lambda(theta.data() + first, lambda.data());
+  MatrixXd square = lambda * lambda.transpose() +
+                    length * length * direction.vector * direction.vector.transpose();
+  semidefinite_cholesky(square.data(), covariance.size());
   VectorXd trial = theta;
-  structure.from_factor(covariance.data(), trial.data() + first);
+  covariance.from_factor(square.data(), trial.data() + first);
   impose(trial);
   return trial;
 }

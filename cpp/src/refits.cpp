@@ -100,7 +100,7 @@ std::vector<double> Worker::start(const Response& response) {
   std::vector<double> moments = shared_.moments.solve(response);
   if (shared_.start.empty()) return moments;
   const auto value = [&](const std::vector<double>& theta) {
-    return criterion_.objective(theta.data(), Scale::internal, shared_.options.reml);
+    return criterion_.objective(theta.data(), Frame::engine, shared_.options.reml);
   };
   return value(shared_.start) < value(moments) ? shared_.start : moments;
 }
@@ -119,7 +119,7 @@ void Worker::estimate(const Optimum& optimum, Index r, Refits& out) {
   const Response& response = criterion_.response();
   const auto rank = static_cast<Index>(response.beta0.size());
   out.objective[at(r)] = optimum.value;
-  if (!criterion_.is_at(optimum.x)) criterion_.objective(optimum.x.data(), Scale::internal, reml);
+  if (!criterion_.is_at(optimum.x)) criterion_.objective(optimum.x.data(), Frame::engine, reml);
   const std::vector<double> theta = criterion_.to_user(optimum.x.data());
   std::copy(theta.begin(), theta.end(),
             out.theta.begin() + static_cast<std::ptrdiff_t>(at(r) * theta.size()));

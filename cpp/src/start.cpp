@@ -106,11 +106,11 @@ std::vector<std::vector<double>> other_starts(const CovarianceParameters& covari
   return starts;
 }
 
-void correlate(const CovarianceStructure& structure, double part, double* theta) {
-  std::vector<double> lower(at(structure.parameters())), upper(lower);
-  structure.lower_bounds(lower.data());
-  structure.upper_bounds(upper.data());
-  const std::vector<CovarianceLabel> labels = structure.labels();
+void correlate(const CovarianceStructure& covariance, double part, double* theta) {
+  std::vector<double> lower(at(covariance.parameters())), upper(lower);
+  covariance.lower_bounds(lower.data());
+  covariance.upper_bounds(upper.data());
+  const std::vector<CovarianceLabel> labels = covariance.labels();
   for (std::size_t a = 0; a < labels.size(); ++a)
     if (labels[a].kind == CovarianceLabel::Kind::correlation)
       theta[a] = part > 0.0 ? part * upper[a] : -part * lower[a];

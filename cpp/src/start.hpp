@@ -22,6 +22,6 @@ std::vector<std::vector<double>> other_starts(const CovarianceParameters& covari
 /// Puts the correlations of a structure that has them as parameters (theta, in place) at a part,
 /// from -1 to 1, of the way from 0 to their bounds. At 0, where each row has an effect of its own,
 /// effects of one variance cannot be told from residuals: searches had better start elsewhere.
-void correlate(const CovarianceStructure& structure, double part, double* theta);
+void correlate(const CovarianceStructure& covariance, double part, double* theta);
 
 }  // namespace crossnest

@@ -90,7 +90,7 @@ struct Sums::Parts {
     require(rows.terms.size() == layout.terms.size(), "other random-effects terms");
     for (std::size_t t = 0; t < rows.terms.size(); ++t) {
       const Term &own = layout.terms[t], &other = rows.terms[t];
-      require(own.factor == other.factor && own.structure == other.structure &&
+      require(own.factor == other.factor && own.covariance == other.covariance &&
                   own.columns.size() == other.columns.size(),
               "another random-effects term");
       for (std::size_t c = 0; c < own.columns.size(); ++c)

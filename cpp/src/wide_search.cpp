@@ -169,11 +169,11 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
   const double* u = coordinates.data();
   Lambdas sampled;
   for (int term = 0; term < terms(); ++term) {
-    const CovarianceStructure& structure = criterion_.covariance().of(term);
-    const int k = structure.size();
-    if (!structure.linear_factor() || structure.parameters() < k) {
+    const CovarianceStructure& covariance = criterion_.covariance().of(term);
+    const int k = covariance.size();
+    if (!covariance.linear_factor() || covariance.parameters() < k) {
       sampled.push_back(sample(term, u));
-      u += structure.parameters();
+      u += covariance.parameters();
       continue;
     }
     MatrixXd lambda = MatrixXd::Identity(k, k);
@@ -181,7 +181,7 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
     for (int j = 0; j < k; ++j) {
       const double low = low_[at(term)][at(j)], high = high_[at(term)][at(j)];
       scales.push_back(std::exp(low + *u++ * (high - low)));
-      for (int i = j + 1; !structure.scales_only() && i < k; ++i)
+      for (int i = j + 1; !covariance.scales_only() && i < k; ++i)
         lambda(i, j) = std::tan(kWidest * kHalfTurn * (*u++ - 0.5));
     }
     for (int i = 0; i < k; ++i) lambda.row(i) *= scales[at(i)] / lambda.row(i).norm();
@@ -193,12 +193,12 @@ VectorXd WideStarts::place(const Objective& objective, const std::vector<Eigen::
 // lambda of a structure whose parameters are standard deviations and correlations: the former
 // between the smallest and the largest scale of their effects, the latter between their bounds.
 MatrixXd WideStarts::sample(int term, const double* point) const {
-  const CovarianceStructure& structure = criterion_.covariance().of(term);
-  const int k = structure.size(), m = structure.parameters();
+  const CovarianceStructure& covariance = criterion_.covariance().of(term);
+  const int k = covariance.size(), m = covariance.parameters();
   std::vector<double> theta(at(m)), lower(at(m)), upper(at(m));
-  structure.lower_bounds(lower.data());
-  structure.upper_bounds(upper.data());
-  const std::vector<CovarianceLabel> labels = structure.labels();
+  covariance.lower_bounds(lower.data());
+  covariance.upper_bounds(upper.data());
+  const std::vector<CovarianceLabel> labels = covariance.labels();
   for (int a = 0; a < m; ++a) {
     const CovarianceLabel& label = labels[at(a)];
     if (label.kind == CovarianceLabel::Kind::correlation) {
@@ -215,7 +215,7 @@ MatrixXd WideStarts::sample(int term, const double* point) const {
     theta[at(a)] = std::exp(low + point[a] * (high - low));
   }
   MatrixXd lambda(k, k);
-  structure.lambda(theta.data(), lambda.data());
+  covariance.lambda(theta.data(), lambda.data());
   return lambda;
 }
 

@@ -154,7 +154,8 @@ struct Model {
     for (const auto& term : design.terms) {
       const auto& factor = design.factors[static_cast<std::size_t>(term.factor)];
       const Index k = static_cast<Index>(term.columns.size());
-      const auto structure = crossnest::make_structure(term.structure, static_cast<int>(k));
+      const auto structure =
+          crossnest::make_covariance_structure(term.covariance, static_cast<int>(k));
       MatrixXd lambda(k, k);
       structure->lambda(own, lambda.data());
       own += structure->parameters();

@@ -83,7 +83,7 @@ void check_covariance(const designs::Data& data, TailKind tail = TailKind::autom
   dense::Engine engine(data, tail, 2);
   std::vector<double> theta = engine.criterion.covariance().lower_bounds();
   for (double& value : theta) value = value == 0.0 ? 0.7 : 0.2;
-  CHECK(std::isfinite(engine.criterion.objective(theta.data(), crossnest::Scale::user, true)));
+  CHECK(std::isfinite(engine.criterion.objective(theta.data(), crossnest::Frame::user, true)));
   const Expected expected(engine.design, theta);
   ConditionalCovariance covariance(engine.design, engine.blocks, engine.coordinates,
                                    engine.structure, engine.criterion, theta.data(),
@@ -138,7 +138,7 @@ TEST(several_terms_on_a_factor) {
 TEST(refuses_levels_that_are_not_there) {
   dense::Engine engine(designs::crossed(20, 9, 240, 1, 1));
   const std::vector<double> theta{1.0, 1.0};
-  engine.criterion.objective(theta.data(), crossnest::Scale::user, true);
+  engine.criterion.objective(theta.data(), crossnest::Frame::user, true);
   ConditionalCovariance covariance(engine.design, engine.blocks, engine.coordinates,
                                    engine.structure, engine.criterion, theta.data(),
                                    crossnest::eigen_kernels(), engine.pool, engine.interrupt);

@@ -8,7 +8,7 @@
 namespace {
 
 using crossnest::CovarianceStructure;
-using crossnest::make_structure;
+using crossnest::make_covariance_structure;
 using dense::difference;
 using dense::MatrixXd;
 using dense::VectorXd;
@@ -55,7 +55,7 @@ MatrixXd covariance(const CovarianceStructure& structure, const VectorXd& theta)
 template <class Check>
 void for_each_structure(Check&& check) {
   for (const crossnest::StructureName& one : crossnest::covariance_structures())
-    for (int k = 1; k <= 5; ++k) check(*crossnest::make_structure(one.name, k));
+    for (int k = 1; k <= 5; ++k) check(*crossnest::make_covariance_structure(one.name, k));
 }
 
 }  // namespace
@@ -65,26 +65,26 @@ TEST(lambda_is_lme4s) {
   theta << 1, 2, 3, 4, 5, 6;
   MatrixXd expected(3, 3);
   expected << 1, 0, 0, 2, 4, 0, 3, 5, 6;
-  CHECK(lambda(*make_structure("unstructured", 3), theta) == expected);
-  CHECK(lambda(*make_structure("diagonal", 3), theta.head(3)) ==
+  CHECK(lambda(*make_covariance_structure("unstructured", 3), theta) == expected);
+  CHECK(lambda(*make_covariance_structure("diagonal", 3), theta.head(3)) ==
         MatrixXd(theta.head(3).asDiagonal()));
 }
 
 TEST(parameters_and_bounds) {
-  const auto owner = make_structure("unstructured", 3);
+  const auto owner = make_covariance_structure("unstructured", 3);
   const CovarianceStructure& full = *owner;
   CHECK(full.size() == 3 && full.parameters() == 6);
   std::vector<double> bounds(6, NAN);
   full.lower_bounds(bounds.data());
   CHECK(bounds == std::vector<double>({0.0, -INFINITY, -INFINITY, 0.0, -INFINITY, 0.0}));
-  const auto second = make_structure("diagonal", 3);
+  const auto second = make_covariance_structure("diagonal", 3);
   const CovarianceStructure& diagonal = *second;
   CHECK(diagonal.size() == 3 && diagonal.parameters() == 3);
   bounds.assign(3, NAN);
   diagonal.lower_bounds(bounds.data());
   CHECK(bounds == std::vector<double>(3, 0.0));
   CHECK(diagonal.scales_only() && !full.scales_only() &&
-        make_structure("unstructured", 1)->scales_only());
+        make_covariance_structure("unstructured", 1)->scales_only());
 }
 
 TEST(derivative_is_a_difference) {
@@ -152,22 +152,24 @@ TEST(correlations_are_those_of_the_name) {
     VectorXd one(2), several(5);
     one << 1.7, rho;
     several << sd, rho;
-    CHECK_NEAR(difference(covariance(*make_structure("homcs", 4), one), expected(true, false, rho)),
+    CHECK_NEAR(difference(covariance(*make_covariance_structure("homcs", 4), one),
+                          expected(true, false, rho)),
                0.0, 1e-14);
-    CHECK_NEAR(
-        difference(covariance(*make_structure("cs", 4), several), expected(false, false, rho)), 0.0,
-        1e-14);
-    CHECK_NEAR(difference(covariance(*make_structure("ar1", 4), one), expected(true, true, rho)),
+    CHECK_NEAR(difference(covariance(*make_covariance_structure("cs", 4), several),
+                          expected(false, false, rho)),
                0.0, 1e-14);
-    CHECK_NEAR(
-        difference(covariance(*make_structure("hetar1", 4), several), expected(false, true, rho)),
-        0.0, 1e-14);
+    CHECK_NEAR(difference(covariance(*make_covariance_structure("ar1", 4), one),
+                          expected(true, true, rho)),
+               0.0, 1e-14);
+    CHECK_NEAR(difference(covariance(*make_covariance_structure("hetar1", 4), several),
+                          expected(false, true, rho)),
+               0.0, 1e-14);
   }
 }
 
 TEST(singular_correlations) {
   for (const char* name : {"homcs", "ar1"}) {
-    const auto structure = make_structure(name, 4);
+    const auto structure = make_covariance_structure(name, 4);
     VectorXd lower(2), upper(2);
     structure->lower_bounds(lower.data());
     structure->upper_bounds(upper.data());
@@ -191,10 +193,12 @@ TEST(singular_correlations) {
 TEST(what_is_undetermined) {
   using Indices = std::vector<int>;
   const std::vector<bool> one{true, false, false}, two{true, true, false}, all(3, true);
-  const auto diagonal = make_structure("diagonal", 3), same = make_structure("homdiag", 3);
+  const auto diagonal = make_covariance_structure("diagonal", 3),
+             same = make_covariance_structure("homdiag", 3);
   CHECK(diagonal->undetermined(two) == Indices({0, 1}));
   CHECK(same->undetermined(two).empty() && same->undetermined(all) == Indices({0}));
-  const auto several = make_structure("cs", 3), single = make_structure("ar1", 3);
+  const auto several = make_covariance_structure("cs", 3),
+             single = make_covariance_structure("ar1", 3);
   CHECK(several->undetermined(one) == Indices({0}));
   CHECK(several->undetermined(two) == Indices({0, 1, 3}));
   CHECK(single->undetermined(one).empty() && single->undetermined(two) == Indices({1}));
@@ -217,7 +221,7 @@ TEST(pull_back_is_the_chain_rule) {
 
 TEST(from_factor_keeps_the_covariance) {
   for (int k = 1; k <= 5; ++k) {
-    const auto owner = make_structure("unstructured", k);
+    const auto owner = make_covariance_structure("unstructured", k);
     const CovarianceStructure& structure = *owner;
     const MatrixXd factor = random_vector(k * k, 44).reshaped(k, k);
     VectorXd theta(structure.parameters());
@@ -240,7 +244,7 @@ TEST(from_factor_gives_theta_back) {
 }
 
 TEST(from_factor_of_singular_factors) {
-  const auto owner = make_structure("unstructured", 3);
+  const auto owner = make_covariance_structure("unstructured", 3);
   const CovarianceStructure& structure = *owner;
   MatrixXd factor = MatrixXd::Zero(3, 3);
   VectorXd theta(6);
@@ -257,7 +261,7 @@ TEST(from_factor_of_singular_factors) {
 TEST(diagonal_from_a_full_factor) {
   const MatrixXd factor = random_vector(9, 46).reshaped(3, 3);
   VectorXd theta(3);
-  make_structure("diagonal", 3)->from_factor(factor.data(), theta.data());
+  make_covariance_structure("diagonal", 3)->from_factor(factor.data(), theta.data());
   const VectorXd variances = (factor * factor.transpose()).diagonal();
   CHECK_NEAR(difference(theta.cwiseAbs2(), variances), 0.0, 1e-14);
 }
@@ -278,8 +282,8 @@ TEST(normalize_keeps_the_covariance) {
 }
 
 TEST(unknown_structures_are_refused) {
-  CHECK_THROWS(crossnest::make_structure("toeplitz", 2), std::invalid_argument);
-  CHECK_THROWS(crossnest::make_structure("diagonal", 0), std::invalid_argument);
+  CHECK_THROWS(crossnest::make_covariance_structure("toeplitz", 2), std::invalid_argument);
+  CHECK_THROWS(crossnest::make_covariance_structure("diagonal", 0), std::invalid_argument);
 }
 
 TEST(semidefinite_cholesky) {

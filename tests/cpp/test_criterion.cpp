@@ -7,7 +7,7 @@
 
 namespace {
 
-using crossnest::Scale;
+using crossnest::Frame;
 using crossnest::TailKind;
 using dense::MatrixXd;
 using dense::VectorXd;
@@ -25,16 +25,16 @@ double five_point_difference(const std::function<double(double)>& f, double h) {
   return (8.0 * (f(h) - f(-h)) - (f(2.0 * h) - f(-2.0 * h))) / (12.0 * h);
 }
 
-void check_gradient(crossnest::Criterion& criterion, const std::vector<double>& theta, Scale scale,
+void check_gradient(crossnest::Criterion& criterion, const std::vector<double>& theta, Frame frame,
                     bool reml) {
-  CHECK(std::isfinite(criterion.objective(theta.data(), scale, reml)));
+  CHECK(std::isfinite(criterion.objective(theta.data(), frame, reml)));
   std::vector<double> gradient(theta.size());
   criterion.gradient(gradient.data());
   for (std::size_t a = 0; a < theta.size(); ++a) {
     const auto along = [&](double step) {
       std::vector<double> moved = theta;
       moved[a] += step;
-      return criterion.objective(moved.data(), scale, reml);
+      return criterion.objective(moved.data(), frame, reml);
     };
     CHECK_NEAR(gradient[a], five_point_difference(along, 1e-3), 2e-7);
   }
@@ -49,10 +49,10 @@ void check_criterion(const designs::Data& data, TailKind tail = TailKind::automa
   for (std::size_t a = 0; a < theta.size(); ++a) CHECK_NEAR(back[a], theta[a], 1e-12);
   for (const bool reml : {true, false}) {
     const double expected = dense::Model(engine.design, theta, reml).objective;
-    CHECK_NEAR(criterion.objective(theta.data(), Scale::user, reml), expected, 1e-11);
-    CHECK_NEAR(criterion.objective(internal.data(), Scale::internal, reml), expected, 1e-11);
-    check_gradient(criterion, theta, Scale::user, reml);
-    check_gradient(criterion, internal, Scale::internal, reml);
+    CHECK_NEAR(criterion.objective(theta.data(), Frame::user, reml), expected, 1e-11);
+    CHECK_NEAR(criterion.objective(internal.data(), Frame::engine, reml), expected, 1e-11);
+    check_gradient(criterion, theta, Frame::user, reml);
+    check_gradient(criterion, internal, Frame::engine, reml);
   }
 }
 
@@ -63,10 +63,10 @@ void check_singular(const designs::Data& data, const std::vector<std::size_t>& z
   std::vector<double> theta = some_theta(engine.criterion);
   for (const std::size_t a : zeros) theta[a] = 0.0;
   for (const bool reml : {true, false}) {
-    CHECK_NEAR(engine.criterion.objective(theta.data(), Scale::user, reml),
+    CHECK_NEAR(engine.criterion.objective(theta.data(), Frame::user, reml),
                dense::Model(engine.design, theta, reml).objective, 1e-11);
-    check_gradient(engine.criterion, theta, Scale::user, reml);
-    check_gradient(engine.criterion, theta, Scale::internal, reml);
+    check_gradient(engine.criterion, theta, Frame::user, reml);
+    check_gradient(engine.criterion, theta, Frame::engine, reml);
   }
 }
 
@@ -143,14 +143,14 @@ TEST(nearly_singular) {
   for (const double small : {1e-1, 1e-2, 1e-3, 1e-4, 1e-7}) {
     std::vector<double> theta = some_theta(engine.criterion);
     theta[2] = small;
-    check_gradient(engine.criterion, theta, Scale::user, true);
+    check_gradient(engine.criterion, theta, Frame::user, true);
   }
 }
 
 TEST(infinite_where_it_cannot_be_factored) {
   dense::Engine engine(designs::crossed(16, 9, 150, 1, 1));
   const double theta[] = {1e200, 1.0};
-  CHECK(engine.criterion.objective(theta, Scale::user, true) ==
+  CHECK(engine.criterion.objective(theta, Frame::user, true) ==
         std::numeric_limits<double>::infinity());
 }
 
@@ -162,7 +162,7 @@ TEST(average_information) {
     const Eigen::Index m = static_cast<Eigen::Index>(theta.size());
     MatrixXd information(m, m);
     std::vector<double> gradient(theta.size());
-    engine.criterion.objective(theta.data(), Scale::user, true);
+    engine.criterion.objective(theta.data(), Frame::user, true);
     engine.criterion.gradient(gradient.data(), information.data());
 
     const dense::Model model(engine.design, theta, true);
@@ -183,7 +183,7 @@ TEST(average_information) {
 TEST(knows_where_it_is) {
   dense::Engine engine(designs::single(12, 8, 1));
   const std::vector<double> theta{0.7};
-  engine.criterion.objective(theta.data(), Scale::internal, true);
+  engine.criterion.objective(theta.data(), Frame::engine, true);
   CHECK(engine.criterion.is_at(theta));
   CHECK(!engine.criterion.is_at({0.8}));
   CHECK(engine.criterion.factorize({{0.8}}));  // another factor, of no theta
@@ -193,8 +193,8 @@ TEST(knows_where_it_is) {
 TEST(normalize_keeps_the_covariance) {
   dense::Engine engine(designs::crossed(16, 9, 150, 2, 1));
   std::vector<double> theta{-0.5, 0.3, -0.2, -1.0};
-  const double before = engine.criterion.objective(theta.data(), Scale::internal, true);
+  const double before = engine.criterion.objective(theta.data(), Frame::engine, true);
   engine.criterion.covariance().normalize(theta.data());
   CHECK(theta == std::vector<double>({0.5, -0.3, 0.2, 1.0}));
-  CHECK_NEAR(engine.criterion.objective(theta.data(), Scale::internal, true), before, 1e-13);
+  CHECK_NEAR(engine.criterion.objective(theta.data(), Frame::engine, true), before, 1e-13);
 }

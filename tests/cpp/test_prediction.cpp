@@ -177,7 +177,7 @@ TEST(rows_of_another_model_are_refused) {
 TEST(a_long_prediction_can_be_interrupted) {
   dense::Engine engine(designs::crossed(16, 9, 150, 2, 1));
   const std::vector<double> theta = {1.0, 0.0, 1.0, 1.0};
-  engine.criterion.objective(theta.data(), crossnest::Scale::user, true);
+  engine.criterion.objective(theta.data(), crossnest::Frame::user, true);
   crossnest::PredictionVariances variances(engine.design, {true, true}, engine.blocks,
                                            engine.coordinates, engine.criterion, engine.pool);
   crossnest::InterruptCheck stop([] { return true; });

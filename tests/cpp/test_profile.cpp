@@ -43,7 +43,7 @@ void check_gradient(ConstrainedDeviance& deviance, const VectorXd& z, double tol
 void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, double expected) {
   ConstrainedDeviance deviance(engine.criterion, parameter, engine.interrupt);
   const std::vector<double> theta = some_theta(engine.criterion);
-  const double d = engine.criterion.objective(theta.data(), crossnest::Scale::internal, false);
+  const double d = engine.criterion.objective(theta.data(), crossnest::Frame::engine, false);
   VectorXd z;
   CHECK(deviance.start(theta, z));
   CHECK_NEAR(deviance.value(z), d, 1e-11);

@@ -9,11 +9,11 @@
 
 namespace {
 
+using crossnest::Frame;
 using crossnest::Optimizer;
 using crossnest::OptimizerOptions;
 using crossnest::Optimum;
 using crossnest::ProfiledCriterion;
-using crossnest::Scale;
 
 Optimum minimize(dense::Engine& engine, const std::vector<double>& start, bool reml = true,
                  const OptimizerOptions& options = OptimizerOptions()) {
@@ -32,7 +32,7 @@ void check_minimum(dense::Engine& engine, const Optimum& optimum, bool reml = tr
   CHECK(optimum.verdict.predicted_decrease < 1e-8);
   CHECK(optimum.evaluations > 0 && optimum.gradients > 0);
   std::vector<double> theta = optimum.x, gradient(theta.size());
-  CHECK_NEAR(criterion.objective(theta.data(), Scale::internal, reml), optimum.value, 1e-11);
+  CHECK_NEAR(criterion.objective(theta.data(), Frame::engine, reml), optimum.value, 1e-11);
   criterion.gradient(gradient.data());
   for (std::size_t a = 0; a < theta.size(); ++a) {
     CHECK(theta[a] >= criterion.covariance().lower_bounds()[a]);
@@ -40,7 +40,7 @@ void check_minimum(dense::Engine& engine, const Optimum& optimum, bool reml = tr
     for (const double step : {-0.05, 0.05, 0.5}) {
       std::vector<double> moved = theta;
       moved[a] += step;
-      CHECK(criterion.objective(moved.data(), Scale::internal, reml) > optimum.value - 1e-8);
+      CHECK(criterion.objective(moved.data(), Frame::engine, reml) > optimum.value - 1e-8);
     }
   }
 }

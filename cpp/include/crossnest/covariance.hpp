@@ -92,8 +92,8 @@ class CovarianceStructure {
 };
 
 /// A structure as formulas and people call it.
-struct StructureName {
-  std::string name;  ///< see make_structure()
+struct CovarianceStructureName {
+  std::string name;  ///< see make_covariance_structure()
   std::string word;  ///< in formulas, as in word(x | g); several names may share one
   /// Whether all effects have one standard deviation (formulas: hom = TRUE).
   bool homogeneous;
@@ -102,10 +102,10 @@ struct StructureName {
 };
 
 /// Every structure there is.
-const std::vector<StructureName>& covariance_structures();
+const std::vector<CovarianceStructureName>& covariance_structures();
 
 /// The structure of a name, for k effects. Throws std::invalid_argument on an unknown one.
-std::unique_ptr<CovarianceStructure> make_structure(const std::string& name, int size);
+std::unique_ptr<CovarianceStructure> make_covariance_structure(const std::string& name, int size);
 
 /// Lower-triangular L with LL' = factor factor' (both k x k, column-major); its diagonal is >= 0.
 void triangular_factor(const double* factor, int k, double* L);

@@ -19,7 +19,7 @@ struct GroupingFactor {
 struct Term {
   int factor;                          ///< index into Design::factors
   std::vector<const double*> columns;  ///< k pointers to n numbers each; nullptr is the constant 1
-  std::string structure = "unstructured";  ///< see make_structure()
+  std::string covariance = "unstructured";  ///< see make_covariance_structure()
 };
 
 /// Views of a model's data; the arrays must outlive every use.

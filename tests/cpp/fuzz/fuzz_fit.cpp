@@ -100,7 +100,7 @@ struct Data {
       crossnest::Term term{bytes.below(static_cast<int>(codes.size())), {}, "unstructured"};
       const auto& structures = crossnest::covariance_structures();
       if (bytes.below(2) == 0)
-        term.structure =
+        term.covariance =
             structures[static_cast<std::size_t>(bytes.below(static_cast<int>(structures.size())))]
                 .name;
       const int k = 1 + bytes.below(4), constant = bytes.below(k + 1);
