@@ -54,7 +54,7 @@ MatrixXd covariance(const CovarianceStructure& structure, const VectorXd& theta)
 
 template <class Check>
 void for_each_structure(Check&& check) {
-  for (const crossnest::StructureName& one : crossnest::covariance_structures())
+  for (const crossnest::CovarianceStructureName& one : crossnest::covariance_structures())
     for (int k = 1; k <= 5; ++k) check(*crossnest::make_covariance_structure(one.name, k));
 }
 
