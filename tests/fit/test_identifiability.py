@@ -39,7 +39,7 @@ def sleep():
     data["S2"] = [f"s{i}" for i in number]
     data["obs"] = [f"o{i}" for i in range(len(data))]
     data["twice"] = 2.0 * data["Days"]
-    data["mean"] = data.groupby("Subject")["Reaction"].transform("mean")
+    data["mean"] = data.groupby("Subject", observed=True)["Reaction"].transform("mean")
     return data
 
 
@@ -234,7 +234,7 @@ def test_a_response_that_the_groups_determine_is_named(sleep):
     """It was 'not converged' after 500 evaluations, with standard errors of rounding errors."""
     model, text = warned("mean ~ 1 + (1 | Subject)", sleep)
     assert "fitted exactly by the fixed effects and `(1 | Subject)`" in text
-    means = sleep.groupby("Subject")["mean"].first()
+    means = sleep.groupby("Subject", observed=True)["mean"].first()
     # The limit for theta to infinity: r2 is all penalty, of 17 squares, but counts 179.
     limit = means.std() / np.sqrt(18) * np.sqrt(17 / 179)
     assert model.bse.iloc[0] == pytest.approx(limit, rel=1e-6)

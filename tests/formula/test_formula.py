@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import strategies  # noqa: F401  (loads the hypothesis profile)
 from crossnest.base.errors import FormulaError
 from crossnest.formula.formula import parse_formula
 
