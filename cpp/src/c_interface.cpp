@@ -152,7 +152,8 @@ void copy_out(const std::vector<double>& from, double* to, std::int64_t length, 
 // Makes a handle and hands it out where nothing threw.
 template <class Handle>
 void hand_out(Handle** out, std::unique_ptr<Handle> made) {
-  given(out, "the place for the handle") = made.release();
+  Handle*& place = given(out, "the place for the handle");  // before release()
+  place = made.release();
 }
 
 std::size_t rank_of(const Model& model) { return model.pivot().size(); }
