@@ -85,6 +85,22 @@ def test_c_example(prefix, tmp_path):
     assert printed == re.search(r"^```text\n(.*?)^```$", page, re.M | re.S)[1]
 
 
+def test_first_example_in_c(prefix, tmp_path):
+    """The function at the head of docs/embedding.md compiles as C99."""
+    page = (ROOT / "docs/embedding.md").read_text()
+    (tmp_path / "fit.c").write_text(re.search(r"^```c\n(.*?)^```$", page, re.M | re.S)[1])
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.22)\n"
+        "project(first LANGUAGES C CXX)\n"
+        "find_package(crossnest REQUIRED)\n"
+        "add_library(first OBJECT fit.c)\n"
+        "set_target_properties(first PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF)\n"
+        "target_compile_options(first PRIVATE -Wall -Wextra -Werror)\n"
+        "target_link_libraries(first PRIVATE crossnest::crossnest)\n"
+    )
+    build_elsewhere(tmp_path, tmp_path / "build", prefix)
+
+
 def test_public_headers_stand_alone(prefix, tmp_path):
     """Each compiles by itself, without Eigen and without the headers beside the sources."""
     headers = sorted(path.name for path in (prefix / "include/crossnest").glob("*.hpp"))

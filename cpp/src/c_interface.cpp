@@ -1,3 +1,4 @@
+#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <exception>
@@ -14,6 +15,7 @@
 #include "crossnest/fit.hpp"
 #include "crossnest/sums.hpp"
 #include "crossnest/version.hpp"
+#include "profile_parameters.hpp"
 #include "satterthwaite.hpp"
 
 using crossnest::Design;
@@ -158,48 +160,25 @@ void hand_out(Handle** out, std::unique_ptr<Handle> made) {
 
 std::size_t rank_of(const Model& model) { return model.pivot().size(); }
 
-// RX'^-1 l by forward substitution.
-std::vector<double> in_terms_of_RX(const Estimates& estimates, const double* l) {
-  const std::size_t p = estimates.beta.size();
-  std::vector<double> c(l, l + p);
-  for (std::size_t i = 0; i < p; ++i) {
-    for (std::size_t k = 0; k < i; ++k) c[i] -= estimates.RX[i * p + k] * c[k];
-    c[i] /= estimates.RX[i * p + i];
-  }
-  return c;
+using Eigen::Map, Eigen::MatrixXd, Eigen::VectorXd;
+
+// RX^-1, whose product with its transpose is vcov / sigma^2.
+MatrixXd root_of_vcov(const Estimates& estimates) {
+  const auto p = static_cast<Eigen::Index>(estimates.beta.size());
+  return Map<const MatrixXd>(estimates.RX.data(), p, p)
+      .triangularView<Eigen::Upper>()
+      .solve(MatrixXd::Identity(p, p));
 }
 
-double squared_norm(const std::vector<double>& values) {
-  double sum = 0.0;
-  for (const double value : values) sum += value * value;
-  return sum;
-}
-
-// sigma^2 (RX'RX)^-1.
 std::vector<double> vcov(const Estimates& estimates) {
-  const std::size_t p = estimates.beta.size();
-  std::vector<std::vector<double>> columns;
-  for (std::size_t j = 0; j < p; ++j) {
-    std::vector<double> unit(p, 0.0);
-    unit[j] = 1.0;
-    columns.push_back(in_terms_of_RX(estimates, unit.data()));
-  }
-  std::vector<double> out(p * p, 0.0);
-  for (std::size_t j = 0; j < p; ++j)
-    for (std::size_t i = 0; i < p; ++i) {
-      double sum = 0.0;
-      for (std::size_t k = 0; k < p; ++k) sum += columns[i][k] * columns[j][k];
-      out[j * p + i] = estimates.sigma * estimates.sigma * sum;
-    }
-  return out;
+  const MatrixXd root = estimates.sigma * root_of_vcov(estimates);
+  const MatrixXd product = root * root.transpose();
+  return {product.data(), product.data() + product.size()};
 }
 
 std::vector<double> standard_errors(const Estimates& estimates) {
-  const std::size_t p = estimates.beta.size();
-  std::vector<double> out = vcov(estimates);
-  for (std::size_t j = 0; j < p; ++j) out[j] = std::sqrt(out[j * p + j]);
-  out.resize(p);
-  return out;
+  const VectorXd errors = estimates.sigma * root_of_vcov(estimates).rowwise().norm();
+  return {errors.data(), errors.data() + errors.size()};
 }
 
 // The length of an array of a fit, by name.
@@ -616,17 +595,17 @@ int32_t cn_fit_contrast(cn_fit* fit, const double* weights, int64_t length, doub
     cn_fit& of = given(fit, "fit");
     const Estimates& estimates = of.estimates();
     check_length("weights", length, estimates.beta.size());
-    const std::vector<double> c = in_terms_of_RX(estimates, &given(weights, "weights"));
-    if (!(squared_norm(c) > 0.0)) refuse("the weights are all zero");
-    double sum = 0.0;
-    for (std::size_t j = 0; j < estimates.beta.size(); ++j) sum += weights[j] * estimates.beta[j];
+    const Map<const VectorXd> l(&given(weights, "weights"), length),
+        beta(estimates.beta.data(), length);
+    const VectorXd c = root_of_vcov(estimates).transpose() * l;
+    if (!(c.squaredNorm() > 0.0)) refuse("the weights are all zero");
     const double degrees =
         df == nullptr
             ? 0.0
             : crossnest::satterthwaite_df(
                   of.evaluator->curvature(of.response(), estimates.theta, estimates.reml), c);
-    if (value != nullptr) *value = sum;
-    if (error != nullptr) *error = estimates.sigma * std::sqrt(squared_norm(c));
+    if (value != nullptr) *value = l.dot(beta);
+    if (error != nullptr) *error = estimates.sigma * c.norm();
     if (df != nullptr) *df = degrees;
   });
 }
@@ -656,13 +635,9 @@ int32_t cn_fit_predict(cn_fit* fit, const cn_design* rows, const int32_t* includ
 int32_t cn_profile_length(const cn_response* response, int64_t* parameters) {
   return guarded([&] {
     const Model& model = *given(response, "response").model;
-    std::size_t count = 1 + rank_of(model);  // sigma and the fixed effects
-    for (const crossnest::Term& term : model.design().terms)
-      count += crossnest::make_covariance_structure(term.covariance,
-                                                    static_cast<int>(term.columns.size()))
-                   ->components()
-                   .size();
-    given(parameters, "parameters") = static_cast<int64_t>(count);
+    const auto rank = static_cast<Index>(rank_of(model));
+    given(parameters, "parameters") =
+        static_cast<int64_t>(crossnest::profile_parameters(model.covariance(), rank).size());
   });
 }
 

@@ -34,18 +34,18 @@ bool is_own_parameters(const CovarianceStructure& covariance) {
 
 }  // namespace
 
-std::vector<ProfileParameter> profile_parameters(const Criterion& criterion) {
+std::vector<ProfileParameter> profile_parameters(const CovarianceParameters& covariance,
+                                                 crossnest::Index rank) {
   std::vector<ProfileParameter> all;
-  for (int term = 0; term < criterion.covariance().terms(); ++term) {
+  for (int term = 0; term < covariance.terms(); ++term) {
     int index = 0;
-    for (const CovarianceLabel& label : criterion.covariance().of(term).components()) {
+    for (const CovarianceLabel& label : covariance.of(term).components()) {
       const bool sd = label.kind == CovarianceLabel::Kind::sd;
       all.push_back({sd ? Kind::sd : Kind::correlation, term, index++});
     }
   }
   all.push_back({Kind::sigma});
-  for (int j = 0; j < static_cast<int>(criterion.coordinates().rank()); ++j)
-    all.push_back({Kind::fixed, 0, j});
+  for (int j = 0; j < static_cast<int>(rank); ++j) all.push_back({Kind::fixed, 0, j});
   return all;
 }
 

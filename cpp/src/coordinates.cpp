@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "column.hpp"
 #include "cross_products.hpp"
 #include "crossnest/sums.hpp"
 #include "row_sums.hpp"
@@ -36,13 +37,6 @@ class RandomValues {
 constexpr double kAliased = 1e-7;
 // A column whose variation about its mean is below this part of its size is constant to rounding.
 constexpr double kConstant = 1e-12;
-
-bool is_constant(const double* column, Index n) {
-  if (column[0] == 0.0) return false;
-  for (Index i = 1; i < n; ++i)
-    if (column[i] != column[0]) return false;
-  return true;
-}
 
 // Upper-triangular R of the columns of A, dropping (in place, from `kept`) those that depend on the
 // columns before them. Gram-Schmidt, twice for orthogonality to working precision.
@@ -143,9 +137,7 @@ Coordinates::Coordinates(Units units)
 Coordinates::Coordinates(const Design& design, const std::vector<Block>& blocks,
                          const CovarianceParameters& covariance, ThreadPool& pool)
     : Coordinates(Units(design, pool)) {
-  sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
-    for (Index i = begin; i < end; ++i) *partial += weight(design, i);
-  });
+  find_total_weight(design, pool);
   for (const Block& block : blocks) {
     random_columns_ += block.k;
     for (const int term : block.terms) {
@@ -165,7 +157,7 @@ Coordinates Coordinates::plain(const Design& design, const std::vector<Block>& b
                                const CovarianceParameters& covariance, Index intercept,
                                ThreadPool& pool) {
   Coordinates plain(Units(design, pool));
-  for (Index i = 0; i < design.n; ++i) plain.total_weight_ += plain.weight(design, i);
+  plain.find_total_weight(design, pool);
   for (const Block& block : blocks) {
     plain.random_columns_ += block.k;
     for (const int term : block.terms) {
@@ -255,6 +247,12 @@ Eigen::MatrixXd Coordinates::centred_gram(const Design& design, const std::vecto
     }
   });
   return G.selfadjointView<Eigen::Upper>();
+}
+
+void Coordinates::find_total_weight(const Design& design, ThreadPool& pool) {
+  sum_over_rows(pool, design.n, 1, &total_weight_, [&](Index begin, Index end, double* partial) {
+    for (Index i = begin; i < end; ++i) *partial += weight(design, i);
+  });
 }
 
 void Coordinates::find_intercept(const Design& design) {
@@ -481,15 +479,19 @@ void Coordinates::set_random(int term, RandomMap map, const Eigen::MatrixXd& G,
 }
 
 // z / unit is z0 + centre0, and 1 is z0 of the constant column.
-Eigen::MatrixXd Coordinates::random_from(const Coordinates& plain, int term) const {
-  const RandomMap &own = random_[static_cast<std::size_t>(term)],
-                  &from = plain.random_[static_cast<std::size_t>(term)];
-  Eigen::MatrixXd M = own.S;
-  if (own.constant < 0) return M;
-  for (Eigen::Index j = 0; j < M.rows(); ++j)
-    M.row(own.constant) +=
-        (from.centre[static_cast<std::size_t>(j)] - own.centre[static_cast<std::size_t>(j)]) *
-        own.S.row(j);
+Eigen::MatrixXd Coordinates::random_from(const Coordinates& plain, const Block& block) const {
+  Eigen::MatrixXd M = Eigen::MatrixXd::Zero(block.k, block.k);
+  for (std::size_t t = 0; t < block.terms.size(); ++t) {
+    const auto term = static_cast<std::size_t>(block.terms[t]);
+    const RandomMap &own = random_[term], &from = plain.random_[term];
+    const Eigen::Index k = own.S.rows();
+    auto part = M.block(block.offsets[t], block.offsets[t], k, k);
+    part = own.S;
+    for (Eigen::Index j = 0; own.constant >= 0 && j < k; ++j)
+      part.row(own.constant) +=
+          (from.centre[static_cast<std::size_t>(j)] - own.centre[static_cast<std::size_t>(j)]) *
+          own.S.row(j);
+  }
   return M;
 }
 

@@ -80,9 +80,9 @@ class Coordinates {
   /// Takes another T_t of a term, for random effects that are not centred.
   void use(int term, const Eigen::MatrixXd& T);
   /// What takes rows in plain coordinates to these, of X (columns of X, and one more, x rank) and
-  /// of a term (k x k).
+  /// of a block (k x k).
   Eigen::MatrixXd fixed_from(const Coordinates& plain) const;
-  Eigen::MatrixXd random_from(const Coordinates& plain, int term) const;
+  Eigen::MatrixXd random_from(const Coordinates& plain, const Block& block) const;
   /// Whether plain coordinates are the same.
   bool same_columns(const Coordinates& other) const;
   /// Unit of a column of X, and the mean taken from it.
@@ -113,6 +113,7 @@ class Coordinates {
 
   explicit Coordinates(Units units);
 
+  void find_total_weight(const Design& design, ThreadPool& pool);
   void find_intercept(const Design& design);
   void find_means(const Design& design, ThreadPool& pool);
   Eigen::MatrixXd independent_columns(const Design& design, ThreadPool& pool);

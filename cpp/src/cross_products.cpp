@@ -175,15 +175,7 @@ CrossProducts::CrossProducts(const Sums& sums, const std::vector<Block>& blocks,
   rank_ = static_cast<int>(coordinates.rank());
   const MatrixXd N = coordinates.fixed_from(sums.coordinates());
   std::vector<MatrixXd> M;
-  for (const Block& block : blocks) {
-    M.push_back(MatrixXd::Zero(block.k, block.k));
-    for (const int term : block.terms) {
-      const MatrixXd own = coordinates.random_from(sums.coordinates(), term);
-      const auto j = std::find(block.terms.begin(), block.terms.end(), term) - block.terms.begin();
-      const int offset = block.offsets[static_cast<std::size_t>(j)];
-      M.back().block(offset, offset, own.rows(), own.cols()) = own;
-    }
-  }
+  for (const Block& block : blocks) M.push_back(coordinates.random_from(sums.coordinates(), block));
   const MatrixXd products =
       N.transpose() * Map<const MatrixXd>(fixed_fixed_.data(), columns, columns) * N;
   fixed_fixed_.assign(products.data(), products.data() + products.size());

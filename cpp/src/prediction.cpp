@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 
+#include "column.hpp"
 #include "small_dense.hpp"
 
 namespace crossnest {
@@ -20,12 +21,6 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 void require(bool fits, const std::string& what) {
   if (!fits) throw std::invalid_argument("the rows to predict at " + what);
-}
-
-// Whether a column has one value throughout; nullptr is the constant 1.
-bool is_everywhere(const double* column, Index n, double value) {
-  if (column == nullptr) return value == 1.0;
-  return std::all_of(column, column + n, [value](double x) { return x == value; });
 }
 
 }  // namespace

@@ -225,7 +225,7 @@ Profiler::Profiler(Evaluator& evaluator, const Response& response, const Optimiz
     : criterion_(evaluator.criterion(response)),
       kernels_(evaluator.model().kernels()),
       interrupt_(evaluator.interrupt()),
-      parameters_(profile_parameters(criterion_)),
+      parameters_(profile_parameters(criterion_.covariance(), criterion_.coordinates().rank())),
       thorough_(evaluator.model().structure().work() < options.cheap) {
   const OneThreadEach threads(kernels_);
   const Fit best = fit(evaluator, response, false, {}, options);

@@ -3,13 +3,14 @@
 
 #include <vector>
 
-#include "criterion.hpp"
+#include "covariance_parameters.hpp"
 #include "crossnest/fit.hpp"
 
 namespace crossnest {
 
 /// All parameters of a model: term by term the components of its covariance structure, then sigma,
-/// then the fixed effects.
-std::vector<ProfileParameter> profile_parameters(const Criterion& criterion);
+/// then the fixed effects, as many as the rank of X.
+std::vector<ProfileParameter> profile_parameters(const CovarianceParameters& covariance,
+                                                 Index rank);
 
 }  // namespace crossnest

@@ -247,7 +247,7 @@ Response response_of(const Sums& sums, const std::vector<Block>& blocks,
   out.unit = sums.coordinates().unit(columns - 1);
   out.mapped_beta0.assign(beta0.data(), beta0.data() + beta0.size());
   out.yy = variation - beta0.dot(Xy);
-  // Rounding of a difference: a tenth of the digits must be left.
+  // What is left must be more than the rounding of a difference.
   constexpr double kNothing = 1e-14;
   if (!std::isfinite(variation)) {
     out.fault = Response::Fault::not_finite;
@@ -262,11 +262,7 @@ Response response_of(const Sums& sums, const std::vector<Block>& blocks,
   out.Xy.assign(rest.data(), rest.data() + rest.size());
   for (std::size_t t = 0; t < blocks.size(); ++t) {
     const Block& block = blocks[t];
-    MatrixXd M = MatrixXd::Zero(block.k, block.k);
-    for (std::size_t j = 0; j < block.terms.size(); ++j) {
-      const MatrixXd T = coordinates.random_from(sums.coordinates(), block.terms[j]);
-      M.block(block.offsets[j], block.offsets[j], T.rows(), T.cols()) = T;
-    }
+    const MatrixXd M = coordinates.random_from(sums.coordinates(), block);
     const double* products = own.z_fixed(static_cast<int>(t)).data();
     const double* fixed = A.z_fixed(static_cast<int>(t)).data();
     for (Index l = 0; l < block.levels; ++l) {

@@ -1,7 +1,7 @@
 // Satterthwaite's degrees of freedom of one contrast.
 #pragma once
 
-#include <vector>
+#include <Eigen/Core>
 
 #include "crossnest/estimates.hpp"
 
@@ -11,6 +11,6 @@ namespace crossnest {
 /// variance parameters is g and whose A = 2 H^-1, directions without curvature left out
 /// (Satterthwaite 1946; Kuznetsova, Brockhoff and Christensen 2017). `c` (rank) is RX'^-1 l,
 /// `curvature` that at the estimates. NaN where the Hessian is not finite.
-double satterthwaite_df(const Curvature& curvature, const std::vector<double>& c);
+double satterthwaite_df(const Curvature& curvature, const Eigen::VectorXd& c);
 
 }  // namespace crossnest

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "blocks.hpp"
+#include "column.hpp"
 #include "coordinates.hpp"
 #include "covariance_parameters.hpp"
 #include "cross_products.hpp"
@@ -22,7 +23,7 @@ namespace {
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 void require(bool fits, const std::string& what) {
-  if (!fits) throw std::invalid_argument("these rows do not fit to the sums: " + what);
+  if (!fits) throw std::invalid_argument("these rows do not fit the sums: " + what);
 }
 
 // Stands for a column that is there, but whose rows are not.
@@ -48,6 +49,17 @@ class Bordered {
   Design design_;
 };
 
+// Refuses a sample that is no design, or whose intercept is none.
+const Design& checked(const Design& sample, Index intercept) {
+  sample.validate();
+  if (intercept < -1 || intercept >= sample.p)
+    throw std::invalid_argument("the intercept is no column of X");
+  if (intercept >= 0 && !is_constant(sample.X + intercept * sample.n, sample.n))
+    throw std::invalid_argument("column " + std::to_string(intercept) +
+                                " of X is no intercept: it is zero, or not constant");
+  return sample;
+}
+
 Design without_rows(Design design) {
   design.n = 0;
   design.X = nullptr;
@@ -63,18 +75,13 @@ Design without_rows(Design design) {
 
 struct Sums::Parts {
   Parts(const Design& sample, const double* y, Index column, int with_threads)
-      : layout(without_rows(sample)),
+      : layout(without_rows(checked(sample, column))),
         blocks(make_blocks(sample)),
         coordinates(plain_coordinates(sample, y, column, with_threads)),
-        intercept(column),
-        constant(column >= 0 ? sample.X[column * sample.n] : 0.0),
         threads(with_threads) {}
 
   Coordinates plain_coordinates(const Design& sample, const double* y, Index column,
                                 int with_threads) const {
-    sample.validate();
-    if (column < -1 || column >= sample.p)
-      throw std::invalid_argument("the intercept is no column of X");
     const Bordered bordered(sample, y);
     bordered.design().validate();
     ThreadPool pool(with_threads);
@@ -97,17 +104,15 @@ struct Sums::Parts {
         require((own.columns[c] == nullptr) == (other.columns[c] == nullptr),
                 "a random intercept in place of a covariate");
     }
-    if (intercept >= 0)
-      require(std::all_of(rows.X + intercept * rows.n, rows.X + (intercept + 1) * rows.n,
-                          [this](double x) { return x == constant; }),
-              "another value in the constant column of X");
+    const Index intercept = coordinates.intercept();
+    require(intercept < 0 ||
+                is_everywhere(rows.X + intercept * rows.n, rows.n, coordinates.intercept_value()),
+            "another value in the constant column of X");
   }
 
   Design layout;
   std::vector<Block> blocks;
   Coordinates coordinates;
-  Index intercept;
-  double constant;
   int threads;
   std::optional<CrossProducts> products;
   double total_weight = 0.0;  // in the units of the coordinates

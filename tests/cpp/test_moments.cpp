@@ -60,6 +60,8 @@ TEST(equations_do_not_depend_on_the_response) {
   const crossnest::MomentEquations equations(engine.blocks, engine.A, engine.criterion,
                                              engine.interrupt);
   const std::vector<double> first = equations.solve(engine.response);
-  equations.solve(engine.response);
+  crossnest::Response other = engine.response;
+  for (double& score : other.Zy) score *= 2.0;
+  CHECK(equations.solve(other) != first);
   CHECK(equations.solve(engine.response) == first);
 }

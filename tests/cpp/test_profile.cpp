@@ -58,7 +58,8 @@ void check_parameter(dense::Engine& engine, const ProfileParameter& parameter, d
 void check_all(const designs::Data& data,
                crossnest::TailKind tail = crossnest::TailKind::automatic) {
   dense::Engine engine(data, tail);
-  const auto parameters = crossnest::profile_parameters(engine.criterion);
+  const auto parameters =
+      crossnest::profile_parameters(engine.covariance, engine.coordinates.rank());
   ConstrainedDeviance sigma(engine.criterion, {Kind::sigma}, engine.interrupt);
   VectorXd z;
   sigma.start(some_theta(engine.criterion), z);
@@ -136,7 +137,8 @@ TEST(a_correlation_of_an_effect_without_variance_is_undefined) {
 // the constraint is kept.
 TEST(constrained_refits) {
   dense::Engine engine(designs::nested_crossed(24, 6, 9, 200, 2, 1, 1));
-  const auto parameters = crossnest::profile_parameters(engine.criterion);
+  const auto parameters =
+      crossnest::profile_parameters(engine.covariance, engine.coordinates.rank());
   double least = NAN;
   for (const ProfileParameter& parameter : parameters) {
     ConstrainedDeviance deviance(engine.criterion, parameter, engine.interrupt);

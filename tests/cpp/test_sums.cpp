@@ -1,4 +1,5 @@
 // Models made from sums of batches against those of all rows.
+#include <algorithm>
 #include <crossnest/fit.hpp>
 #include <crossnest/sums.hpp>
 #include <limits>
@@ -23,22 +24,27 @@ void check_near(const std::vector<double>& a, const std::vector<double>& b, doub
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) CHECK_NEAR(a[i], b[i], tolerance);
 }
 
-// Sums of batches of unequal size, two by one and the rest by another, which are merged.
-Sums sums_of(const Data& data, Index intercept) {
+// Sums of batches that end at the cuts, every other one by another, which are then merged. What is
+// known of the columns comes from a third of the rows.
+Sums sums_of(const Data& data, Index intercept, const std::vector<Index>& cuts) {
   const Data sample = designs::batch(data, 0, data.n / 3);
   const Sums none(sample.design(), sample.y.data(), intercept);
   Sums here = none, there = none;
-  const std::vector<Index> cuts = {0, data.n / 9, data.n / 2, data.n - 3, data.n};
-  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
-    const Data rows = designs::batch(data, cuts[i], cuts[i + 1]);
+  Index begin = 0;
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    const Data rows = designs::batch(data, begin, cuts[i]);
     (i % 2 == 0 ? here : there).add(rows.design(), rows.y.data());
+    begin = cuts[i];
   }
   there.merge(here);
   return there;
 }
 
-void check_same_model(const Data& data, Index intercept = 0) {
-  const Sums sums = sums_of(data, intercept);
+Sums sums_of(const Data& data, Index intercept) {
+  return sums_of(data, intercept, {data.n / 9, data.n / 2, data.n - 3, data.n});
+}
+
+void check_same_model(const Data& data, const Sums& sums) {
   const designs::View design = data.design();
   const Model whole(design), summed(sums);
   CHECK(summed.design().n == data.n && summed.parameters() == whole.parameters());
@@ -65,6 +71,10 @@ void check_same_model(const Data& data, Index intercept = 0) {
     CHECK_NEAR(fit.estimates.objective, crossnest::fit(one, response, reml).estimates.objective,
                1e-9);
   }
+}
+
+void check_same_model(const Data& data, Index intercept = 0) {
+  check_same_model(data, sums_of(data, intercept));
 }
 
 }  // namespace
@@ -126,6 +136,27 @@ TEST(effects_that_cannot_be_told_are_held) {
   data.simulate();
   check_same_model(data);
   CHECK(Model(sums_of(data, 0)).confounded().size() == 1);
+}
+
+TEST(random_designs_cut_anywhere) {
+  designs::Random random(7);
+  for (int i = 0; i < 25; ++i) {
+    Data data(120 + random.below(120), 1 + random.below(4), static_cast<std::uint64_t>(i + 1));
+    const int factors = 1 + static_cast<int>(random.below(3));
+    for (int f = 0; f < factors; ++f) {
+      const int factor = data.add_random_factor(5 + random.below(10));
+      data.add_term(factor, 1 + static_cast<int>(random.below(2)),
+                    random.below(3) == 0 ? "diagonal" : "unstructured");
+    }
+    if (random.below(2) == 0) data.add_weights();
+    for (double& x : data.X) x *= 1.0 + static_cast<double>(i);
+    data.simulate();
+    std::vector<Index> cuts;
+    for (Index cut = 1 + random.below(60); cut < data.n; cut += 1 + random.below(60))
+      cuts.push_back(cut);
+    cuts.push_back(data.n);
+    check_same_model(data, sums_of(data, 0, cuts));
+  }
 }
 
 TEST(order_of_batches) {
@@ -193,7 +224,14 @@ TEST(rows_that_do_not_fit_are_refused) {
   Sums elsewhere(scaled.design(), scaled.y.data(), 0);
   elsewhere.add(scaled.design(), scaled.y.data());
   CHECK_THROWS(sums.merge(elsewhere), std::invalid_argument);
-  CHECK_THROWS(Sums(data.design(), data.y.data(), 2), std::invalid_argument);
+  CHECK_THROWS(Sums(data.design(), data.y.data(), 2), std::invalid_argument);  // no column of X
+  CHECK_THROWS(Sums(data.design(), data.y.data(), 1), std::invalid_argument);  // not constant
+  odd = data;
+  std::fill_n(odd.X.begin(), odd.n, 0.0);
+  CHECK_THROWS(Sums(odd.design(), odd.y.data(), 0), std::invalid_argument);
+  designs::View astray = data.design();
+  astray.terms[0].factor = 5;
+  CHECK_THROWS(Sums(astray, data.y.data(), 0), std::invalid_argument);
 }
 
 TEST(a_response_fitted_by_the_fixed_effects_is_refused) {

@@ -152,8 +152,9 @@ CN_API void cn_fit_free(cn_fit* fit);
 CN_API int32_t cn_fit_get_int(const cn_fit* fit, const char* name, int64_t* value);
 /* "objective", "sigma", "pwrss", "nu", "log_det_omega", "log_det_C", "predicted_decrease". */
 CN_API int32_t cn_fit_get_double(const cn_fit* fit, const char* name, double* value);
-/* "theta", "beta", "standard_errors", "vcov" (rank x rank), "fitted" (n), "leverages" (n). The
- * length must be that of cn_fit_length(). */
+/* "theta", "beta", "standard_errors", "vcov" (rank x rank), "fitted" (n), "leverages" (n); the
+ * last two are empty where the model was made from sums. The length must be that of
+ * cn_fit_length(). */
 CN_API int32_t cn_fit_get_array(cn_fit* fit, const char* name, double* values, int64_t length);
 CN_API int32_t cn_fit_length(const cn_fit* fit, const char* name, int64_t* length);
 /* Why the search ended. Good until the fit is freed. */
