@@ -126,6 +126,8 @@ const char* kind_name(crossnest::Confounding::Kind kind) {
       return "repeated";
     case Kind::shared:
       return "shared";
+    case Kind::residual:
+      return "residual";
     case Kind::exact:
       return "exact";
   }

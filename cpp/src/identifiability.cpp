@@ -203,6 +203,7 @@ class Search {
     const Projection X(A_);
     for (int term = 0; term < terms(); ++term) find_unseen(term, X);
     for (const std::vector<int>& group : groups()) compare(group);
+    for (int term = 0; term < terms(); ++term) compare_with_residual(term);
     return std::move(found_);
   }
 
@@ -419,6 +420,42 @@ class Search {
             !is_restricted(covariance_.of(units[j].term)))
           report({Confounding::Kind::shared, units[i].term, common_effects(G, units[i], units[j]),
                   false, units[j].term});
+  }
+
+  // Holds at zero what has an effect of one and the same size for each observation. Effects that
+  // are correlated with others are left alone: with them the variance is not that of the residual.
+  void compare_with_residual(int term) {
+    const Place& place = places_[at(term)];
+    if (place.k > 1 && !is_diagonal(covariance_.of(term))) return;
+    for (int j = 0; j < place.k; ++j) {
+      const int parameter = covariance_.first(term) + j;
+      const bool held =
+          std::any_of(found_.held.begin(), found_.held.end(),
+                      [parameter](const HeldParameter& one) { return one.parameter == parameter; });
+      if (held || !is_like_residual(place, j)) continue;
+      hold(parameter, 0.0, false);
+      report({Confounding::Kind::residual, term, {j}});
+    }
+  }
+
+  // Whether z_j'W z_j is one number for as many levels as there are rows: as each row has one
+  // level, that makes it z_j z_j' = c W^-1.
+  bool is_like_residual(const Place& place, int j) {
+    const Index levels = A_.levels(place.block);
+    if (levels < A_.n()) return false;
+    const Index k = A_.k(place.block), entry = (place.offset + j) * (k + 1);
+    const double* products = A_.diagonal(place.block).data() + entry;
+    Index found = 0;
+    double least = 0.0, most = 0.0;
+    for (Index l = 0; l < levels; ++l) {
+      interrupt_.poll();
+      const double product = products[l * k * k];
+      if (!(product > 0.0)) continue;
+      least = found == 0 ? product : std::min(least, product);
+      most = std::max(most, product);
+      ++found;
+    }
+    return found == A_.n() && most - least <= 10.0 * kNothing * most;
   }
 
   void repeat(const Unit& unit, const Unit& other) {

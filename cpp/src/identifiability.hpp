@@ -29,11 +29,12 @@ struct Identifiability {
 /// their variances and covariances (under ML, falling as the variance falls to zero). J levels of
 /// effects that are not zero have rank J, so at most p levels can be such, and the sum is broken
 /// off at the level that shows it positive definite: as a rule the first. Terms on the same groups,
-/// whatever their labels, are compared by the span of their effects.
+/// whatever their labels, are compared by the span of their effects, and effects by themselves with
+/// the residual: Z_t Z_t' = c W^-1.
 ///
 /// Held are: under REML effects not seen, at a variance of sigma^2 over their columns' mean square
 /// (theta = 1 for an intercept without weights; but see held_parameters()), uncorrelated with the
-/// term's other effects; and terms whose effects another term has, at zero.
+/// term's other effects; and terms whose effects another term or the residual has, at zero.
 Identifiability identify(const Design& design, const std::vector<Block>& blocks,
                          const CovarianceParameters& covariance, const Coordinates& coordinates,
                          const CrossProducts& A, InterruptCheck& interrupt);

@@ -27,7 +27,7 @@ class _Block(TypedDict):
     bytes: int
 
 class _Confounding(TypedDict):
-    kind: Literal["fixed", "dependent", "repeated", "shared", "exact"]
+    kind: Literal["fixed", "dependent", "repeated", "shared", "residual", "exact"]
     term: int
     effects: list[int]
     combination: bool

@@ -110,6 +110,31 @@ TEST(terms_on_the_same_groups) {
   CHECK_NEAR(both.estimates.objective, one.fit(true).estimates.objective, 1e-8);
 }
 
+TEST(effects_of_single_observations) {
+  designs::Data data(150, 2);
+  const int g = data.add_random_factor(15);
+  std::vector<crossnest::Level> rows(150);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<crossnest::Level>(149 - i);
+  data.add_term(g, 1);
+  const int own = data.add_factor(rows, 150);
+  data.add_term(own, 1);
+  data.simulate();
+  {
+    Problem problem(data.design(), one_thread());
+    const auto& found = problem.model().identifiability();
+    CHECK(found.confounded.size() == 1 && found.confounded[0].kind == Kind::residual);
+    CHECK(found.confounded[0].term == 1 && found.confounded[0].other == -1);
+    const Fit fit = problem.fit(true);
+    CHECK(fit.estimates.theta[1] == 0.0);
+    data.terms.pop_back();
+    Problem without(data.design(), one_thread());
+    CHECK_NEAR(fit.estimates.objective, without.fit(true).estimates.objective, 1e-8);
+  }
+  data.add_term(own, 1);
+  data.add_weights();  // these tell the two apart
+  CHECK(Problem(data.design(), one_thread()).model().identifiability().confounded.empty());
+}
+
 TEST(a_response_without_residuals) {
   designs::Data data(60, 1);
   const int g = data.add_random_factor(12);

@@ -223,11 +223,76 @@ def test_dependent_effects_of_one_term(sleep):
     assert model.objective == pytest.approx(1743.62827198, abs=1e-5)
 
 
-def test_a_level_for_each_observation_is_refused_by_name(sleep):
-    with pytest.raises(
-        DesignError, match=r"'obs' has 180 levels .* distinguished from the residuals"
+def test_a_level_for_each_observation_is_the_residual(sleep):
+    model, text = warned("Reaction ~ Days + (1 | Subject) + (1 | obs)", sleep)
+    one = lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    (found,) = model.confounded
+    assert (found.kind, found.term, found.other) == ("residual", "(1 | obs)", None)
+    assert "distinguished from the residual: 'obs' has a level for each observation" in text
+    assert model.objective == pytest.approx(one.objective, abs=1e-8)
+    assert model.sigma == pytest.approx(one.sigma, rel=1e-6)
+    assert list(model.theta[["obs.(Intercept)"]]) == [0.0]
+
+
+def test_one_effect_of_equal_size_for_each_observation(sleep):
+    """Whether 3 or -3: its square is the same in each row."""
+    data = sleep.assign(z=np.where(sleep["Days"] % 2 == 0, 3.0, -3.0))
+    model, _ = warned("Reaction ~ Days + (1 | Subject) + (0 + z | obs)", data)
+    assert model.confounded[0].kind == "residual"
+    both, text = warned("Reaction ~ Days + (1 | Subject) + (1 + z || obs)", data)
+    assert [one.kind for one in both.confounded] == ["residual", "residual"]
+    assert both.objective == pytest.approx(model.objective, abs=1e-8)
+    assert text.count("held at zero") == 2
+
+
+def test_correlated_effects_for_each_observation_are_refused(sleep):
+    with pytest.raises(DesignError, match=r"has 360 random effects .2 for each of 180 levels"):
+        lmer("Reaction ~ Days + (Days | obs)", sleep)
+
+
+def weighted_criterion(data, weights, theta, reml):
+    """Compute -2 log L of y ~ x + (1 | row), one row for each level, by n x n matrices."""
+    X = np.column_stack([np.ones(len(data)), data["x"]])
+    V = np.diag(1.0 / weights + theta**2)
+    inverse = np.linalg.inv(V)
+    C = X.T @ inverse @ X
+    residual = data["y"] - X @ np.linalg.solve(C, X.T @ inverse @ data["y"])
+    r2, nu = residual @ inverse @ residual, len(data) - 2 * reml
+    value = np.linalg.slogdet(V)[1] + nu * (1 + np.log(2 * np.pi * r2 / nu))
+    return value + reml * np.linalg.slogdet(C)[1]
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_weights_tell_an_effect_for_each_observation_from_the_residual(reml):
+    """As in a random-effects meta-analysis; lme4 needs check.nobs.vs.nlev = "ignore"."""
+    rng = np.random.default_rng(3)
+    n = 200
+    weights = 10.0 ** rng.uniform(-2, 2, n)
+    data = pd.DataFrame({"row": [f"r{i}" for i in range(n)], "x": rng.normal(size=n)})
+    data["y"] = data["x"] + rng.normal(size=n) + rng.normal(size=n) / np.sqrt(weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = lmer("y ~ x + (1 | row)", data, weights=weights, reml=reml)
+    assert model.confounded == () and model.converged
+    theta = model.theta.iloc[0]
+    values = [weighted_criterion(data, weights, theta * c, reml) for c in (0.99, 1.0, 1.01)]
+    assert model.objective == pytest.approx(values[1], abs=1e-9)
+    assert values[1] == min(values)
+
+
+def test_weights_without_effect_beside_an_effect_for_each_observation():
+    """The criterion falls to a limit as sigma goes to zero: nothing is fitted exactly."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"row": [f"r{i}" for i in range(80)], "x": rng.normal(size=80)})
+    data["y"] = rng.normal(size=80)
+    weights = np.exp(2.0 * data["y"].abs().to_numpy())
+    with pytest.warns(
+        IdentifiabilityWarning, match=r"all of the variance is that of `\(1 \| row\)`"
     ):
-        lmer("Reaction ~ Days + (1 | Subject) + (1 | obs)", sleep)
+        model = lmer("y ~ x + (1 | row)", data, weights=weights)
+    assert not model.converged
+    limit = weighted_criterion(data, weights, 1e6, True)
+    assert model.objective == pytest.approx(limit, abs=1e-4)
 
 
 def test_a_response_that_the_groups_determine_is_named(sleep):
@@ -267,6 +332,7 @@ CONFOUNDED = {
     "twice": ("Reaction ~ Days + (1 | Subject) + (1 | Subject)", "(1 | Subject)"),
     "within": ("Reaction ~ Days + (1 | Subject) + (Days | Subject)", "(1 | Subject)"),
     "labels": ("Reaction ~ Days + (1 | Subject) + (1 | S2)", "(1 | S2)"),
+    "residual": ("Reaction ~ Days + (1 | Subject) + (1 | obs)", "(1 | obs)"),
 }
 
 
@@ -316,10 +382,10 @@ def test_intervals_of_what_is_not_determined_are_missing(sleep, name):
 
 def test_intervals_of_the_term_that_stays_are_its_own(sleep):
     once = lmer("Reaction ~ Days + (1 | Subject)", sleep).confint()
-    for name in ("twice", "labels"):
+    for name in ("twice", "labels", "residual"):
         with pytest.warns(ProfileWarning):
             twice = quietly(CONFOUNDED[name][0], sleep).confint()
-        np.testing.assert_allclose(twice.iloc[[0, 2, 3, 4]], once, rtol=1e-4)
+        np.testing.assert_allclose(twice.dropna(), once, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", CONFOUNDED)

@@ -152,6 +152,24 @@ def test_type_three_does_not_depend_on_contrasts():
         np.testing.assert_allclose(table.loc[term, "F value"], joint["F value"].iloc[0], rtol=1e-8)
 
 
+@pytest.mark.parametrize("units", [1e-60, 1e-8, 1e20, 1e69])
+def test_tables_do_not_depend_on_units_of_covariates(units):
+    """Type III of `z` with both covariates times 1e-8 had p = .128 for .386."""
+    rng = np.random.default_rng(1)
+    n = 120
+    data = pd.DataFrame({name: rng.normal(size=n) for name in "yxz"})
+    data = data.assign(f=rng.choice(list("abc"), n), g=np.arange(n) % 8)
+    data["y"] += rng.normal(size=8)[data["g"]]
+    in_units = data.assign(x=data["x"] * units, z=data["z"] * units)
+    formula = "y ~ f*x*z + poly(x, 2):f + (1 | g)"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", crossnest.RankDeficiencyWarning)
+        one, other = crossnest.lmer(formula, data), crossnest.lmer(formula, in_units)
+    for type in (1, 2, 3):
+        tables = [model.anova(type=type)[COLUMNS[2:]] for model in (one, other)]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-6)
+
+
 def test_type_one_adds_up():
     """Sequential sums of squares are those of whitened X: brute force with n x n matrices."""
     model = model_of("two_factors")

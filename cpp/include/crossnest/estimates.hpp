@@ -32,6 +32,7 @@ struct Confounding {
     dependent,  ///< their columns of Z are linearly dependent within the term
     repeated,   ///< another term on the same groups has all of them
     shared,     ///< another term on the same groups has them, but not all effects of this one
+    residual,   ///< they are one for each observation, of equal size: the residual's are like them
     exact       ///< they fit the response exactly: sigma goes to zero
   };
   Kind kind;

@@ -463,32 +463,28 @@ def _lme4_order(n_levels: list[int]) -> list[int]:
 
 
 def _check_factor(factor: GroupingFactor, n: int) -> None:
-    """Refuse a grouping factor with one level, or with a level for every observation."""
+    """Refuse a grouping factor with one level, or that is a measurement."""
     if factor.n_levels < 2:
         raise DesignError(
             f"the grouping factor '{factor.name}' has only one level ('{factor.levels[0]}'): a "
             "random effect needs at least two levels; remove its term"
         )
-    if factor.n_levels < n:
-        return
-    if len(factor.variables) == 1 and factor.variables[0].dtype.kind == "f":
+    numeric = len(factor.variables) == 1 and factor.variables[0].dtype.kind == "f"
+    if factor.n_levels == n and numeric:
         raise DesignError(
             f"the grouping factor '{factor.name}' is numeric with a different value in each of the "
             f"{n} rows: it looks like a measurement; did you mean `({factor.name} | group)`?"
         )
-    raise DesignError(
-        f"the grouping factor '{factor.name}' has {factor.n_levels} levels for {n} observations: "
-        "it must have fewer, or its effects cannot be distinguished from the residuals: leave "
-        "its term out"
-    )
 
 
 def _check_term(term: RandomTerm, factor: GroupingFactor, k: int, n: int) -> None:
     """Refuse a term with as many random effects as there are observations (lme4's rule).
 
-    Where a structure ties their variances together, these can be told from the residuals' even so.
+    Where a structure ties their variances together, these can be told from the residuals' even so,
+    and of one effect for each observation the engine says whether it can.
     """
-    if factor.n_levels * k >= n and not is_restricted(term.covariance):
+    tied = is_restricted(term.covariance) and factor.n_levels < n
+    if k > 1 and factor.n_levels * k >= n and not tied:
         raise DesignError(
             f"the random-effects term `{term}` has {factor.n_levels * k} random effects ({k} for "
             f"each of {factor.n_levels} levels) for {n} observations: it must have fewer; simplify "

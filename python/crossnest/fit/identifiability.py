@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..design.design import Design, RandomEffects
     from .fitted_model import FittedModel
 
-Kind = Literal["fixed", "dependent", "repeated", "shared", "exact"]
+Kind = Literal["fixed", "dependent", "repeated", "shared", "residual", "exact"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,11 @@ class Confounded:
 
     Attributes
     ----------
-    kind : {"fixed", "dependent", "repeated", "shared", "exact"}
+    kind : {"fixed", "dependent", "repeated", "shared", "residual", "exact"}
         Their columns of Z lie within the span of the fixed effects; they are linearly dependent
         within the term; another term on the same groups has all of them; another term has these,
-        but not all effects of this one; or they fit the response exactly, so that sigma goes to 0.
+        but not all effects of this one; they are one for each observation, as the residuals are; or
+        they fit the response exactly, so that sigma goes to 0.
     term : str
         The term, as in the formula.
     effects : tuple of str
@@ -64,7 +65,10 @@ def explained_singular(model: FittedModel) -> set[int]:
         one["term"]
         for one in model._fit.confounded
         if one["kind"] in ("fixed", "dependent")
-        or (one["kind"] == "repeated" and len(one["effects"]) == len(random[one["term"]].names))
+        or (
+            one["kind"] in ("repeated", "residual")
+            and len(one["effects"]) == len(random[one["term"]].names)
+        )
     }
 
 
@@ -89,7 +93,13 @@ def _named(model: FittedModel, one: _Confounding) -> Confounded:
     term = design.random[one["term"]]
     effects = tuple(term.names[j] for j in one["effects"])
     other = design.random[one["other"]] if one["other"] >= 0 else None
-    write = {"fixed": _fixed, "dependent": _dependent, "repeated": _repeated, "shared": _shared}
+    write = {
+        "fixed": _fixed,
+        "dependent": _dependent,
+        "repeated": _repeated,
+        "shared": _shared,
+        "residual": _residual,
+    }
     message = write[one["kind"]](model, term, _subject(design, one), other)
     second = None if other is None else other.term.text
     return Confounded(one["kind"], term.term.text, effects, second, message)
@@ -154,19 +164,35 @@ def _shared(model: FittedModel, term: RandomEffects, what: str, other: RandomEff
     )
 
 
+def _residual(
+    model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None
+) -> str:
+    name = model.design.factors[term.factor].name
+    return (
+        f"{what} cannot be distinguished from the residual: '{name}' has a level for each "
+        "observation; its variance is held at zero, and sigma is that of both; leave it out"
+    )
+
+
 def _exact(design: Design, terms: Sequence[int]) -> Confounded:
     names = [design.random[t].term.text for t in terms]
     quoted = _list([f"`{name}`" for name in names])
-    return Confounded(
-        "exact",
-        names[0],
-        tuple(design.random[terms[0]].names),
-        names[1] if len(names) > 1 else None,
-        f"the response is fitted exactly by the fixed effects and {quoted}: no residual variance "
-        "is left, the likelihood grows without bound as sigma goes to zero, and criterion, "
-        "sigma and standard errors mean nothing; if it has one value for each group, use one row "
-        "for each group and `crossnest.lm`",
-    )
+    alone = [design.factors[design.random[t].factor] for t in terms]
+    if any(factor.n_levels == design.n for factor in alone):
+        message = (
+            f"all of the variance is that of {quoted}, with an effect for each observation: sigma "
+            "goes to zero, and the criterion to a limit, which it has here to many digits; the "
+            "weights do not describe the residuals, leave them out or the term"
+        )
+    else:
+        message = (
+            f"the response is fitted exactly by the fixed effects and {quoted}: no residual "
+            "variance is left, the likelihood grows without bound as sigma goes to zero, and "
+            "criterion, sigma and standard errors mean nothing; if it has one value for each "
+            "group, use one row for each group and `crossnest.lm`"
+        )
+    effects = tuple(design.random[terms[0]].names)
+    return Confounded("exact", names[0], effects, names[1] if len(names) > 1 else None, message)
 
 
 def _copies(design: Design, term: RandomEffects, other: RandomEffects) -> str:

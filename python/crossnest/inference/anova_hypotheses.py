@@ -172,12 +172,16 @@ def _treatment_columns(terms: FixedTerms, term: FixedTerm) -> NDArray[np.bool_]:
 def _type3(terms: FixedTerms, columns: _Columns) -> dict[str, FloatArray]:
     """Orthogonalize the general form of the estimable functions, higher terms first.
 
-    Columns are written in the basis Q of X = QR, so that nothing here is as long as the data.
+    Columns are written in the basis Q of X = QR, so that nothing here is as long as the data, and
+    in units in which covariates are about 1.
     """
     cells = _CellColumns.of(terms)
-    combinations = _in_terms_of(terms, cells.functions)
-    on_data = columns.triangle @ combinations
-    noise = NEGLIGIBLE * (np.linalg.norm(columns.triangle, axis=0) @ np.abs(combinations))
+    X_columns = _model_columns(terms)
+    combinations = _in_terms_of(X_columns, cells.functions)
+    units = _units(X_columns, terms, columns.triangle)
+    triangle = columns.triangle / units
+    on_data = triangle @ combinations
+    noise = NEGLIGIBLE * (np.linalg.norm(triangle, axis=0) @ np.abs(combinations))
     treatment = np.flatnonzero(cells.in_treatment)
     basis = treatment[_independent(on_data[:, treatment], noise[treatment])]
     X = on_data[:, basis]
@@ -190,14 +194,32 @@ def _type3(terms: FixedTerms, columns: _Columns) -> dict[str, FloatArray]:
         if containing:
             others, own = general[:, np.concatenate(containing)], columns_of[i]
             general[:, own] -= others @ np.linalg.lstsq(others, general[:, own], rcond=ALIASED)[0]
-    to_kept = _solve(X, columns.triangle[:, columns.kept])
-    return {
-        term.name: _clean(general[basis][:, columns_of[i]].T) @ to_kept
-        for i, term in enumerate(terms.terms)
-    }
+    to_kept = _solve(X, triangle[:, columns.kept]) * units[columns.kept]
+    units_of_cells = units[np.abs(combinations).argmax(axis=0)]
+    hypotheses = {}
+    for i, term in enumerate(terms.terms):
+        own = columns_of[i]
+        rows, kept = _clean(general[np.ix_(basis, own)].T)
+        hypotheses[term.name] = rows @ to_kept / units_of_cells[basis][own][kept, None]
+    return hypotheses
 
 
-def _in_terms_of(terms: FixedTerms, cells: ProductColumns) -> FloatArray:
+def _units(X: ProductColumns, terms: FixedTerms, triangle: FloatArray) -> FloatArray:
+    """Return the size (p_all,) of the largest column of X that has the same covariates.
+
+    Cells are combinations of such columns only, which a common unit leaves as they are.
+    """
+    largest = np.abs(triangle).max(axis=0)
+    covariates = [X.codes[name] for name, one in terms.variables.items() if not one.is_factor]
+    if not covariates:
+        return np.ones(len(largest))
+    _, product = np.unique(np.vstack(covariates), axis=1, return_inverse=True)
+    sizes = np.zeros(product.max() + 1)
+    np.maximum.at(sizes, product.ravel(), largest)
+    return np.asarray(np.where(sizes > 0.0, sizes, 1.0)[product.ravel()])
+
+
+def _in_terms_of(X: ProductColumns, cells: ProductColumns) -> FloatArray:
     """Write the columns of the cells as combinations (p_all, m) of the columns of X.
 
     Raises
@@ -205,7 +227,6 @@ def _in_terms_of(terms: FixedTerms, cells: ProductColumns) -> FloatArray:
     NotImplementedError
         If they are none, as the contrasts of some factor are too few.
     """
-    X = _model_columns(terms)
     cross = X.inner(cells)
     combinations = np.linalg.lstsq(X.inner(X), cross, rcond=NEGLIGIBLE)[0]
     left = np.diag(cells.inner(cells)) - np.sum(cross * combinations, axis=0)
@@ -247,6 +268,7 @@ def _independent(X: FloatArray, noise: FloatArray) -> list[int]:
     return kept
 
 
-def _clean(L: FloatArray) -> FloatArray:
-    """Leave out rows that are nothing but rounding errors."""
-    return np.asarray(L[np.abs(L).sum(axis=1) > 1e-8])
+def _clean(L: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Leave out rows that are nothing but rounding errors, and say which are kept."""
+    kept = np.abs(L).sum(axis=1) > 1e-8
+    return L[kept], kept

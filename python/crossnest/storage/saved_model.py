@@ -227,7 +227,7 @@ def _confounded(effects: Sequence[int]) -> Check:
     """Check what the data do not determine; `effects` has the effects of each term."""
     last = len(effects) - 1
     fields = record(
-        kind=one_of("fixed", "dependent", "repeated", "shared", "exact"),
+        kind=one_of("fixed", "dependent", "repeated", "shared", "residual", "exact"),
         term=whole(0, last),
         effects=each(whole(0), kind=list),
         combination=flag,
