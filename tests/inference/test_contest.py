@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_anova_of_terms import model_of
 
+import crossnest
 import strategies  # noqa: F401  (loads the hypothesis profile)
 from crossnest.inference.hypotheses import Hypotheses, parse
 from reference_cases import TESTS
@@ -250,6 +251,15 @@ def test_hypotheses_in_other_units_count_and_do_not_contradict_each_other(fitted
         assert table["NumDF"].iloc[0] == 2
         np.testing.assert_allclose(table["F value"], days["F value"], rtol=1e-6)
         np.testing.assert_allclose(table["DenDF"], days["DenDF"], rtol=0.01)
+
+
+def test_a_hypothesis_in_small_units_counts(fitted):
+    """Of two rows one was left out without a word where its weights were below 1e-10."""
+    model = fitted("sleepstudy")
+    both = model.contest([[1, 0], [0, 1]], ddf="residual")
+    np.testing.assert_allclose(model.contest([[1, 0], [0, 1e-12]], ddf="residual"), both, rtol=1e-6)
+    modcomp = crossnest.sat_modcomp(model, [[1, 0], [0, 1e-12], [0, 2e-12]])
+    np.testing.assert_allclose(modcomp["NumDF"], 2)
 
 
 def test_a_row_of_rounding_errors_does_not_count(fitted):

@@ -297,13 +297,29 @@ def test_row_space_agrees_with_projection():
     rng = np.random.default_rng(1)
     inside = rng.standard_normal((5, len(X))) @ X
     assert space.null_basis.shape == (9, 1)
-    np.testing.assert_allclose(X @ space.null_basis, 0, atol=1e-10)
+    null = space.null_basis / space.lengths[:, None]
+    np.testing.assert_allclose(X @ null, 0, atol=1e-10)
     assert space.contains(inside).all()
-    assert not space.contains(inside + space.null_basis[:, 0]).any()
-    mixed = np.vstack([inside[:2], space.null_basis.T])
+    assert not space.contains(inside + null[:, 0]).any()
+    mixed = np.vstack([inside[:2], null.T])
     part = space.estimable_part(mixed)
     assert len(part) == 2 and space.contains(part).all()
     assert np.isnan(space.reduce(mixed)[2]).all()
+
+
+@pytest.mark.parametrize("units", [1e-9, 1e5, 1e12])
+def test_estimability_does_not_depend_on_units_of_covariates(units):
+    """With a covariate of 3e5 the mean of the empty cell was printed; R's estimability says so."""
+    data = frames()["empty"]
+    rng = np.random.default_rng(1)
+    data = data.assign(x=(3.0 + rng.normal(size=len(data))) * units)
+    formula = FORMULAS["empty"][1].replace("~", "~ x +", 1)
+    with pytest.warns(crossnest.RankDeficiencyWarning):
+        with_covariate = lmer(formula, data)
+    one = model("empty").emmeans(["recipe", "temperature"], ddf="satterthwaite").table
+    other = with_covariate.emmeans(["recipe", "temperature"], ddf="satterthwaite").table
+    assert one["emmean"].isna().sum() == 1
+    assert one["emmean"].isna().tolist() == other["emmean"].isna().tolist()
 
 
 def test_estimable_means_do_not_depend_on_the_coding():

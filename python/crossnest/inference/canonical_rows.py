@@ -32,12 +32,12 @@ from .anova_hypotheses import hypothesis_matrices
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
 
-__all__ = ["CanonicalRows", "Restriction", "unit_rows"]
+__all__ = ["CanonicalRows", "Restriction", "no_rounding_errors", "unit_rows"]
 
 FloatArray = NDArray[np.float64]
 
-#: A row of contrasts this small relative to the largest is nothing but rounding errors.
-ROUNDING = 1e-10
+#: A row this small relative to the largest, in units of the columns of X, is rounding errors.
+ROUNDING = 1e-14
 #: Rows of variance 1 are redundant in directions of a singular value below this part of the first.
 REDUNDANT = 1e-8
 #: Two hypotheses whose directions differ by no more than this are the same.
@@ -59,6 +59,12 @@ def unit_rows(L: FloatArray) -> tuple[FloatArray, FloatArray]:
     return L / sizes[:, None], sizes
 
 
+def no_rounding_errors(L: FloatArray, RX: FloatArray) -> NDArray[np.bool_]:
+    """Say which rows of L (m, p) are more than rounding errors beside the others."""
+    largest = np.abs(L / np.linalg.norm(RX, axis=0)).max(axis=1)
+    return np.asarray(largest > ROUNDING * largest.max())
+
+
 class Restriction(NamedTuple):
     """Restrictions D gamma = c on gamma = RX beta, whose estimates have variance sigma^2 I.
 
@@ -78,8 +84,7 @@ class Restriction(NamedTuple):
         """Orthonormalize L beta = rhs, L (m, p), Var(beta) = sigma^2 (RX'RX)^-1."""
         if not L.any():
             return cls(np.zeros((0, L.shape[1])), np.zeros(0))
-        largest = np.abs(L).max(axis=1)
-        known = largest > ROUNDING * largest.max()
+        known = no_rounding_errors(L, RX)
         scaled, sizes = unit_rows(L[known])
         right = np.broadcast_to(rhs, len(L))[known] / sizes
         Z = scipy.linalg.solve_triangular(RX, scaled.T, trans="T")

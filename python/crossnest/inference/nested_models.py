@@ -12,6 +12,7 @@ from ..design.design import Design
 from ..fit.fitted_model import FittedModel
 from ..formula.covariance_structures import UNSTRUCTURED
 from ..formula.formula import ParsedFormula, RandomTerm, parse_formula
+from .canonical_rows import no_rounding_errors, unit_rows
 from .common_rows import check_same_data
 from .restriction import is_within, restriction_matrix
 from .submodel import effects_text, random_parts, subdesign
@@ -96,10 +97,13 @@ def _given_restrictions(large: FittedModel, L: ArrayLike) -> FloatArray:
         raise ValueError(f"L has shape {matrix.shape}, expected {p} columns, one per fixed effect")
     if not np.isfinite(matrix).all() or not matrix.any():
         raise ValueError("L must hold finite numbers, not all of them zero")
-    rank = np.linalg.matrix_rank(matrix)
+    RX = large._fit.RX
+    matrix = matrix[no_rounding_errors(matrix, RX)]
+    scaled, _ = unit_rows(matrix / np.linalg.norm(RX, axis=0))  # whatever units and sizes
+    rank = np.linalg.matrix_rank(scaled)
     if rank == len(matrix):
         return matrix
-    _, _, pivot = scipy.linalg.qr(matrix.T, mode="economic", pivoting=True)
+    _, _, pivot = scipy.linalg.qr(scaled.T, mode="economic", pivoting=True)
     return np.asarray(matrix[np.sort(pivot[:rank])], dtype=np.float64)
 
 

@@ -244,9 +244,11 @@ class BlockScheme(_OneByOne):
         residuals = np.empty(self.model.nobs)
         weights = np.broadcast_to(self._root_weights, (self.model.nobs,))
         effects = np.empty((len(self._rows), self._columns.shape[1]))
+        sizes = np.abs(self._columns).max(axis=0)  # which effects a group lacks, in any units
+        sizes = np.where(sizes > 0.0, sizes, 1.0)
         for j, rows in enumerate(self._rows):
             Z, r = self._columns[rows] * weights[rows, None], self._marginal[rows] * weights[rows]
-            effects[j] = np.linalg.lstsq(Z, r, rcond=None)[0]
+            effects[j] = np.linalg.lstsq(Z / sizes, r, rcond=None)[0] / sizes
             residuals[rows] = r - Z @ effects[j]
         if not self.scaled:
             return effects, residuals
