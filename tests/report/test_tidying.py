@@ -80,7 +80,7 @@ def test_fixed_with_degrees_of_freedom(case, monkeypatch):
         def df(self, L):
             return L @ df
 
-    given = GivenDf(model.fixef.to_numpy(), model.vcov.to_numpy())
+    given = GivenDf(model.fixef.to_numpy(), model._fit.RX, model.sigma)
     monkeypatch.setattr(ddf, "tester", lambda *_: given)
     table = model.tidy("fixed", conf_int=True)
     assert_table_equal(table, expected["fixed_satterthwaite"])

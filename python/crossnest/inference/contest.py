@@ -16,7 +16,7 @@ from ..tables.tables_of_tests import TestTable
 from .canonical_rows import unit_rows
 from .ddf import tester
 from .hypotheses import Hypotheses
-from .tester import JointTester
+from .tester import Tester
 
 FloatArray = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def contest(
     return TestTable([row], index=[label], heading=heading)
 
 
-def _check_consistent(test: JointTester, hypotheses: Hypotheses) -> None:
+def _check_consistent(test: Tester, hypotheses: Hypotheses) -> None:
     """Refuse hypotheses that cannot hold together, as ``a = 1`` and ``2 * a = 0``."""
     rows, sizes = unit_rows(hypotheses.L)
     L = rows * np.sqrt(np.diag(test.vcov))  # free of the coefficients' units
@@ -97,7 +97,7 @@ def _check_consistent(test: JointTester, hypotheses: Hypotheses) -> None:
         )
 
 
-def f_row(test: JointTester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[str, float]:
+def f_row(test: Tester, L: FloatArray, rhs: FloatArray, sigma: float) -> dict[str, float]:
     """Test L beta = rhs jointly: the columns of lmerTest's ``contestMD``.
 
     The sums of squares are those of a linear model with the same F and residual variance; F is
@@ -109,7 +109,7 @@ def f_row(test: JointTester, L: FloatArray, rhs: FloatArray, sigma: float) -> di
     return dict(zip(F_COLUMNS, (mean_sq * result.num_df, mean_sq, *values), strict=True))
 
 
-def _one_by_one(test: JointTester, hypotheses: Hypotheses, heading: str) -> TestTable:
+def _one_by_one(test: Tester, hypotheses: Hypotheses, heading: str) -> TestTable:
     table = test.t_table(hypotheses.L, hypotheses.rhs)
     half = scipy.stats.t.ppf(0.975, table["df"]) * table["Std. Error"]
     table.insert(4, "lower", table["Estimate"] - half)

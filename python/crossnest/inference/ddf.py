@@ -1,4 +1,4 @@
-"""Degrees of freedom of tests on the fixed effects: one `JointTester` for each method."""
+"""Degrees of freedom of tests on the fixed effects: one `Tester` for each method."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pandas as pd
 from ..base.ddf_methods import Ddf, check_ddf
 from .kenward_roger import kenward_roger_tester
 from .satterthwaite import satterthwaite_tester
-from .tester import FixedDfTester, JointTester
+from .tester import FixedDfTester, Tester
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
 
 
-def tester(model: FittedModel, ddf: Ddf) -> JointTester:
+def tester(model: FittedModel, ddf: Ddf) -> Tester:
     """Return the tester of a method, made once for each model.
 
     Parameters
@@ -37,26 +37,26 @@ def tester(model: FittedModel, ddf: Ddf) -> JointTester:
         If Kenward and Roger's method needs more memory than `Control.memory_limit`.
     """
     ddf = check_ddf(ddf)
-    made: dict[str, JointTester] = model.__dict__.setdefault("_testers", {})
+    made: dict[str, Tester] = model.__dict__.setdefault("_testers", {})
     if ddf not in made:
         made[ddf] = _MAKERS[ddf](model)
     return made[ddf]
 
 
-def _residual(model: FittedModel) -> JointTester:
+def _residual(model: FittedModel) -> Tester:
     return _fixed_df(model, float(model.nobs - len(model._fit.beta)))
 
 
-def _normal(model: FittedModel) -> JointTester:
+def _normal(model: FittedModel) -> Tester:
     return _fixed_df(model, np.inf)
 
 
 def _fixed_df(model: FittedModel, denominator: float) -> FixedDfTester:
     fit = model._fit
-    return FixedDfTester(fit.beta, model._covariance, fit.RX, model.sigma, denominator)
+    return FixedDfTester(fit.beta, fit.RX, model.sigma, denominator)
 
 
-_MAKERS: dict[str, Callable[[FittedModel], JointTester]] = {
+_MAKERS: dict[str, Callable[[FittedModel], Tester]] = {
     "satterthwaite": satterthwaite_tester,
     "kenward-roger": partial(kenward_roger_tester, information="expected"),
     "kenward-roger-observed": partial(kenward_roger_tester, information="observed"),

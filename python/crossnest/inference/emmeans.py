@@ -37,7 +37,7 @@ from .reference_grid import OVERALL, ReferenceGrid, reference_grid, slope_grid
 if TYPE_CHECKING:
     from ..base.ddf_methods import Ddf
     from ..fit.fitted_model import FittedModel
-    from .tester import JointTester
+    from .tester import Tester
 
 FloatArray = NDArray[np.float64]
 Contrasts = str | Mapping[str, ArrayLike]
@@ -261,7 +261,7 @@ def _estimate_table(tests: pd.DataFrame, name: str, level: float) -> pd.DataFram
     return pd.DataFrame(columns)
 
 
-def _tester(model: FittedModel, ddf: Ddf) -> JointTester:
+def _tester(model: FittedModel, ddf: Ddf) -> Tester:
     """Return the method's tester; say what to do where it is refused."""
     try:
         return tester(model, ddf)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..fit.engine_results import engine_information
 from ..formula.covariance_structures import structure_of
 from .canonical_rows import Restriction
-from .tester import FTest, JointTester
+from .tester import FTest, Tester
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -58,14 +58,14 @@ class KenwardRogerTest(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class KenwardRogerTester(JointTester):
+class KenwardRogerTester(Tester):
     """Tests by Kenward and Roger (1997), with pbkrtest's formulas.
 
     Attributes
     ----------
     adjusted : (p, p) array
         Covariance matrix of RX beta / sigma, adjusted for the bias and the uncertainty of the
-        estimated variances; `vcov` is the same for beta.
+        estimated variances.
     first : (m, p, p) array
         P_r.
     varpar_vcov : (m, m) array
@@ -75,6 +75,10 @@ class KenwardRogerTester(JointTester):
     adjusted: FloatArray
     first: FloatArray
     varpar_vcov: FloatArray
+
+    def covariance_of_RX_beta(self) -> FloatArray:
+        """Return the adjusted one of RX beta / sigma (p, p)."""
+        return self.adjusted
 
     def df(self, L: FloatArray) -> FloatArray:
         """Compute the denominator degrees of freedom of each row of L (m, p): (m,)."""
@@ -170,13 +174,10 @@ def kenward_roger_tester(
     expected = traces / 2
     W = _inverse(expected if information == "expected" else pieces["quadratics"] - expected)
     adjusted = np.eye(P.shape[1]) + 2 * np.einsum("rs,rsij->ij", W, Q - squares)
-    RX, sigma = model._fit.RX, model.sigma
-    root = np.linalg.inv(RX) * sigma
     return KenwardRogerTester(
         beta=model._fit.beta,
-        vcov=root @ adjusted @ root.T,
-        RX=RX,
-        sigma=sigma,
+        RX=model._fit.RX,
+        sigma=model.sigma,
         adjusted=adjusted,
         first=P,
         varpar_vcov=W,

@@ -13,7 +13,7 @@ from ..base.read_only import ReadOnly
 from .estimability import RowSpace
 
 if TYPE_CHECKING:
-    from .tester import FTest, JointTester
+    from .tester import FTest, Tester
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class LinearFunctions(ReadOnly):
 
     Attributes
     ----------
-    tester : JointTester
+    tester : Tester
         Tests with the method's degrees of freedom.
     space : RowSpace
         Which functions are estimable.
@@ -38,7 +38,7 @@ class LinearFunctions(ReadOnly):
         What the model's offset adds to each.
     """
 
-    tester: JointTester
+    tester: Tester
     space: RowSpace
     L: FloatArray
     offset: FloatArray

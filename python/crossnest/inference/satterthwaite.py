@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
 from .._core import FitError
 from ..fit.engine_results import engine_curvature
 from .canonical_rows import CanonicalRows, unit_rows
-from .tester import FTest, JointTester
+from .tester import FTest, Tester
 
 if TYPE_CHECKING:
     from ..fit.fitted_model import FittedModel
@@ -27,7 +26,7 @@ UNITS = np.finfo(np.float64).eps ** 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class SatterthwaiteTester(JointTester):
+class SatterthwaiteTester(Tester):
     """t tests whose degrees of freedom match two moments of the estimated variance.
 
     For a contrast l with variance v = l'Var(beta) l, a function of the m + 1 variance parameters
@@ -55,7 +54,7 @@ class SatterthwaiteTester(JointTester):
     def df(self, L: FloatArray) -> FloatArray:
         """Compute the denominator degrees of freedom of each row of L (m, p): (m,)."""
         rows, _ = unit_rows(L)
-        return self._df_of(scipy.linalg.solve_triangular(self.RX, rows.T, trans="T"))
+        return self._df_of(self.weights_of_RX_beta(rows))
 
     def _df_of(self, Z: FloatArray) -> FloatArray:
         """Return the degrees of freedom of the columns of Z (p, m), weights of RX beta."""
@@ -84,7 +83,7 @@ class SatterthwaiteTester(JointTester):
 
     def _uncorrelated(self, rows: FloatArray) -> FloatArray:
         """Return the eigenvectors of L vcov L', L (q, p), as weights of RX beta: (p, q)."""
-        Z = scipy.linalg.solve_triangular(self.RX, rows.T, trans="T")
+        Z = self.weights_of_RX_beta(rows)
         vectors, values, _ = np.linalg.svd(Z, full_matrices=False)
         if values[-1] <= UNITS * values[0]:
             vectors = np.linalg.svd(Z / np.linalg.norm(Z, axis=0), full_matrices=False)[0]
@@ -110,7 +109,6 @@ def satterthwaite_tester(model: FittedModel) -> SatterthwaiteTester:
     curvature = engine_curvature(model)
     return SatterthwaiteTester(
         beta=model._fit.beta,
-        vcov=model._covariance,
         RX=model._fit.RX,
         sigma=model.sigma,
         jacobian=curvature["jacobian"],

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.linalg
 import scipy.stats
 from numpy.typing import NDArray
 
@@ -32,18 +33,38 @@ class FTest(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tester:
-    """Tests of contrasts of the fixed effects, one at a time, with one method's degrees of freedom.
+    """Tests of contrasts of the fixed effects, one at a time or several together.
+
+    Variances are those of functions of RX beta, whose covariance matrix is sigma^2 I: where columns
+    of X are nearly collinear, products with the covariance matrix of beta have no digits left.
 
     Attributes
     ----------
     beta : (p,) array
         Estimates, aliased columns left out.
-    vcov : (p, p) array
-        Their covariance matrix as the method has it (Kenward and Roger adjust it).
+    RX : (p, p) array
+        Their covariance matrix is sigma^2 (RX'RX)^-1, where the method does not adjust it.
+    sigma : float
+        Residual standard deviation.
     """
 
     beta: FloatArray
-    vcov: FloatArray
+    RX: FloatArray
+    sigma: float
+
+    @property
+    def vcov(self) -> FloatArray:
+        """The covariance matrix (p, p) of beta as the method has it."""
+        root = np.linalg.inv(self.RX) * self.sigma
+        return np.asarray(root @ self.covariance_of_RX_beta() @ root.T)
+
+    def covariance_of_RX_beta(self) -> FloatArray:
+        """Return that of RX beta / sigma (p, p) as the method has it."""
+        return np.eye(len(self.beta))
+
+    def weights_of_RX_beta(self, L: FloatArray) -> FloatArray:
+        """Write functions L beta, L (m, p), as functions of RX beta: their weights (p, m)."""
+        return np.asarray(scipy.linalg.solve_triangular(self.RX, L.T, trans="T"))
 
     def df(self, L: FloatArray) -> FloatArray:
         """Return the denominator degrees of freedom of each row of L (m, p): (m,)."""
@@ -53,7 +74,8 @@ class Tester:
         """Test each row of L beta = rhs: Estimate, Std. Error, df, t value, Pr(>|t|)."""
         rows, sizes = unit_rows(L)
         estimate = rows @ self.beta
-        error = np.sqrt(np.sum((rows @ self.vcov) * rows, axis=1))
+        Z = self.weights_of_RX_beta(rows)
+        error = self.sigma * np.sqrt(np.sum((self.covariance_of_RX_beta() @ Z) * Z, axis=0))
         df = self.df(rows)
         t = (estimate - rhs / sizes) / error
         columns = {
@@ -64,22 +86,6 @@ class Tester:
             "Pr(>|t|)": 2 * scipy.stats.t.sf(np.abs(t), df),
         }
         return pd.DataFrame(columns)
-
-
-@dataclass(frozen=True, eq=False)
-class JointTester(Tester):
-    """Tests of contrasts of the fixed effects, one at a time or several together.
-
-    Attributes
-    ----------
-    RX : (p, p) array
-        The covariance matrix that is not adjusted is sigma^2 (RX'RX)^-1.
-    sigma : float
-        Residual standard deviation.
-    """
-
-    RX: FloatArray
-    sigma: float
 
     def f_test(self, L: FloatArray, rhs: FloatArray | float = 0.0) -> FTest:
         """Test L beta = rhs jointly, L (m, p); redundant rows count once."""
@@ -98,7 +104,7 @@ class JointTester(Tester):
 
 
 @dataclass(frozen=True, eq=False)
-class FixedDfTester(JointTester):
+class FixedDfTester(Tester):
     """Wald tests with the same degrees of freedom for every contrast.
 
     Attributes
