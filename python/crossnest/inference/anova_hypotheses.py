@@ -186,9 +186,9 @@ def _type3(terms: FixedTerms, columns: _Columns) -> dict[str, FloatArray]:
     basis = treatment[_independent(on_data[:, treatment], noise[treatment])]
     if len(basis) != len(columns.kept):
         raise NotImplementedError(
-            "columns of the fixed effects are too nearly collinear for type III hypotheses, as of a "
-            "covariate far from zero and its square: centre the covariate, as in center(x), or ask "
-            "for type 1 or 2"
+            "columns of the fixed effects are too nearly collinear for type III hypotheses, as a "
+            "covariate far from zero and its square are: centre the covariate, as in center(x), or "
+            "ask for type 1 or 2"
         )
     X = on_data[:, basis]
     # Each cell's column as a combination of the basis: the general form, one row per cell.
