@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+import sysconfig
 import threading
 import time
 import warnings
@@ -17,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
+import building
 import crossnest
 from reference_cases import load_case
 
@@ -85,3 +87,26 @@ def pytest_terminal_summary(terminalreporter):
     if fuzzers is not None and fuzzers.CASES:
         terminalreporter.section("cases drawn")
         terminalreporter.write_line(fuzzers.report())
+
+
+@pytest.fixture(scope="session")
+def cpp_build(tmp_path_factory):
+    """Build the C++ libraries and their tests once, as preset dev but for debug information."""
+    folder = tmp_path_factory.mktemp("cpp")
+    building.run(
+        "cmake", "--preset", "dev", "-S", building.ROOT, "-B", folder,
+        f"-DCMAKE_PREFIX_PATH={sysconfig.get_path('purelib')}",
+        "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2",
+        f"-DCROSSNEST_WARNINGS_AS_ERRORS={building.STRICT}",
+    )  # fmt: skip
+    building.run("cmake", "--build", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefix(cpp_build, tmp_path_factory):
+    """Install the C++ libraries, and move them elsewhere: nothing may remember the first place."""
+    folder = tmp_path_factory.mktemp("prefix")
+    building.run("cmake", "--install", cpp_build, "--prefix", folder / "first")
+    (folder / "first").rename(folder / "moved")
+    return folder / "moved"

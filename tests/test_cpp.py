@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
-import subprocess
-import sysconfig
-from pathlib import Path
 
 import pytest
 
 import crossnest
-
-ROOT = Path(__file__).parents[1]
+from building import ROOT, build_elsewhere, run
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,54 +16,8 @@ pytestmark = [
 ]
 
 
-def run(*command):
-    """Run one of the environment's own tools, and fail the test with its output if it fails."""
-    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
-    result = subprocess.run(
-        [str(word) for word in command],
-        env=os.environ | {"PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory):
-    """Build the library and its tests once; warnings are errors where CI is set."""
-    folder = tmp_path_factory.mktemp("cpp")
-    strict = "ON" if os.environ.get("CI") else "OFF"
-    run(
-        "cmake", "--preset", "dev", "-S", ROOT, "-B", folder,
-        f"-DCMAKE_PREFIX_PATH={sysconfig.get_path('purelib')}",
-        f"-DCROSSNEST_WARNINGS_AS_ERRORS={strict}",
-    )  # fmt: skip
-    run("cmake", "--build", folder)
-    return folder
-
-
-def test_unit_tests(build):
-    print(run("ctest", "--test-dir", build, "--output-on-failure", "--no-tests=error"))
-
-
-@pytest.fixture(scope="module")
-def prefix(build, tmp_path_factory):
-    """Where the library is installed."""
-    folder = tmp_path_factory.mktemp("prefix")
-    run("cmake", "--install", build, "--prefix", folder)
-    return folder
-
-
-def build_elsewhere(source, folder, prefix):
-    """Build a project that looks for the installed library."""
-    run(
-        "cmake", "-G", "Ninja", "-S", source, "-B", folder,
-        f"-DCMAKE_PREFIX_PATH={prefix}",
-    )  # fmt: skip
-    run("cmake", "--build", folder)
+def test_unit_tests(cpp_build):
+    print(run("ctest", "--test-dir", cpp_build, "--output-on-failure", "--no-tests=error"))
 
 
 def test_installed_library_is_found_by_another_project(prefix, tmp_path):

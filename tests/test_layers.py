@@ -15,7 +15,7 @@ PACKAGE = Path(crossnest.__file__).parent
 
 #: Rooms and modules of the top, lowest first; those of one line know nothing of each other.
 LAYERS = (
-    ("base", "datasets"),
+    ("base", "datasets", "embedding"),
     ("data", "tables"),
     ("formula",),
     ("design",),

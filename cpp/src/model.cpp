@@ -77,7 +77,7 @@ Design validated(Design design, InterruptCheck& interrupt) {
 Model::Parts::Parts(Design of, const Sums* sums, const ModelOptions& options,
                     InterruptCheck& interrupt)
     : design(sums != nullptr ? std::move(of) : validated(std::move(of), interrupt)),
-      kernels(options.kernels != nullptr ? *options.kernels : eigen_kernels()),
+      kernels(options.kernels != nullptr ? *options.kernels : default_kernels()),
       memory_limit(available_memory(options.memory_limit)),
       threads(thread_count(options.threads)),
       covariance(design.terms),

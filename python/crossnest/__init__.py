@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .classical.lm import lm
     from .classical.lm_list import lm_list
     from .classical.pooling import compare_pooling
+    from .embedding import get_cmake_dir, get_include, get_library
     from .inference.anova_of_models import anova
     from .inference.exact_lrt import exact_lrt, exact_rlrt
     from .inference.f_modcomp import kr_modcomp, sat_modcomp
@@ -81,6 +82,9 @@ __all__ = [
     "datasets",
     "exact_lrt",
     "exact_rlrt",
+    "get_cmake_dir",
+    "get_include",
+    "get_library",
     "ivw",
     "kr_modcomp",
     "lm",
@@ -103,6 +107,9 @@ _LAZY = {
     "compare_pooling": ".classical.pooling",
     "exact_lrt": ".inference.exact_lrt",
     "exact_rlrt": ".inference.exact_lrt",
+    "get_cmake_dir": ".embedding",
+    "get_include": ".embedding",
+    "get_library": ".embedding",
     "ivw": ".classical.ivw",
     "kr_modcomp": ".inference.f_modcomp",
     "lm": ".classical.lm",

@@ -37,10 +37,8 @@ struct DenseKernels {
 /// Eigen's kernels: no dependency, one thread.
 const DenseKernels& eigen_kernels();
 
-#if defined(CROSSNEST_HAVE_BLAS)
-/// The kernels of the BLAS and LAPACK this library was linked with (CMake option
-/// CROSSNEST_USE_BLAS).
-const DenseKernels& blas_kernels();
-#endif
+/// What a Model computes with unless told otherwise: the kernels of the BLAS and LAPACK this library
+/// was linked with (CMake option CROSSNEST_BLAS), else Eigen's.
+const DenseKernels& default_kernels();
 
 }  // namespace crossnest

@@ -16,7 +16,7 @@ struct ModelOptions {
   /// Bytes for cross-products, factor and workspace; 0: nine tenths of the machine's memory.
   std::size_t memory_limit = 0;
   TailKind tail = TailKind::automatic;
-  const DenseKernels* kernels = nullptr;  ///< nullptr: Eigen's
+  const DenseKernels* kernels = nullptr;  ///< nullptr: default_kernels()
 };
 
 struct OptimizerOptions {
