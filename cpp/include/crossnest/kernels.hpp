@@ -37,8 +37,8 @@ struct DenseKernels {
 /// Eigen's kernels: no dependency, one thread.
 const DenseKernels& eigen_kernels();
 
-/// What a Model computes with unless told otherwise: the kernels of the BLAS and LAPACK this library
-/// was linked with (CMake option CROSSNEST_BLAS), else Eigen's.
+/// What a Model computes with unless told otherwise: the kernels of the BLAS and LAPACK this
+/// library was linked with (CMake option CROSSNEST_BLAS), else Eigen's.
 const DenseKernels& default_kernels();
 
 }  // namespace crossnest
