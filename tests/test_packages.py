@@ -36,6 +36,7 @@ int main(void) {
   cn_model* model = NULL;
   cn_response* response = NULL;
   cn_fit* fit = NULL;
+  cn_evaluator* evaluator = NULL;
   for (int i = 0; i < 120; ++i) {
     code[i] = (i * 7) % 12;
     X[i] = 1.0;
@@ -47,12 +48,14 @@ int main(void) {
       cn_model_new(design, NULL, &model) || cn_response_new(model, y, NULL, &response) ||
       cn_fit_new(response, NULL, NULL, 0, &fit) || cn_fit_get_double(fit, "objective", &value) ||
       cn_fit_get_array(fit, "theta", theta, 3) ||
-      cn_objective(response, NULL, theta, 3, &value, gradient)) {
+      cn_evaluator_new(model, NULL, &evaluator) ||
+      cn_evaluator_objective(evaluator, response, theta, 3, &value, gradient)) {
     fprintf(stderr, "%s\n", cn_last_error());
     return 1;
   }
   printf("%s %a", cn_version(), value);
   for (int i = 0; i < 3; ++i) printf(" %a %a", theta[i], gradient[i]);
+  cn_evaluator_free(evaluator);
   cn_fit_free(fit);
   cn_response_free(response);
   cn_model_free(model);

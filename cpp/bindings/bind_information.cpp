@@ -1,3 +1,4 @@
+#include "crossnest/kenward_roger.hpp"
 #include "py_problem.hpp"
 
 namespace {
@@ -46,9 +47,29 @@ py::dict curvature(const PyProblem& self, const Numbers& theta, bool reml,
   return out;
 }
 
+// Of the pieces that information() gives.
+py::dict kenward_roger(const Numbers& first, const Numbers& second, const Numbers& traces,
+                       const Numbers& quadratics, bool observed) {
+  if (first.ndim() != 3) throw py::value_error("first must have 3 dimensions");
+  const py::ssize_t m = first.shape(0), p = first.shape(1);
+  if (first.size() != m * p * p || second.size() != m * m * p * p || traces.size() != m * m ||
+      quadratics.size() != m * m)
+    throw py::value_error("the pieces of the information do not fit together");
+  const Information pieces{static_cast<int>(m), static_cast<int>(p), numbers(first),
+                           numbers(second),     numbers(traces),     numbers(quadratics)};
+  const crossnest::KenwardRoger found = crossnest::kenward_roger(pieces, observed);
+  py::dict out;
+  out["varpar_vcov"] = array_of(found.varpar_vcov, {m, m});
+  out["adjusted"] = array_of(found.adjusted, {p, p});
+  return out;
+}
+
 }  // namespace
 
-void bind_information(py::class_<PyProblem, std::shared_ptr<PyProblem>>& problem) {
+void bind_information(py::module_& module,
+                      py::class_<PyProblem, std::shared_ptr<PyProblem>>& problem) {
+  module.def("kenward_roger", &kenward_roger, py::arg("first"), py::arg("second"),
+             py::arg("traces"), py::arg("quadratics"), py::arg("observed"));
   problem.def("information", &information, py::arg("theta"), py::arg("reml"))
       .def("curvature", &curvature, py::arg("theta"), py::arg("reml"), py::arg("hessian") = "auto");
 }

@@ -212,5 +212,5 @@ void bind_problem(py::module_& module) {
       .def("fit", &fit, py::arg("reml"), py::arg("start") = py::none(),
            py::arg("control") = py::dict())
       .def("estimates", &estimates, py::arg("theta"), py::arg("reml"));
-  bind_information(problem);
+  bind_information(module, problem);
 }

@@ -102,5 +102,6 @@ struct PyFit {
   std::shared_ptr<const PyProblem> problem;
 };
 
-/// Adds what is computed for tests of the fixed effects to the class Problem.
-void bind_information(py::class_<PyProblem, std::shared_ptr<PyProblem>>& problem);
+/// Adds what is computed for tests of the fixed effects to the module and the class Problem.
+void bind_information(py::module_& module,
+                      py::class_<PyProblem, std::shared_ptr<PyProblem>>& problem);

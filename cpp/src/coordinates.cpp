@@ -104,6 +104,14 @@ Eigen::MatrixXd cholesky_dropping_aliased(const Eigen::MatrixXd& G, std::vector<
   return R.topLeftCorner(rank, rank);
 }
 
+// Which column of a term is the constant 1, -1 for none.
+Eigen::Index constant_column(const Term& term) {
+  Eigen::Index constant = -1;
+  for (std::size_t j = 0; j < term.columns.size(); ++j)
+    if (term.columns[j] == nullptr) constant = static_cast<Eigen::Index>(j);
+  return constant;
+}
+
 // Whether the columns of a term are centred: an intercept among them takes up what is subtracted.
 bool is_centred(CovarianceStructure::ClosedUnder closed, Eigen::Index constant, Eigen::Index k) {
   return closed == CovarianceStructure::ClosedUnder::any && constant >= 0 && k > 1;
@@ -158,23 +166,80 @@ Coordinates Coordinates::plain(const Design& design, const std::vector<Block>& b
                                ThreadPool& pool) {
   Coordinates plain(Units(design, pool));
   plain.find_total_weight(design, pool);
-  for (const Block& block : blocks) {
-    plain.random_columns_ += block.k;
-    for (const int term : block.terms) {
-      plain.term_order_.push_back(term);
-      RandomMap map = plain.centred(design, term, covariance.of(term).closed_under(), pool);
-      map.S = map.T =
-          Eigen::MatrixXd::Identity(covariance.of(term).size(), covariance.of(term).size());
-      plain.random_[static_cast<std::size_t>(term)] = std::move(map);
-    }
-  }
+  for (int term = 0; term < covariance.terms(); ++term)
+    plain.random_[static_cast<std::size_t>(term)] =
+        plain.centred(design, term, covariance.of(term).closed_under(), pool);
   plain.intercept_ = intercept;
   if (intercept >= 0) plain.intercept_value_ = design.X[intercept * design.n];
   plain.find_means(design, pool);
-  for (Index j = 0; j < design.p; ++j) plain.pivot_.push_back(j);
-  plain.order_ = plain.pivot_;
-  plain.S_ = plain.fixed_ = Eigen::MatrixXd::Identity(design.p, design.p);
+  plain.set_plain(blocks, design.terms);
   return plain;
+}
+
+Coordinates Coordinates::plain(const PlainColumns& columns, const Design& design,
+                               const std::vector<Block>& blocks) {
+  Coordinates plain(columns.units);
+  for (std::size_t t = 0; t < design.terms.size(); ++t) {
+    plain.random_[t].constant = constant_column(design.terms[t]);
+    plain.random_[t].centre = columns.centres[t];
+  }
+  plain.intercept_ = columns.intercept;
+  plain.intercept_value_ = columns.intercept_value;
+  plain.means_ = columns.means;
+  plain.set_plain(blocks, design.terms);
+  return plain;
+}
+
+// What follows from units, centres and means.
+void Coordinates::set_plain(const std::vector<Block>& blocks, const std::vector<Term>& terms) {
+  for (const Block& block : blocks) {
+    random_columns_ += block.k;
+    term_order_.insert(term_order_.end(), block.terms.begin(), block.terms.end());
+  }
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    const auto k = static_cast<Eigen::Index>(terms[t].columns.size());
+    random_[t].S = random_[t].T = Eigen::MatrixXd::Identity(k, k);
+  }
+  const auto p = static_cast<Index>(means_.size());
+  for (Index j = 0; j < p; ++j) pivot_.push_back(j);
+  order_ = pivot_;
+  S_ = fixed_ = Eigen::MatrixXd::Identity(p, p);
+}
+
+PlainColumns Coordinates::columns() const {
+  PlainColumns columns{units_, intercept_, intercept_value_, means_, {}};
+  for (const RandomMap& map : random_) columns.centres.push_back(map.centre);
+  return columns;
+}
+
+bool PlainColumns::is_valid(const Layout& layout) const {
+  const auto finite = [](const std::vector<double>& values, std::size_t count) {
+    return values.size() == count && std::all_of(values.begin(), values.end(),
+                                                 [](double value) { return std::isfinite(value); });
+  };
+  const auto are_units = [&](const std::vector<double>& values, std::size_t count) {
+    return finite(values, count) &&
+           std::all_of(values.begin(), values.end(), [](double unit) { return is_unit(unit); });
+  };
+  const std::size_t columns = means.size(), terms = layout.terms.size();
+  if (columns == 0 || layout.p != static_cast<Index>(columns) - 1 || !finite(means, columns) ||
+      !are_units(units.fixed, columns) || !is_unit(units.root_weight) || intercept < -1 ||
+      intercept >= layout.p || !std::isfinite(intercept_value) ||
+      (intercept >= 0) != (intercept_value != 0.0) || units.random.size() != terms ||
+      centres.size() != terms)
+    return false;
+  for (std::size_t t = 0; t < terms; ++t) {
+    const std::size_t k = layout.terms[t].covariates.size();
+    if (!are_units(units.random[t], k) || !finite(centres[t], k)) return false;
+  }
+  return true;
+}
+
+bool PlainColumns::operator==(const PlainColumns& other) const {
+  return units.fixed == other.units.fixed && units.random == other.units.random &&
+         units.root_weight == other.units.root_weight && intercept == other.intercept &&
+         intercept_value == other.intercept_value && means == other.means &&
+         centres == other.centres;
 }
 
 Coordinates::Coordinates(const Sums& sums, const std::vector<Block>& blocks,
@@ -422,8 +487,7 @@ Coordinates::RandomMap Coordinates::centred(const Design& design, int term_index
   const Term& term = design.terms[static_cast<std::size_t>(term_index)];
   const auto k = static_cast<Eigen::Index>(term.columns.size());
   RandomMap map;
-  for (Eigen::Index j = 0; j < k; ++j)
-    if (term.columns[static_cast<std::size_t>(j)] == nullptr) map.constant = j;
+  map.constant = constant_column(term);
   map.centre.assign(static_cast<std::size_t>(k), 0.0);
   if (!is_centred(closed, map.constant, k)) return map;
   const RandomValues value(term, units_.random[static_cast<std::size_t>(term_index)]);
@@ -505,17 +569,6 @@ Eigen::MatrixXd Coordinates::fixed_from(const Coordinates& plain) const {
           (plain.mean(column) - mean(column)) * unit(intercept_) / intercept_value_ * S_.row(m);
   }
   return N;
-}
-
-bool Coordinates::same_columns(const Coordinates& other) const {
-  const auto same = [](const RandomMap& a, const RandomMap& b) {
-    return a.constant == b.constant && a.centre == b.centre;
-  };
-  return units_.fixed == other.units_.fixed && units_.random == other.units_.random &&
-         units_.root_weight == other.units_.root_weight && intercept_ == other.intercept_ &&
-         intercept_value_ == other.intercept_value_ && means_ == other.means_ &&
-         std::equal(random_.begin(), random_.end(), other.random_.begin(), other.random_.end(),
-                    same);
 }
 
 void Coordinates::use(int term, const Eigen::MatrixXd& T) {

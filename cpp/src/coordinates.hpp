@@ -8,12 +8,37 @@
 #include "covariance_parameters.hpp"
 #include "crossnest/design.hpp"
 #include "crossnest/interrupt.hpp"
+#include "layout.hpp"
 #include "thread_pool.hpp"
 #include "units.hpp"
 
 namespace crossnest {
 
 class Sums;
+
+/// All there is to know of plain coordinates, see Coordinates::plain().
+struct PlainColumns {
+  Units units;
+  Index intercept = -1;                      ///< the constant column of X, -1 if there is none
+  double intercept_value = 0.0;              ///< its value
+  std::vector<double> means;                 ///< p, taken from the columns of X in units
+  std::vector<std::vector<double>> centres;  ///< by term: k, taken from the columns of Z in units
+
+  bool operator==(const PlainColumns& other) const;
+  /// Whether they are those of such a design: what was read from bytes may be anything.
+  bool is_valid(const Layout& layout) const;
+  /// See ByteWriter.
+  template <class Self, class Bytes>
+  static void exchange(Self& self, Bytes& bytes) {
+    bytes(self.units.fixed);
+    bytes(self.units.random);
+    bytes(self.units.root_weight);
+    bytes(self.intercept);
+    bytes(self.intercept_value);
+    bytes(self.means);
+    bytes(self.centres);
+  }
+};
 
 /// A change of coordinates that makes a fit free of the units and origins of the data.
 ///
@@ -40,6 +65,10 @@ class Coordinates {
   static Coordinates plain(const Design& design, const std::vector<Block>& blocks,
                            const CovarianceParameters& covariance, Index intercept,
                            ThreadPool& pool);
+  static Coordinates plain(const PlainColumns& columns, const Design& design,
+                           const std::vector<Block>& blocks);
+  /// What these are made of, where they are plain.
+  PlainColumns columns() const;
   /// Those of the rows that were added to sums, of [X y] where X is meant.
   Coordinates(const Sums& sums, const std::vector<Block>& blocks,
               const CovarianceParameters& covariance);
@@ -83,8 +112,6 @@ class Coordinates {
   /// of a block (k x k).
   Eigen::MatrixXd fixed_from(const Coordinates& plain) const;
   Eigen::MatrixXd random_from(const Coordinates& plain, const Block& block) const;
-  /// Whether plain coordinates are the same.
-  bool same_columns(const Coordinates& other) const;
   /// Unit of a column of X, and the mean taken from it.
   double unit(Index column) const { return units_.fixed[static_cast<std::size_t>(column)]; }
   double mean(Index column) const { return means_[static_cast<std::size_t>(column)]; }
@@ -113,6 +140,7 @@ class Coordinates {
 
   explicit Coordinates(Units units);
 
+  void set_plain(const std::vector<Block>& blocks, const std::vector<Term>& terms);
   void find_total_weight(const Design& design, ThreadPool& pool);
   void find_intercept(const Design& design);
   void find_means(const Design& design, ThreadPool& pool);

@@ -51,6 +51,11 @@ bool CovarianceParameters::scales_only() const {
                      [](const auto& structure) { return structure->scales_only(); });
 }
 
+bool CovarianceParameters::is_linear() const {
+  return std::all_of(structures_.begin(), structures_.end(),
+                     [](const auto& structure) { return structure->linear(); });
+}
+
 bool CovarianceParameters::has_linear_factors() const {
   return std::all_of(structures_.begin(), structures_.end(),
                      [](const auto& structure) { return structure->linear_factor(); });

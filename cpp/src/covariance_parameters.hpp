@@ -36,6 +36,8 @@ class CovarianceParameters {
 
   /// Whether theta consists of scales only, so that its logarithm may be optimized.
   bool scales_only() const;
+  /// Whether every covariance matrix is linear in parameters: see CovarianceStructure::linear().
+  bool is_linear() const;
   /// Whether every lambda is linear in theta.
   bool has_linear_factors() const;
 

@@ -121,11 +121,88 @@ void add(std::vector<double>& to, const std::vector<double>& from) {
   for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
 }
 
+bool finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](double value) { return std::isfinite(value); });
+}
+
+// Whether these are count x each numbers, a product that may pass 2^63.
+bool has_numbers(const std::vector<double>& values, Index count, Index each) {
+  const auto size = static_cast<Index>(values.size());
+  return count == 0 || each == 0 ? size == 0 : size % count == 0 && size / count == each;
+}
+
 }  // namespace
 
 bool CrossBlocks::nested() const {
   for (std::size_t l = 0; l + 1 < row_start.size(); ++l)
     if (row_start[l + 1] - row_start[l] != 1) return false;
+  return true;
+}
+
+bool CrossBlocks::contains(Index of_s, Level of_t) const {
+  const auto row = row_start.begin() + of_s;
+  return std::binary_search(column.begin() + row[0], column.begin() + row[1], of_t);
+}
+
+bool CrossBlocks::is_valid(Index levels_s, Index levels_t, Index size) const {
+  if (static_cast<Index>(row_start.size()) != levels_s + 1 || row_start.front() != 0 ||
+      row_start.back() != count() || !has_numbers(values, count(), size) || !finite(values) ||
+      !std::is_sorted(row_start.begin(), row_start.end()))
+    return false;
+  for (Index l = 0; l < levels_s; ++l) {
+    Level before = -1;
+    for (Index e = row_start[static_cast<std::size_t>(l)];
+         e < row_start[static_cast<std::size_t>(l) + 1]; ++e) {
+      const Level level = column[static_cast<std::size_t>(e)];
+      if (level <= before || level >= levels_t) return false;
+      before = level;
+    }
+  }
+  return true;
+}
+
+bool CrossProducts::is_valid(const std::vector<Block>& blocks, Index columns) const {
+  const std::size_t count = blocks.size();
+  if (n_ < 0 || !std::isfinite(log_weights_) || rank_ != columns || levels_.size() != count ||
+      k_.size() != count || diagonal_.size() != count || z_fixed_.size() != count ||
+      cross_.size() != count * (count - 1) / 2 || !has_numbers(fixed_fixed_, rank_, rank_) ||
+      !finite(fixed_fixed_))
+    return false;
+  for (std::size_t t = 0; t < count; ++t) {
+    if (levels_[t] != blocks[t].levels || k_[t] != blocks[t].k ||
+        !has_numbers(diagonal_[t], levels_[t], Index{k_[t]} * k_[t]) || !finite(diagonal_[t]) ||
+        !has_numbers(z_fixed_[t], levels_[t], Index{k_[t]} * rank_) || !finite(z_fixed_[t]))
+      return false;
+    for (std::size_t s = 0; s < t; ++s)
+      if (!cross_[pair(static_cast<int>(s), static_cast<int>(t))].is_valid(levels_[s], levels_[t],
+                                                                           Index{k_[s]} * k_[t]))
+        return false;
+  }
+  return is_consistent();
+}
+
+// Whether the levels that occur with one of a nested factor occur with its parent too.
+bool CrossProducts::is_consistent() const {
+  const int count = blocks();
+  for (int s = 0; s < count; ++s)
+    for (int t = s + 1; t < count; ++t) {
+      const CrossBlocks& parents = cross(s, t);
+      for (int u = s + 1; u < count && parents.nested(); ++u) {
+        if (u == t) continue;
+        const CrossBlocks& with = cross(s, u);
+        for (Index l = 0; l < levels(s); ++l) {
+          const Level parent = parents.column[static_cast<std::size_t>(l)];
+          for (Index e = with.row_start[static_cast<std::size_t>(l)];
+               e < with.row_start[static_cast<std::size_t>(l) + 1]; ++e) {
+            const Level other = with.column[static_cast<std::size_t>(e)];
+            if (!(t < u ? cross(t, u).contains(parent, other)
+                        : cross(u, t).contains(other, parent)))
+              return false;
+          }
+        }
+      }
+    }
   return true;
 }
 
@@ -277,13 +354,17 @@ void CrossProducts::accumulate(const Design& design, const std::vector<Block>& b
 void CrossProducts::merge(const CrossProducts& other) {
   if (levels_ != other.levels_ || k_ != other.k_ || rank_ != other.rank_)
     throw std::invalid_argument("cross-products of different models cannot be merged");
+  // All that may run out of memory comes first.
+  std::vector<CrossBlocks> cross_sums(cross_.size());
+  for (int t = 0; t < blocks(); ++t)
+    for (int s = 0; s < t; ++s)
+      cross_sums[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
+  cross_ = std::move(cross_sums);
   n_ += other.n_;
   log_weights_ += other.log_weights_;
   for (int t = 0; t < blocks(); ++t) {
     add(diagonal_[static_cast<std::size_t>(t)], other.diagonal(t));
     add(z_fixed_[static_cast<std::size_t>(t)], other.z_fixed(t));
-    for (int s = 0; s < t; ++s)
-      cross_[pair(s, t)] = merged(cross(s, t), other.cross(s, t), k(s) * k(t));
   }
   add(fixed_fixed_, other.fixed_fixed_);
 }

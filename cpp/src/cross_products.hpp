@@ -18,8 +18,19 @@ struct CrossBlocks {
   std::vector<double> values;    ///< k_s x k_t each, column-major
 
   Index count() const { return static_cast<Index>(column.size()); }
+  /// Whether a level of s occurs with one of t.
+  bool contains(Index of_s, Level of_t) const;
   /// Whether every level of s occurs with exactly one level of t: s is nested in t.
   bool nested() const;
+  /// Whether this is a pattern of so many levels, with values of so many numbers each.
+  bool is_valid(Index levels_s, Index levels_t, Index size) const;
+  /// See ByteWriter.
+  template <class Self, class Bytes>
+  static void exchange(Self& self, Bytes& bytes) {
+    bytes(self.row_start);
+    bytes(self.column);
+    bytes(self.values);
+  }
 };
 
 /// The cross-products of a design, in the coordinates of `Coordinates`.
@@ -32,11 +43,18 @@ class CrossProducts {
   CrossProducts(const Design& design, const std::vector<Block>& blocks,
                 const Coordinates& coordinates, ThreadPool& pool, InterruptCheck& interrupt);
 
+  /// None yet, to be read from bytes.
+  CrossProducts() = default;
+
   /// Of sums over [X y], in the coordinates of the rows that were added to them.
   CrossProducts(const Sums& sums, const std::vector<Block>& blocks, const Coordinates& coordinates);
 
   /// Adds the cross-products of further rows.
   void merge(const CrossProducts& other);
+
+  /// Whether they are the finite cross-products of such blocks and so many columns of X, as far as
+  /// their sizes and patterns say: what was read from bytes may be anything.
+  bool is_valid(const std::vector<Block>& blocks, Index columns) const;
 
   int blocks() const { return static_cast<int>(levels_.size()); }
   Index levels(int t) const { return levels_[static_cast<std::size_t>(t)]; }
@@ -57,12 +75,26 @@ class CrossProducts {
   const CrossBlocks& cross(int s, int t) const { return cross_[pair(s, t)]; }
   /// X'WX, rank() x rank(), column-major, full.
   const std::vector<double>& fixed_fixed() const { return fixed_fixed_; }
+  /// See ByteWriter.
+  template <class Self, class Bytes>
+  static void exchange(Self& self, Bytes& bytes) {
+    bytes(self.n_);
+    bytes(self.log_weights_);
+    bytes(self.rank_);
+    bytes(self.levels_);
+    bytes(self.k_);
+    bytes(self.diagonal_);
+    bytes(self.z_fixed_);
+    bytes(self.cross_);
+    bytes(self.fixed_fixed_);
+  }
   /// Memory all of it takes.
   double bytes() const;
   /// Numbers in Z'WZ: multiply-adds of a product with it.
   std::size_t numbers() const;
 
  private:
+  bool is_consistent() const;
   std::size_t pair(int s, int t) const { return static_cast<std::size_t>(t * (t - 1) / 2 + s); }
   void accumulate(const Design& design, const std::vector<Block>& blocks,
                   const Coordinates& coordinates, const std::vector<std::vector<Level>>& positions,

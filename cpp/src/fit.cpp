@@ -26,6 +26,7 @@ class Search {
         criterion_(evaluator.criterion(response)),
         objective_(criterion_, reml, model_.structure().work(), evaluator.interrupt()),
         optimizer_(objective_, options) {
+    objective_.after_each(options.progress);
     if (model_.may_have_several_minima())
       objective_.search_widely(model_.blocks(), model_.cross_products(), model_.weight_spread());
   }

@@ -18,6 +18,7 @@ double Objective::value(const Eigen::VectorXd& x) {
   at_ = x;
   const double value = evaluate(x);
   last_ = std::isfinite(value) ? value : kInfinity;
+  if (report_) report_(evaluations_);
   return last_;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "crossnest/interrupt.hpp"
@@ -32,6 +34,9 @@ class Objective {
   /// where it cannot be computed. The last value() is another one afterwards.
   virtual bool exact_hessian(const Eigen::VectorXd& x, const Eigen::VectorXd& gradient,
                              const std::vector<Eigen::Index>& over, Eigen::MatrixXd& hessian);
+
+  /// Calls this after each evaluation, with evaluations().
+  void after_each(std::function<void(int)> report) { report_ = std::move(report); }
 
   /// Evaluations and gradients so far.
   int evaluations() const { return evaluations_; }
@@ -96,6 +101,7 @@ class Objective {
   Eigen::VectorXd at_;  // the x of the last value()
   double last_ = 0.0;   // it
   int evaluations_ = 0, gradients_ = 0;
+  std::function<void(int)> report_;
 };
 
 }  // namespace crossnest

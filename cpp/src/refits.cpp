@@ -146,9 +146,11 @@ class Team {
     running_ = threads;
     try {
       for (int i = 0; i < threads; ++i) members.emplace_back([this] { work(); });
-      std::unique_lock<std::mutex> lock(mutex_);
-      while (!done_.wait_for(lock, std::chrono::milliseconds(20), [this] { return running_ == 0; }))
+      while (!over()) {
+        report();
         interrupt.poll();
+      }
+      report();
     } catch (...) {
       failed(std::current_exception());
     }
@@ -157,13 +159,28 @@ class Team {
   }
 
  private:
+  // Waits a while for the last member to leave, and returns whether it has.
+  bool over() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return done_.wait_for(lock, std::chrono::milliseconds(20), [this] { return running_ == 0; });
+  }
+
+  void report() {
+    const Index fitted = fitted_;
+    if (!shared_.options.progress || fitted == reported_) return;
+    reported_ = fitted;
+    shared_.options.progress(fitted, count_);
+  }
+
   void work() {
     try {
       Worker worker(shared_, stop_);
       while (!stop_) {
         const Index begin = next_.fetch_add(kBatch);
         if (begin >= count_) break;
-        worker.fit(Y_, begin, std::min(begin + kBatch, count_), out_);
+        const Index end = std::min(begin + kBatch, count_);
+        worker.fit(Y_, begin, end, out_);
+        fitted_ += end - begin;
       }
     } catch (...) {
       failed(std::current_exception());
@@ -184,7 +201,8 @@ class Team {
   Index count_;
   Refits& out_;
   std::atomic<bool> stop_{false};
-  std::atomic<Index> next_{0};
+  std::atomic<Index> next_{0}, fitted_{0};
+  Index reported_ = 0;  // of fitted_
   std::mutex mutex_;
   std::condition_variable done_;
   int running_ = 0;

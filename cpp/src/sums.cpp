@@ -6,13 +6,16 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "blocks.hpp"
+#include "bytes.hpp"
 #include "column.hpp"
 #include "coordinates.hpp"
 #include "covariance_parameters.hpp"
 #include "cross_products.hpp"
+#include "layout.hpp"
 #include "thread_pool.hpp"
 #include "wide_search.hpp"
 
@@ -22,12 +25,24 @@ namespace {
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
-void require(bool fits, const std::string& what) {
-  if (!fits) throw std::invalid_argument("these rows do not fit the sums: " + what);
+// What other rows have that these have not; nullptr for nothing.
+const char* difference_of(const Design& own, const Design& other) {
+  if (own.p != other.p) return "another number of columns of X";
+  if (own.factors.size() != other.factors.size()) return "other grouping factors";
+  for (std::size_t f = 0; f < own.factors.size(); ++f)
+    if (own.factors[f].levels != other.factors[f].levels) return "another number of levels";
+  if (own.terms.size() != other.terms.size()) return "other random-effects terms";
+  for (std::size_t t = 0; t < own.terms.size(); ++t) {
+    const Term &one = own.terms[t], &two = other.terms[t];
+    if (one.factor != two.factor || one.covariance != two.covariance ||
+        one.columns.size() != two.columns.size())
+      return "another random-effects term";
+    for (std::size_t c = 0; c < one.columns.size(); ++c)
+      if ((one.columns[c] == nullptr) != (two.columns[c] == nullptr))
+        return "a random intercept in place of a covariate";
+  }
+  return nullptr;
 }
-
-// Stands for a column that is there, but whose rows are not.
-constexpr double kNoRows = std::numeric_limits<double>::quiet_NaN();
 
 // X and y side by side, as one matrix of fixed effects.
 class Bordered {
@@ -60,15 +75,39 @@ const Design& checked(const Design& sample, Index intercept) {
   return sample;
 }
 
-Design without_rows(Design design) {
-  design.n = 0;
-  design.X = nullptr;
-  design.weights = nullptr;
-  for (GroupingFactor& factor : design.factors) factor.codes = nullptr;
-  for (Term& term : design.terms)
-    for (const double*& column : term.columns)
-      if (column != nullptr) column = &kNoRows;
-  return design;
+// Those of the rows that were added.
+struct Weights {
+  double total = 0.0;  // in the units of the coordinates
+  double least = std::numeric_limits<double>::infinity();
+  double most = 0.0;
+
+  void add(const Weights& other) {
+    total += other.total;
+    least = std::min(least, other.least);
+    most = std::max(most, other.most);
+  }
+  bool are_valid() const {
+    return least > 0.0 && most >= least && std::isfinite(most) && total > 0.0 &&
+           std::isfinite(total);
+  }
+  template <class Self, class Bytes>
+  static void exchange(Self& self, Bytes& bytes) {
+    bytes(self.total);
+    bytes(self.least);
+    bytes(self.most);
+  }
+};
+
+// The kind of bytes, and their version in the last two digits.
+constexpr std::uint64_t kSums = 0x534D55534E430000, kVersion = 0xffff;
+constexpr std::uint64_t kThisVersion = 1;
+
+// Numbers to hold the squares of p + 1 and of each k: bytes of sums without rows have as many
+// zeros, so that nobody who sends few bytes gets large matrices.
+std::size_t squares(const std::vector<Block>& blocks, Index p) {
+  double numbers = static_cast<double>(p + 1) * static_cast<double>(p + 1);
+  for (const Block& block : blocks) numbers += static_cast<double>(block.k) * block.k;
+  return static_cast<std::size_t>(std::min(numbers, 0x1p62));
 }
 
 }  // namespace
@@ -79,6 +118,13 @@ struct Sums::Parts {
         blocks(make_blocks(sample)),
         coordinates(plain_coordinates(sample, y, column, with_threads)),
         threads(with_threads) {}
+  Parts(const Layout& without, const PlainColumns& columns, int with_threads)
+      : layout(without.design()),
+        blocks(make_blocks(layout)),
+        coordinates(Coordinates::plain(columns, layout, blocks)),
+        threads(with_threads) {}
+
+  static std::unique_ptr<Parts> read(ByteReader& bytes, int threads);
 
   Coordinates plain_coordinates(const Design& sample, const double* y, Index column,
                                 int with_threads) const {
@@ -90,24 +136,13 @@ struct Sums::Parts {
   }
 
   void check(const Design& rows) const {
-    require(rows.p == layout.p, "another number of columns of X");
-    require(rows.factors.size() == layout.factors.size(), "other grouping factors");
-    for (std::size_t f = 0; f < rows.factors.size(); ++f)
-      require(rows.factors[f].levels == layout.factors[f].levels, "another number of levels");
-    require(rows.terms.size() == layout.terms.size(), "other random-effects terms");
-    for (std::size_t t = 0; t < rows.terms.size(); ++t) {
-      const Term &own = layout.terms[t], &other = rows.terms[t];
-      require(own.factor == other.factor && own.covariance == other.covariance &&
-                  own.columns.size() == other.columns.size(),
-              "another random-effects term");
-      for (std::size_t c = 0; c < own.columns.size(); ++c)
-        require((own.columns[c] == nullptr) == (other.columns[c] == nullptr),
-                "a random intercept in place of a covariate");
-    }
+    if (const char* difference = difference_of(layout, rows))
+      throw std::invalid_argument(std::string("these rows do not fit the sums: ") + difference);
     const Index intercept = coordinates.intercept();
-    require(intercept < 0 ||
-                is_everywhere(rows.X + intercept * rows.n, rows.n, coordinates.intercept_value()),
-            "another value in the constant column of X");
+    if (intercept >= 0 &&
+        !is_everywhere(rows.X + intercept * rows.n, rows.n, coordinates.intercept_value()))
+      throw std::invalid_argument(
+          "these rows do not fit the sums: another value in the constant column of X");
   }
 
   Design layout;
@@ -115,14 +150,40 @@ struct Sums::Parts {
   Coordinates coordinates;
   int threads;
   std::optional<CrossProducts> products;
-  double total_weight = 0.0;  // in the units of the coordinates
-  double least_weight = std::numeric_limits<double>::infinity();
-  double most_weight = 0.0;
+  Weights weights;
 };
+
+// The other way round than serialize(); all but the check sum.
+std::unique_ptr<Sums::Parts> Sums::Parts::read(ByteReader& bytes, int threads) {
+  Layout layout;
+  PlainColumns columns;
+  Weights weights;
+  bool has_rows = false;
+  std::optional<CrossProducts> products;
+  std::vector<double> room;
+  bytes(layout);
+  bytes(columns);
+  bytes(weights);
+  bytes(has_rows);
+  if (has_rows)
+    bytes(products.emplace());
+  else
+    bytes(room);
+  ByteReader::require(layout.is_valid() && columns.is_valid(layout) && bytes.left() == 8);
+  const std::vector<Block> blocks = make_blocks(layout.design());
+  ByteReader::require(has_rows ? products->is_valid(blocks, layout.p + 1) &&
+                                     products->n() == layout.n && weights.are_valid()
+                               : layout.n == 0 && room.size() == squares(blocks, layout.p));
+  auto parts = std::make_unique<Parts>(layout, columns, threads);
+  parts->weights = weights;
+  parts->products = std::move(products);
+  return parts;
+}
 
 Sums::Sums(const Design& sample, const double* y, Index intercept, int threads)
     : parts_(std::make_unique<Parts>(sample, y, intercept, threads)) {}
 
+Sums::Sums(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Sums::Sums(const Sums& other) : parts_(std::make_unique<Parts>(*other.parts_)) {}
 Sums::Sums(Sums&& other) noexcept = default;
 Sums& Sums::operator=(const Sums& other) {
@@ -148,16 +209,15 @@ void Sums::add(const Design& rows, const double* y, InterruptCheck interrupt) {
   to.layout.n += rows.n;
   for (Index i = 0; i < rows.n; ++i) {
     const double weight = rows.weights == nullptr ? 1.0 : rows.weights[i];
-    to.total_weight += to.coordinates.weight(all, i);
-    to.least_weight = std::min(to.least_weight, weight);
-    to.most_weight = std::max(to.most_weight, weight);
+    to.weights.add({to.coordinates.weight(all, i), weight, weight});
   }
 }
 
 void Sums::merge(const Sums& other) {
   const Parts& from = *other.parts_;
   if (!from.products) return;
-  if (!from.coordinates.same_columns(parts_->coordinates))
+  if (difference_of(parts_->layout, from.layout) != nullptr ||
+      !(from.coordinates.columns() == parts_->coordinates.columns()))
     throw std::invalid_argument("sums that were not begun from the same ones cannot be merged");
   if (!parts_->products) {
     *this = other;
@@ -165,15 +225,13 @@ void Sums::merge(const Sums& other) {
   }
   parts_->products->merge(*from.products);
   parts_->layout.n += from.layout.n;
-  parts_->total_weight += from.total_weight;
-  parts_->least_weight = std::min(parts_->least_weight, from.least_weight);
-  parts_->most_weight = std::max(parts_->most_weight, from.most_weight);
+  parts_->weights.add(from.weights);
 }
 
 Index Sums::n() const { return parts_->layout.n; }
 Design Sums::layout() const { return parts_->layout; }
 const Coordinates& Sums::coordinates() const { return parts_->coordinates; }
-double Sums::total_weight() const { return parts_->total_weight; }
+double Sums::total_weight() const { return parts_->weights.total; }
 
 const CrossProducts& Sums::cross_products() const {
   if (!parts_->products) throw std::invalid_argument("no rows have been added to the sums");
@@ -184,10 +242,39 @@ WeightSpread Sums::weight_spread() const {
   WeightSpread spread;
   const double n = static_cast<double>(parts_->layout.n);
   const double unit = parts_->coordinates.root_weight_unit();
-  spread.ratio = parts_->most_weight / parts_->least_weight;
+  spread.ratio = parts_->weights.most / parts_->weights.least;
   spread.typical =
-      std::exp(cross_products().log_weights() / n) / (parts_->total_weight * unit * unit);
+      std::exp(cross_products().log_weights() / n) / (parts_->weights.total * unit * unit);
   return spread;
+}
+
+std::vector<std::uint8_t> Sums::serialize() const {
+  const Parts& from = *parts_;
+  ByteWriter bytes;
+  bytes(kSums | kThisVersion);
+  bytes(Layout(from.layout));
+  bytes(from.coordinates.columns());
+  bytes(from.weights);
+  bytes(from.products.has_value());
+  if (from.products)
+    bytes(*from.products);
+  else
+    bytes(std::vector<double>(squares(from.blocks, from.layout.p)));
+  bytes(check_sum(bytes.bytes().data(), bytes.bytes().size()));
+  return std::move(bytes.bytes());
+}
+
+Sums Sums::deserialize(const std::uint8_t* data, std::size_t count, int threads) {
+  constexpr std::size_t kNumber = 8;
+  std::uint64_t kind = 0, sum = 0;
+  ByteReader bytes(data, count);
+  if (count >= 2 * kNumber) bytes(kind);
+  if ((kind & ~kVersion) != kSums) throw std::invalid_argument("the bytes are no sums");
+  if ((kind & kVersion) != kThisVersion)
+    throw std::invalid_argument("the sums were written by another version of the library");
+  ByteReader(data + count - kNumber, kNumber)(sum);
+  ByteReader::require(sum == check_sum(data, count - kNumber));
+  return Sums(Parts::read(bytes, threads));
 }
 
 }  // namespace crossnest

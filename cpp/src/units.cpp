@@ -45,6 +45,12 @@ double unit_of(double largest) {
   return std::abs(exponent) <= kUsual ? 1.0 : power_of_two(exponent);
 }
 
+bool is_unit(double unit) {
+  int exponent = 0;
+  return std::isfinite(unit) && std::frexp(unit, &exponent) == 0.5 &&
+         std::abs(exponent - 1) <= kLargest;
+}
+
 double largest_size(const double* column, Index n) {
   double largest = 0.0;
   for (Index i = 0; i < n; ++i) largest = std::max(largest, std::abs(column[i]));

@@ -14,6 +14,9 @@ namespace crossnest {
 /// larger ones do not vanish. Dividing by a power of two rounds nothing.
 double unit_of(double largest);
 
+/// Whether it may be one that unit_of() found, or the root of one.
+bool is_unit(double unit);
+
 /// Largest absolute value of a column of n numbers.
 double largest_size(const double* column, Index n);
 
@@ -23,6 +26,7 @@ struct Units {
   std::vector<std::vector<double>> random;  ///< by term: k, of its columns
   double root_weight = 1.0;                 ///< the weights are divided by its square
 
+  Units() = default;
   Units(const Design& design, ThreadPool& pool);
 };
 

@@ -39,6 +39,10 @@ class _Information(TypedDict):
     traces: _Array
     quadratics: _Array
 
+class _KenwardRoger(TypedDict):
+    varpar_vcov: _Array
+    adjusted: _Array
+
 class _Curvature(TypedDict):
     hessian: _Array
     jacobian: _Array
@@ -183,6 +187,14 @@ class Problem:
         reml: bool,
         hessian: Literal["auto", "exact", "differences"] = "auto",
     ) -> _Curvature: ...
+
+def kenward_roger(
+    first: ArrayLike,
+    second: ArrayLike,
+    traces: ArrayLike,
+    quadratics: ArrayLike,
+    observed: bool,
+) -> _KenwardRoger: ...
 
 class Profiler:
     def __init__(self, problem: Problem) -> None: ...

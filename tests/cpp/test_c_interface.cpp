@@ -1,13 +1,16 @@
 // The C interface against the C++ one it stands on, and its answers to bad arguments.
 #include <crossnest/crossnest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <crossnest/fit.hpp>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "c_fitted.hpp"
 #include "check.hpp"
 #include "designs.hpp"
 #include "problem.hpp"
@@ -15,72 +18,7 @@
 namespace {
 
 using designs::Data;
-
-// Handles that free themselves.
-template <class T, void (*free)(T*)>
-struct Handle {
-  T* pointer = nullptr;
-  Handle() = default;
-  Handle(Handle&& other) noexcept : pointer(std::exchange(other.pointer, nullptr)) {}
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() { free(pointer); }
-  operator T*() const { return pointer; }
-  T** place() { return &pointer; }
-};
-using Options = Handle<cn_options, cn_options_free>;
-using CDesign = Handle<cn_design, cn_design_free>;
-using CModel = Handle<cn_model, cn_model_free>;
-using CResponse = Handle<cn_response, cn_response_free>;
-using CFit = Handle<cn_fit, cn_fit_free>;
-using CSums = Handle<cn_sums, cn_sums_free>;
-
-CDesign c_design(const designs::View& view) {
-  CDesign design;
-  CHECK(cn_design_new(view.n, view.p, view.X, design.place()) == CN_OK);
-  if (view.weights != nullptr) CHECK(cn_design_set_weights(design, view.weights) == CN_OK);
-  for (const auto& factor : view.factors)
-    CHECK(cn_design_add_factor(design, factor.codes, factor.levels) == CN_OK);
-  for (const auto& term : view.terms)
-    CHECK(cn_design_add_term(design, term.factor, static_cast<int64_t>(term.columns.size()),
-                             term.columns.data(), term.covariance.c_str()) == CN_OK);
-  return design;
-}
-
-// A model, a response and a fit in C.
-struct Fitted {
-  CDesign design;
-  CModel model;
-  CResponse response;
-  CFit fit;
-
-  explicit Fitted(const Data& data, const cn_options* options = nullptr)
-      : design(c_design(data.design())) {
-    CHECK(cn_model_new(design, options, model.place()) == CN_OK);
-    CHECK(cn_response_new(model, data.y.data(), nullptr, response.place()) == CN_OK);
-    CHECK(cn_fit_new(response, options, nullptr, 0, fit.place()) == CN_OK);
-  }
-
-  std::vector<double> array(const char* name) const {
-    int64_t length = -1;
-    CHECK(cn_fit_length(fit, name, &length) == CN_OK);
-    std::vector<double> out(static_cast<std::size_t>(length));
-    CHECK(cn_fit_get_array(fit, name, out.data(), length) == CN_OK);
-    return out;
-  }
-  double number(const char* name) const {
-    double value = 0.0;
-    CHECK(cn_fit_get_double(fit, name, &value) == CN_OK);
-    return value;
-  }
-  int64_t integer(const char* name) const {
-    int64_t value = 0;
-    CHECK(cn_fit_get_int(fit, name, &value) == CN_OK);
-    return value;
-  }
-};
-
-bool says(const char* part) { return std::string(cn_last_error()).find(part) != std::string::npos; }
+using namespace fitted;
 
 }  // namespace
 
@@ -128,10 +66,50 @@ TEST(maximum_likelihood_from_a_start) {
   designs::Problem problem(data.design());
   CHECK(cn_fit_get_double(there, "objective", &value) == CN_OK);
   CHECK_NEAR(value, problem.estimates(start, false).objective, 1e-13);
-  std::vector<double> gradient(3), expected;
-  CHECK(cn_objective(c.response, options, start.data(), 3, &value, gradient.data()) == CN_OK);
-  CHECK(value == problem.gradient(start, false, expected) && gradient == expected);
-  CHECK(cn_objective(c.response, options, start.data(), 3, &value, nullptr) == CN_OK);
+}
+
+TEST(evaluators_serve_many_thetas_and_responses) {
+  const Data data = designs::crossed(20, 9, 240, 2, 1), other = designs::crossed(20, 9, 240, 2, 1);
+  const Fitted c(data), second(other);
+  Options options;
+  CHECK(cn_options_new(options.place()) == CN_OK);
+  CHECK(cn_options_set_int(options, "reml", 0) == CN_OK);
+  CEvaluator evaluator;
+  CHECK(cn_evaluator_new(c.model, options, evaluator.place()) == CN_OK);
+  std::vector<double> squares;
+  for (const double y : data.y) squares.push_back(y * y);
+  CResponse response;
+  CHECK(cn_response_new(c.model, squares.data(), nullptr, response.place()) == CN_OK);
+  designs::Problem problem(data.design());
+  double value = 0.0;
+  for (const double scale : {0.3, 1.0, 0.7}) {
+    const std::vector<double> theta = {scale, 0.1, scale, scale};
+    std::vector<double> gradient(4), expected;
+    CHECK(cn_evaluator_objective(evaluator, c.response, theta.data(), 4, &value, gradient.data()) ==
+          CN_OK);
+    CHECK(value == problem.gradient(theta, false, expected) && gradient == expected);
+    double again = 0.0;
+    CHECK(cn_evaluator_objective(evaluator, response, theta.data(), 4, &again, nullptr) == CN_OK);
+    CHECK(again != value);
+    CHECK(cn_evaluator_objective(evaluator, c.response, theta.data(), 4, &again, nullptr) == CN_OK);
+    CHECK(again == value);
+  }
+  const std::vector<double> theta(4, 1.0), outside = {-1.0, 0.0, 1.0, 1.0};
+  const auto at = [&](cn_evaluator* with, cn_response* of, const double* there, int64_t length,
+                      double* to) {
+    return cn_evaluator_objective(with, of, there, length, to, nullptr);
+  };
+  CHECK(at(evaluator, second.response, theta.data(), 4, &value) == CN_ERROR_ARGUMENT);
+  CHECK(says("another model"));
+  CHECK(at(evaluator, c.response, theta.data(), 3, &value) == CN_ERROR_ARGUMENT);
+  CHECK(at(evaluator, c.response, theta.data(), -1, &value) == CN_ERROR_ARGUMENT);
+  CHECK(at(evaluator, c.response, outside.data(), 4, &value) == CN_ERROR_ARGUMENT);
+  CHECK(at(evaluator, c.response, nullptr, 4, &value) == CN_ERROR_ARGUMENT && says("theta"));
+  CHECK(at(evaluator, nullptr, theta.data(), 4, &value) == CN_ERROR_ARGUMENT);
+  CHECK(at(nullptr, c.response, theta.data(), 4, &value) == CN_ERROR_ARGUMENT);
+  CHECK(at(evaluator, c.response, theta.data(), 4, nullptr) == CN_ERROR_ARGUMENT);
+  CHECK(cn_evaluator_new(nullptr, nullptr, evaluator.place()) == CN_ERROR_ARGUMENT);
+  CHECK(cn_evaluator_new(c.model, nullptr, nullptr) == CN_ERROR_ARGUMENT);
 }
 
 TEST(contrasts) {
@@ -163,6 +141,60 @@ TEST(satterthwaite_in_a_balanced_layout_counts_groups) {
   double df = 0.0;
   CHECK(cn_fit_contrast(c.fit, &one, 1, nullptr, nullptr, &df) == CN_OK);
   CHECK_NEAR(df, 11.0, 1e-6);
+  double value = 0.0, error = 0.0, plain = 0.0;
+  CHECK(cn_fit_contrast(c.fit, &one, 1, nullptr, &plain, nullptr) == CN_OK);
+  CHECK(cn_fit_kenward_roger(c.fit, &one, 1, &value, &error, &df) == CN_OK);
+  CHECK_NEAR(df, 11.0, 1e-6);
+  CHECK_NEAR(error, plain, 1e-9);  // nothing to adjust where the layout is balanced
+  CHECK(value == c.array("beta")[0]);
+}
+
+// The degrees of freedom of pbkrtest's formulas, which hold for joint tests, in one dimension.
+double scaled_f_df(double A) {
+  const double B = (A + 6.0 * A) / 2.0, g = (2.0 * A - 5.0 * A) / (3.0 * A),
+               below = 3.0 + 2.0 * (1.0 - g);
+  const double V0 = 1.0 + g / below * B, V1 = 1.0 - (1.0 - g) / below * B,
+               V2 = 1.0 - (3.0 - g) / below * B;
+  const double ratio = (1.0 - A) / V1;
+  return 4.0 + 3.0 / (ratio * ratio * V0 / V2 - 1.0);
+}
+
+TEST(kenward_roger_inflates_errors_where_the_layout_is_unbalanced) {
+  const Data data = designs::crossed(20, 9, 240, 2, 1);
+  const Fitted c(data);
+  for (const std::vector<double>& weights :
+       {std::vector<double>{1.0, 0.0, 0.0}, {0.0, -3.0, 0.0}, {1.0, 0.5, 0.25}}) {
+    double plain = 0.0, adjusted = 0.0, df = 0.0, value = 0.0, same = 0.0;
+    CHECK(cn_fit_contrast(c.fit, weights.data(), 3, &value, &plain, nullptr) == CN_OK);
+    CHECK(cn_fit_kenward_roger(c.fit, weights.data(), 3, &same, &adjusted, &df) == CN_OK);
+    CHECK(value == same && adjusted > plain && adjusted < 1.1 * plain);
+    CHECK_NEAR(df, scaled_f_df(2.0 / df), 1e-8);
+  }
+  Options ml;
+  CHECK(cn_options_new(ml.place()) == CN_OK);
+  CHECK(cn_options_set_int(ml, "reml", 0) == CN_OK);
+  const Fitted by_ml(data, ml);
+  const std::vector<double> weights = {1.0, 0.0, 0.0};
+  double df = 0.0;
+  const auto refused = [&](cn_fit* fit, const double* of, int64_t length) {
+    return cn_fit_kenward_roger(fit, of, length, nullptr, nullptr, &df) == CN_ERROR_ARGUMENT;
+  };
+  CHECK(refused(by_ml.fit, weights.data(), 3) && says("REML"));
+  CHECK(refused(c.fit, weights.data(), 2) && says("weights"));
+  CHECK(refused(c.fit, nullptr, 3) && refused(nullptr, weights.data(), 3));
+  const std::vector<double> zeros(3, 0.0);
+  CHECK(refused(c.fit, zeros.data(), 3) && says("zero"));
+}
+
+// Of a term that is not linear in its parameters.
+TEST(kenward_roger_by_the_observed_information) {
+  Data data(160, 2);
+  data.add_term(data.add_random_factor(16), 3, "ar1", false);
+  const Fitted c(data.simulate());
+  const std::vector<double> weights = {0.0, 1.0};
+  double error = 0.0, df = 0.0;
+  CHECK(cn_fit_kenward_roger(c.fit, weights.data(), 2, nullptr, &error, &df) == CN_OK);
+  CHECK(error > 0.0 && df > 1.0);
 }
 
 TEST(predictions_at_rows_of_the_data_are_fitted_values) {
@@ -285,6 +317,128 @@ TEST(calls_can_be_cancelled) {
   CHECK(model.pointer == nullptr);
   cancel = 0;
   CHECK(cn_model_new(design, options, model.place()) == CN_OK);
+}
+
+namespace {
+
+// What a progress function was told.
+struct Progress {
+  std::thread::id thread = std::this_thread::get_id();
+  int64_t calls = 0, done = 0, total = -1;
+  bool grows = true, same_thread = true;
+
+  static void tell(void* user, int64_t done, int64_t total) {
+    Progress& to = *static_cast<Progress*>(user);
+    ++to.calls;
+    to.grows = to.grows && done > to.done;
+    to.same_thread = to.same_thread && std::this_thread::get_id() == to.thread;
+    to.done = done;
+    to.total = total;
+  }
+};
+
+}  // namespace
+
+TEST(progress_is_told_by_the_calling_thread) {
+  const Data data = designs::single(12, 9, 2);
+  Options options;
+  CHECK(cn_options_new(options.place()) == CN_OK);
+  CHECK(cn_options_set_int(options, "threads", 3) == CN_OK);
+  Progress progress;
+  CHECK(cn_options_set_progress(options, Progress::tell, &progress) == CN_OK);
+  const Fitted c(data, options);
+  CHECK(progress.calls == c.integer("evaluations") && progress.done == progress.calls);
+  CHECK(progress.total == 0 && progress.grows && progress.same_thread);
+  progress = Progress();
+  const int64_t count = 400;
+  std::vector<double> Y(static_cast<std::size_t>(count) * data.y.size()), objective(400);
+  CHECK(cn_fit_simulate(c.fit, 1, 3, 0, count, Y.data(), static_cast<int64_t>(Y.size())) == CN_OK);
+  CHECK(cn_refit_many(c.model, options, Y.data(), count, objective.data(), nullptr, nullptr,
+                      nullptr, nullptr, nullptr) == CN_OK);
+  CHECK(progress.calls > 0 && progress.done == count && progress.total == count);
+  CHECK(progress.grows && progress.same_thread);
+  progress = Progress();
+  std::vector<double> lower(6), upper(6);
+  CHECK(cn_profile_intervals(c.response, options, 1.96, lower.data(), upper.data(), 6) == CN_OK);
+  CHECK(progress.calls == 6 && progress.done == 6 && progress.total == 6 && progress.grows);
+  CHECK(cn_options_set_progress(nullptr, Progress::tell, nullptr) == CN_ERROR_ARGUMENT);
+  progress = Progress();
+  CHECK(cn_options_set_progress(options, nullptr, nullptr) == CN_OK);
+  CHECK(Fitted(data, options).integer("converged") == 1 && progress.calls == 0);
+}
+
+TEST(simulated_responses_have_the_moments_of_the_model) {
+  Data data = designs::single(12, 9, 2);
+  data.add_weights();
+  const Fitted c(data);
+  const std::size_t n = data.y.size();
+  const int64_t count = 4000, numbers = count * static_cast<int64_t>(n);
+  const std::vector<double> beta = c.array("beta"), theta = c.array("theta");
+  const double sigma = c.number("sigma");
+  for (const int32_t new_effects : {0, 1}) {
+    std::vector<double> Y(static_cast<std::size_t>(numbers));
+    CHECK(cn_fit_simulate(c.fit, new_effects, 7, 0, count, Y.data(), numbers) == CN_OK);
+    const std::vector<double> fitted = c.array("fitted");
+    double mean_chi = 0.0, variance_chi = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double z = data.columns[0][i], u0 = theta[0] + z * theta[1], u1 = z * theta[2];
+      const double fixed = beta[0] + beta[1] * data.X[n + i];
+      const double mean = new_effects != 0 ? fixed : fitted[i];
+      const double variance =
+          sigma * sigma * (1.0 / data.weights[i] + (new_effects != 0 ? u0 * u0 + u1 * u1 : 0.0));
+      double sum = 0.0, squares = 0.0;
+      for (std::size_t r = 0; r < 4000; ++r) {
+        const double e = Y[r * n + i] - mean;
+        sum += e;
+        squares += e * e;
+      }
+      mean_chi += sum * sum / (4000.0 * variance) / static_cast<double>(n);
+      variance_chi += squares / (4000.0 * variance) / static_cast<double>(n);
+    }
+    // Rows of one level are correlated, so the means of squares vary more than independent ones.
+    CHECK_NEAR(mean_chi, 1.0, 0.5);
+    CHECK_NEAR(variance_chi, 1.0, 0.02);
+  }
+}
+
+TEST(replicates_depend_on_their_number_alone) {
+  const Data data = designs::crossed(20, 9, 240, 2, 1);
+  const Fitted c(data);
+  std::vector<double> all(5 * 240), two(2 * 240), other(240);
+  CHECK(cn_fit_simulate(c.fit, 1, 11, 0, 5, all.data(), 5 * 240) == CN_OK);
+  CHECK(cn_fit_simulate(c.fit, 1, 11, 3, 2, two.data(), 2 * 240) == CN_OK);
+  CHECK(std::equal(two.begin(), two.end(), all.begin() + 3 * 240));
+  CHECK(cn_fit_simulate(c.fit, 1, 12, 3, 1, other.data(), 240) == CN_OK);
+  CHECK(!std::equal(other.begin(), other.end(), two.begin()));
+  CHECK(cn_fit_simulate(c.fit, 1, 11, 3, 0, nullptr, 0) == CN_OK);
+  const auto refused = [&](cn_fit* fit, int64_t first, int64_t count, double* Y, int64_t length) {
+    return cn_fit_simulate(fit, 1, 1, first, count, Y, length) == CN_ERROR_ARGUMENT;
+  };
+  CHECK(refused(nullptr, 0, 1, other.data(), 240) && refused(c.fit, 0, 1, nullptr, 240));
+  CHECK(refused(c.fit, -1, 1, other.data(), 240) && refused(c.fit, 0, -1, other.data(), 240));
+  CHECK(refused(c.fit, 0, 1, other.data(), 239) && says("Y"));
+  CHECK(refused(c.fit, 0, std::numeric_limits<int64_t>::max(), other.data(), 240));
+  CHECK(refused(c.fit, std::numeric_limits<int64_t>::max(), 1, other.data(), 240));
+}
+
+TEST(refits_of_simulated_responses_find_the_parameters) {
+  const Data data = designs::crossed(60, 30, 1500, 1, 1);
+  const Fitted c(data);
+  const std::vector<double> theta = c.array("theta"), beta = c.array("beta");
+  const int64_t count = 200;
+  std::vector<double> Y(200 * 1500), sigma(200), thetas(400), betas(600);
+  CHECK(cn_fit_simulate(c.fit, 1, 5, 0, count, Y.data(), count * 1500) == CN_OK);
+  CHECK(cn_refit_many(c.model, nullptr, Y.data(), count, nullptr, sigma.data(), thetas.data(),
+                      betas.data(), nullptr, nullptr) == CN_OK);
+  const auto mean = [&](const std::vector<double>& values, std::size_t from, std::size_t stride) {
+    double sum = 0.0;
+    for (std::size_t r = 0; r < 200; ++r) sum += values[r * stride + from];
+    return sum / 200.0;
+  };
+  CHECK_NEAR(mean(sigma, 0, 1), c.number("sigma"), 0.01);
+  CHECK_NEAR(mean(thetas, 0, 2), theta[0], 0.05);
+  CHECK_NEAR(mean(thetas, 1, 2), theta[1], 0.06);
+  for (std::size_t j = 1; j < 3; ++j) CHECK_NEAR(mean(betas, j, 3), beta[j], 0.01);
 }
 
 TEST(bad_arguments_are_refused_with_a_reason) {

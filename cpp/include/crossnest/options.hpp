@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "crossnest/kernels.hpp"
+#include "crossnest/types.hpp"
 
 namespace crossnest {
 
@@ -28,6 +30,8 @@ struct OptimizerOptions {
   int max_evaluations = 10000;
   /// Look for a better optimum from other starts when an evaluation takes fewer multiply-adds.
   double cheap = 1e4;
+  /// Told by fit() after each evaluation how many there have been; may be empty.
+  std::function<void(int evaluations)> progress;
 };
 
 struct RefitOptions {
@@ -35,6 +39,8 @@ struct RefitOptions {
   int threads = 0;            ///< 0: those of the model
   std::vector<double> start;  ///< theta tried as a start besides that from moments; may be empty
   OptimizerOptions optimizer;
+  /// Told by the calling thread now and then how many responses have been fitted; may be empty.
+  std::function<void(Index fitted, Index count)> progress;
 };
 
 /// How a Hessian is found: as is cheaper, or as told.

@@ -1,7 +1,9 @@
 // Sums over rows that need never be together.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "crossnest/design.hpp"
 #include "crossnest/interrupt.hpp"
@@ -47,6 +49,12 @@ class Sums {
   /// Rows added.
   Index n() const;
 
+  /// All of it as bytes, the same on every machine: a version, numbers and a check sum.
+  std::vector<std::uint8_t> serialize() const;
+  /// Sums from bytes. Throws std::invalid_argument where they are damaged or of a later version;
+  /// it allocates no more than ten times their count.
+  static Sums deserialize(const std::uint8_t* bytes, std::size_t count, int threads = 1);
+
   // The parts, for the library itself.
   /// The design of all rows, without them.
   Design layout() const;
@@ -58,6 +66,8 @@ class Sums {
 
  private:
   struct Parts;
+  explicit Sums(std::unique_ptr<Parts> parts);
+
   std::unique_ptr<Parts> parts_;
 };
 

@@ -22,6 +22,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from .. import _core
 from ..fit.engine_results import engine_information
 from ..formula.covariance_structures import structure_of
 from .canonical_rows import Restriction
@@ -167,34 +168,15 @@ def kenward_roger_tester(
     if not all(structure_of(t.term.covariance, len(t.names)).linear for t in model.design.random):
         information = "observed"
     pieces = engine_information(model)
-    P, Q = pieces["first"], pieces["second"]
-    squares = np.einsum("rij,sjk->rsik", P, P, optimize=True)
-    # tr(P G_r P G_s), P = Sigma^-1 less its part in X
-    traces = pieces["traces"] + np.trace(squares - 2 * Q, axis1=2, axis2=3)
-    expected = traces / 2
-    W = _inverse(expected if information == "expected" else pieces["quadratics"] - expected)
-    adjusted = np.eye(P.shape[1]) + 2 * np.einsum("rs,rsij->ij", W, Q - squares)
+    try:
+        found = _core.kenward_roger(**pieces, observed=information == "observed")
+    except _core.FitError as error:
+        raise ValueError(f"{error}: use the expected information (ddf='kenward-roger')") from None
     return KenwardRogerTester(
         beta=model._fit.beta,
         RX=model._fit.RX,
         sigma=model.sigma,
-        adjusted=adjusted,
-        first=P,
-        varpar_vcov=W,
+        adjusted=found["adjusted"],
+        first=pieces["first"],
+        varpar_vcov=found["varpar_vcov"],
     )
-
-
-def _inverse(information: FloatArray) -> FloatArray:
-    """Invert a symmetric matrix, leaving out directions it is zero in (redundant parameters)."""
-    diagonal = np.abs(np.diag(information))
-    scale = np.where(diagonal > 0, 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1)), 0)
-    values, vectors = np.linalg.eigh(information * np.outer(scale, scale))
-    if values[0] < -1e-8 * np.abs(values).max():
-        raise ValueError(
-            "the observed information on the variance parameters is not positive definite, "
-            "which can happen when a variance is zero: use the expected information "
-            "(ddf='kenward-roger')"
-        )
-    kept = values > 1e-12 * values[-1]
-    vectors = scale[:, None] * vectors[:, kept]
-    return np.asarray((vectors / values[kept]) @ vectors.T)
