@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-import crossnest
 from building import ROOT, build_elsewhere, run
 
 pytestmark = [
@@ -23,15 +22,6 @@ def test_unit_tests(cpp_build):
 def test_installed_library_is_found_by_another_project(prefix, tmp_path):
     build_elsewhere(ROOT / "tests/cpp/consumer", tmp_path, prefix)
     assert run(tmp_path / "consumer").strip() == importlib.metadata.version("crossnest")
-
-
-def test_c_example(prefix, tmp_path):
-    """The program of examples/c prints what docs/embedding.md says."""
-    build_elsewhere(ROOT / "examples/c", tmp_path / "build", prefix)
-    crossnest.datasets.sleepstudy().to_csv(tmp_path / "sleepstudy.csv", index=False)
-    printed = run(tmp_path / "build/sleepstudy", tmp_path / "sleepstudy.csv")
-    page = (ROOT / "docs/embedding.md").read_text()
-    assert printed == re.search(r"^```text\n(.*?)^```$", page, re.M | re.S)[1]
 
 
 def test_first_example_in_c(prefix, tmp_path):

@@ -1,0 +1,3 @@
+module sleepstudy
+
+go 1.19
