@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -75,7 +76,17 @@ def test_go(prefix, data, table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "examples").rglob("sleepstudy*")), ids=lambda p: p.name
+    ("module", "script"), [("pyarrow", "arrow/sleepstudy.py"), ("duckdb", "duckdb/from_sql.py")]
 )
-def test_examples_are_short(path):
-    assert len(path.read_text().splitlines()) <= 120
+def test_arrow(module, script, prefix, data, table):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip(module)
+    library = prefix / "lib/libcrossnest_c.so"
+    assert run(sys.executable, ROOT / "examples" / script, library, data) == table
+
+
+def test_examples_are_short():
+    suffixes = {".c", ".cpp", ".f90", ".go", ".py", ".rs"}
+    files = [path for path in (ROOT / "examples").rglob("*") if path.suffix in suffixes]
+    assert {path.suffix for path in files} == suffixes
+    assert not [path for path in files if len(path.read_text().splitlines()) > 120]
