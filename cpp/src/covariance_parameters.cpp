@@ -29,6 +29,12 @@ CovarianceParameters::CovarianceParameters(const std::vector<Term>& terms) {
   }
 }
 
+bool CovarianceParameters::restricted(int term) const {
+  const CovarianceStructure& own = of(term);
+  const bool diagonal = own.scales_only() && own.parameters() == own.size();
+  return own.closed_under() != CovarianceStructure::ClosedUnder::any && !diagonal;
+}
+
 void CovarianceParameters::check(const std::vector<double>& theta) const {
   if (theta.size() != lower_bounds_.size())
     throw std::invalid_argument("theta has " + std::to_string(theta.size()) +

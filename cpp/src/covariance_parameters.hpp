@@ -23,6 +23,10 @@ class CovarianceParameters {
     return *structures_[static_cast<std::size_t>(term)];
   }
 
+  /// Whether the effects of a term have parameters in common, so that its covariance matrices are
+  /// not all there are for effects of any variances or of any variances and correlations.
+  bool restricted(int term) const;
+
   /// Infinite where there is none.
   const std::vector<double>& lower_bounds() const { return lower_bounds_; }
   const std::vector<double>& upper_bounds() const { return upper_bounds_; }

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "as_vector.hpp"
+#include "shared_variances.hpp"
 
 namespace crossnest {
 
@@ -49,11 +50,6 @@ bool by_effect(const CovarianceStructure& covariance) {
 // Whether each of its effects has a variance that is free of the others.
 bool is_diagonal(const CovarianceStructure& covariance) {
   return covariance.scales_only() && covariance.parameters() == covariance.size();
-}
-
-// Whether its covariance matrix is restricted, so that other terms' effects add to what it can say.
-bool is_restricted(const CovarianceStructure& covariance) {
-  return by_effect(covariance) && !is_diagonal(covariance);
 }
 
 // An orthonormal basis of the column space of a matrix with orthogonal or independent columns.
@@ -204,6 +200,8 @@ class Search {
     for (int term = 0; term < terms(); ++term) find_unseen(term, X);
     for (const std::vector<int>& group : groups()) compare(group);
     for (int term = 0; term < terms(); ++term) compare_with_residual(term);
+    for (Confounding& one : shared_variances(blocks_, covariance_, A_, found_.held, interrupt_))
+      report(std::move(one));
     return std::move(found_);
   }
 
@@ -403,8 +401,7 @@ class Search {
     const MatrixXd G = joint_products(group, start);
     std::vector<bool> held(units.size(), false);
     const auto within = [&](const Unit& a, const Unit& b) {
-      return !is_restricted(covariance_.of(b.term)) &&
-             common_effects(G, a, b).size() == a.effects.size();
+      return !covariance_.restricted(b.term) && common_effects(G, a, b).size() == a.effects.size();
     };
     for (std::size_t i = units.size(); i-- > 0;)
       for (std::size_t j = 0; j < units.size() && !held[i]; ++j) {
@@ -416,8 +413,7 @@ class Search {
     for (std::size_t i = 0; i < units.size(); ++i)
       for (std::size_t j = 0; j < i; ++j)
         if (!held[i] && !held[j] && units[i].effects.size() > 1 && units[j].effects.size() > 1 &&
-            !is_restricted(covariance_.of(units[i].term)) &&
-            !is_restricted(covariance_.of(units[j].term)))
+            !covariance_.restricted(units[i].term) && !covariance_.restricted(units[j].term))
           report({Confounding::Kind::shared, units[i].term, common_effects(G, units[i], units[j]),
                   false, units[j].term});
   }

@@ -30,7 +30,8 @@ struct Identifiability {
 /// effects that are not zero have rank J, so at most p levels can be such, and the sum is broken
 /// off at the level that shows it positive definite: as a rule the first. Terms on the same groups,
 /// whatever their labels, are compared by the span of their effects, and effects by themselves with
-/// the residual: Z_t Z_t' = c W^-1.
+/// the residual: Z_t Z_t' = c W^-1. For terms whose effects share parameters see
+/// shared_variances().
 ///
 /// Held are: under REML effects not seen, at a variance of sigma^2 over their columns' mean square
 /// (theta = 1 for an intercept without weights; but see held_parameters()), uncorrelated with the

@@ -35,18 +35,20 @@ MatrixXd inner_factor(const MatrixXd& covariance) {
 
 }  // namespace
 
-MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
-                                 const Criterion& criterion, InterruptCheck& interrupt)
-    : blocks_(blocks), criterion_(criterion), n_(static_cast<double>(A.n())) {
+VarianceProducts::VarianceProducts(const std::vector<Block>& blocks, const CrossProducts& A,
+                                   const CovarianceParameters& covariance, int most_effects,
+                                   InterruptCheck& interrupt)
+    : blocks_(blocks), covariance_(covariance) {
   for (int t = 0; t < static_cast<int>(blocks.size()); ++t) {
     first_pair_.push_back(static_cast<int>(pairs_.size()));
-    choose_pairs(t);
+    choose_pairs(t, most_effects);
   }
   first_pair_.push_back(static_cast<int>(pairs_.size()));
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size()), rank = A.rank();
   const double n = static_cast<double>(A.n());
   std::vector<MatrixXd> P;  // by pair: sum over the levels of B_li'B_lj
-  MatrixXd G(count + 1, count + 1);
+  MatrixXd& G = expectations_;
+  G.resize(count + 1, count + 1);
   for (Eigen::Index a = 0; a < count; ++a) {
     const Pair& pair = pairs_[at(a)];
     MatrixXd sum = MatrixXd::Zero(rank, rank);
@@ -65,15 +67,14 @@ MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossPr
   }
   G(count, count) = n - static_cast<double>(rank);
   G.topLeftCorner(count, count) = products(A, P, interrupt);
-  equations_.compute(G);
 }
 
-void MomentEquations::choose_pairs(int t) {
+void VarianceProducts::choose_pairs(int t, int most_effects) {
   const Block& block = blocks_[at(t)];
   for (std::size_t term = 0; term < block.terms.size(); ++term) {
-    const CovarianceStructure& covariance = criterion_.covariance().of(block.terms[term]);
+    const CovarianceStructure& covariance = covariance_.of(block.terms[term]);
     const int k = covariance.size(), first = block.offsets[term];
-    const bool covariances = !covariance.scales_only() && k <= kMostEffects;
+    const bool covariances = !covariance.scales_only() && k <= most_effects;
     for (int j = 0; j < k; ++j)
       for (int i = j; i < (covariances ? k : j + 1); ++i)
         pairs_.push_back({t, block.terms[term], first + i, first + j});
@@ -82,8 +83,8 @@ void MomentEquations::choose_pairs(int t) {
 
 // Adds what a level of block s and one of block t with cross-products A and correction C (both
 // k_s x k_t) contribute to (K_ic K_jd + K_id K_jc), K = A - C, without CC.
-void MomentEquations::add_entry(int s, int t, const double* A, const double* C,
-                                MatrixXd& products) const {
+void VarianceProducts::add_entry(int s, int t, const double* A, const double* C,
+                                 MatrixXd& products) const {
   const int k = blocks_[at(s)].k;
   const auto term = [&](int i, int c, int j, int d) {
     const int ic = c * k + i, jd = d * k + j;
@@ -99,8 +100,8 @@ void MomentEquations::add_entry(int s, int t, const double* A, const double* C,
 }
 
 // Coefficient of each covariance in the expectation of each product of scores.
-MatrixXd MomentEquations::products(const CrossProducts& A, const std::vector<MatrixXd>& P,
-                                   InterruptCheck& interrupt) const {
+MatrixXd VarianceProducts::products(const CrossProducts& A, const std::vector<MatrixXd>& P,
+                                    InterruptCheck& interrupt) const {
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size());
   MatrixXd sums = MatrixXd::Zero(count, count), C;
   const double n = static_cast<double>(A.n());
@@ -134,11 +135,19 @@ MatrixXd MomentEquations::products(const CrossProducts& A, const std::vector<Mat
   return sums;
 }
 
+MomentEquations::MomentEquations(const std::vector<Block>& blocks, const CrossProducts& A,
+                                 const CovarianceParameters& covariance, InterruptCheck& interrupt)
+    : blocks_(blocks), covariance_(covariance), n_(static_cast<double>(A.n())) {
+  const VarianceProducts products(blocks, A, covariance, kMostEffects, interrupt);
+  pairs_ = products.pairs();
+  equations_.compute(products.expectations());
+}
+
 std::vector<double> MomentEquations::solve(const Response& response) const {
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size());
   VectorXd moments(count + 1);
   for (Eigen::Index p = 0; p < count; ++p) {
-    const Pair& pair = pairs_[at(p)];
+    const VarianceProducts::Pair& pair = pairs_[at(p)];
     const Block& block = blocks_[at(pair.block)];
     const double* score = response.Zy.data();
     for (int t = 0; t < pair.block; ++t) score += blocks_[at(t)].size();
@@ -150,17 +159,17 @@ std::vector<double> MomentEquations::solve(const Response& response) const {
   const VectorXd variances = equations_.solve(moments);
   const double residual = std::max(variances(count), moments(count) / (kLarge * n_));
 
-  std::vector<double> theta(at(criterion_.parameters()));
+  std::vector<double> theta(at(covariance_.size()));
   Eigen::Index p = 0;
   for (const Block& block : blocks_)
     for (std::size_t j = 0; j < block.terms.size(); ++j) {
       const int term = block.terms[j], first = block.offsets[j];
-      const CovarianceStructure& covariance = criterion_.covariance().of(term);
+      const CovarianceStructure& covariance = covariance_.of(term);
       MatrixXd relative = MatrixXd::Zero(covariance.size(), covariance.size());  // lower triangle
       for (; p < count && pairs_[at(p)].term == term; ++p)
         relative(pairs_[at(p)].i - first, pairs_[at(p)].j - first) = variances(p) / residual;
       const MatrixXd factor = inner_factor(relative);
-      covariance.from_factor(factor.data(), theta.data() + criterion_.covariance().first(term));
+      covariance.from_factor(factor.data(), theta.data() + covariance_.first(term));
     }
   return theta;
 }

@@ -234,11 +234,12 @@ Refits refit_many(Evaluator& evaluator, const double* Y, Index count, const Refi
   const OneThreadEach kernels(model.kernels());
   const Criterion& criterion = evaluator.criterion();
   const MatrixXd& T = model.coordinates().fixed();
-  Shared shared{model,
-                options,
-                MomentEquations(model.blocks(), model.cross_products(), criterion, interrupt),
-                {},
-                T.partialPivLu().solve(MatrixXd::Identity(T.rows(), T.cols()))};
+  Shared shared{
+      model,
+      options,
+      MomentEquations(model.blocks(), model.cross_products(), model.covariance(), interrupt),
+      {},
+      T.partialPivLu().solve(MatrixXd::Identity(T.rows(), T.cols()))};
   if (!options.start.empty()) {
     model.check(options.start);
     shared.start = criterion.to_internal(options.start.data());

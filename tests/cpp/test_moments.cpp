@@ -12,7 +12,7 @@ using dense::Engine;
 namespace {
 
 std::vector<double> moments(Engine& engine) {
-  return crossnest::MomentEquations(engine.blocks, engine.A, engine.criterion, engine.interrupt)
+  return crossnest::MomentEquations(engine.blocks, engine.A, engine.covariance, engine.interrupt)
       .solve(engine.response);
 }
 
@@ -57,7 +57,7 @@ TEST(covariances_are_estimated) {
 TEST(equations_do_not_depend_on_the_response) {
   const designs::Data data = designs::crossed(20, 9, 240, 2, 1);
   Engine engine(data);
-  const crossnest::MomentEquations equations(engine.blocks, engine.A, engine.criterion,
+  const crossnest::MomentEquations equations(engine.blocks, engine.A, engine.covariance,
                                              engine.interrupt);
   const std::vector<double> first = equations.solve(engine.response);
   crossnest::Response other = engine.response;

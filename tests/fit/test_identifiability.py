@@ -295,6 +295,70 @@ def test_weights_without_effect_beside_an_effect_for_each_observation():
     assert model.objective == pytest.approx(limit, abs=1e-4)
 
 
+@pytest.fixture(scope="module")
+def cells():
+    """Simulate three rows in each cell of 40 groups and 3 levels."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame(
+        [(f"g{g}", f, r) for g in range(40) for f in "abc" for r in range(3)],
+        columns=["g", "f", "r"],
+    )
+    effects = pd.Series(rng.normal(size=40), [f"g{g}" for g in range(40)])
+    data["y"] = effects[data["g"]].to_numpy() + rng.normal(size=len(data))
+    data["y"] += np.repeat(rng.normal(size=120), 3)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("formula", "others"),
+    [
+        ("y ~ 1 + (1 | g) + cs(0 + f | g, hom=TRUE)", ["(1 | g)"]),
+        ("y ~ f + (1 | g:f) + cs(0 + f | g, hom=TRUE)", ["(1 | g:f)"]),
+        ("y ~ f + (1 | g:f) + (1 | g) + cs(0 + f | g, hom=TRUE)", ["(1 | g)", "(1 | g:f)"]),
+        ("y ~ f + (1 | g:f) + diag(0 + f | g, hom=TRUE)", ["(1 | g:f)"]),
+        (
+            "y ~ f + cs(0 + f | g, hom=TRUE) + ar1(0 + f | g, hom=TRUE)",
+            ["ar1(0 + f | g, hom=TRUE)"],
+        ),
+    ],
+)
+def test_variances_that_can_pass_to_another_term(cells, formula, others):
+    """The criterion was flat and nothing said so."""
+    model, text = warned(formula, cells)
+    assert {one.kind for one in model.confounded} == {"shared"}
+    assert sorted(str(one.other) for one in model.confounded) == others
+    assert "cannot be distinguished from" in text
+    found = quietly_call(model.confint, parm="theta_")
+    assert found.drop("sigma", errors="ignore").isna().all(axis=None)
+
+
+def test_a_variance_that_can_pass_to_the_residual(cells):
+    """As where cs(0 + f | g, hom=TRUE) stands for (1 | g), with each level once in each group."""
+    once = cells[cells["r"] == 0]
+    model, text = warned("y ~ f + cs(0 + f | g, hom=TRUE)", once)
+    (found,) = model.confounded
+    assert (found.kind, found.other) == ("shared", None)
+    assert "cannot be distinguished from the residual" in text
+    assert model.objective == pytest.approx(lmer("y ~ f + (1 | g)", once).objective, abs=1e-6)
+    assert quietly_call(model.confint, parm=["theta_", "sigma"]).isna().all(axis=None)
+    again = lmer("y ~ f + (1 | g)", once)
+    np.testing.assert_allclose(model.bse, again.bse, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ f + cs(0 + f | g, hom=TRUE)",
+        "y ~ f + cs(0 + f | g)",
+        "y ~ f + ar1(0 + f | g, hom=TRUE)",
+        "y ~ f + (1 | g) + diag(0 + f | g, hom=TRUE)",
+        "y ~ f + (1 | r) + cs(0 + f | g, hom=TRUE)",
+    ],
+)
+def test_structures_that_can_be_told_are_not_flagged(cells, formula):
+    assert quietly(formula, cells).confounded == ()
+
+
 def test_a_response_that_the_groups_determine_is_named(sleep):
     """It was 'not converged' after 500 evaluations, with standard errors of rounding errors."""
     model, text = warned("mean ~ 1 + (1 | Subject)", sleep)

@@ -31,15 +31,16 @@ struct Confounding {
     fixed,      ///< their columns of Z lie within the span of X
     dependent,  ///< their columns of Z are linearly dependent within the term
     repeated,   ///< another term on the same groups has all of them
-    shared,     ///< another term on the same groups has them, but not all effects of this one
-    residual,   ///< they are one for each observation, of equal size: the residual's are like them
-    exact       ///< they fit the response exactly: sigma goes to zero
+    shared,    ///< a variance may pass to another term that has some of the effects, but not all of
+               ///< this one; or, where effects share parameters, to another term or the residual
+    residual,  ///< they are one for each observation, of equal size: the residual's are like them
+    exact      ///< they fit the response exactly: sigma goes to zero
   };
   Kind kind;
   int term;                  ///< index into Design::terms
   std::vector<int> effects;  ///< among the term's k, increasing
   bool combination = false;  ///< whether it is about linear combinations of these effects only
-  int other = -1;            ///< the other term (repeated, shared)
+  int other = -1;            ///< the other term (repeated, shared); -1: none, or the residual
 };
 
 /// The estimates and how they were found.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..formula.covariance_structures import independent
+from ..formula.covariance_structures import independent, is_restricted
 
 if TYPE_CHECKING:
     from .._core import _Confounding
@@ -24,9 +24,11 @@ class Confounded:
     ----------
     kind : {"fixed", "dependent", "repeated", "shared", "residual", "exact"}
         Their columns of Z lie within the span of the fixed effects; they are linearly dependent
-        within the term; another term on the same groups has all of them; another term has these,
-        but not all effects of this one; they are one for each observation, as the residuals are; or
-        they fit the response exactly, so that sigma goes to 0.
+        within the term; another term on the same groups has all of them; a variance can pass to
+        another term that has these, but not all effects of this one, or, where the effects share
+        parameters (`cs`, `ar1`), to another term or the residual; they are one for each
+        observation, as the residuals are; or they fit the response exactly, so that sigma goes
+        to 0.
     term : str
         The term, as in the formula.
     effects : tuple of str
@@ -80,11 +82,12 @@ def undetermined_effects(model: FittedModel) -> set[tuple[int, int]]:
     pairs = set()
     for one in model._fit.confounded:
         pairs |= {(one["term"], j) for j in one["effects"]}
-        if one["kind"] == "shared":
-            names = model.design.random[one["term"]].names
-            others = model.design.random[one["other"]].names
-            common = {names[j] for j in one["effects"]}
-            pairs |= {(one["other"], j) for j, name in enumerate(others) if name in common}
+        if one["kind"] == "shared" and one["other"] >= 0:
+            term, other = model.design.random[one["term"]], model.design.random[one["other"]]
+            common = {term.names[j] for j in one["effects"]}
+            if is_restricted(term.term.covariance):
+                common = set(other.names)
+            pairs |= {(one["other"], j) for j, name in enumerate(other.names) if name in common}
     return pairs
 
 
@@ -154,7 +157,19 @@ def _repeated(
 
 
 def _shared(model: FittedModel, term: RandomEffects, what: str, other: RandomEffects | None) -> str:
-    assert other is not None
+    if other is None:
+        return (
+            f"{what} cannot be distinguished from the residual: a part of its variance can pass to "
+            "sigma and back without a change of the likelihood, as where each group has each level "
+            "once; leave the part out that is like the residual, as in `(1 | g)` for "
+            "`cs(0 + f | g, hom=TRUE)`, or observe the levels more than once"
+        )
+    if is_restricted(term.term.covariance):
+        return (
+            f"{what} cannot be distinguished from `{other.term.text}`: a part of its variance can "
+            "pass to the other and back without a change of the likelihood; leave one of the two "
+            "out"
+        )
     copy = _copies(model.design, term, other)
     return (
         f"{what} cannot be distinguished from the same in `{other.term.text}`{copy}: only the "

@@ -55,6 +55,8 @@ def undetermined_parameters(model: FittedModel) -> set[int]:
             if {one.row, one.column} & unseen or shared:
                 positions.add(j)
             j += 1
+    if any(one.kind == "shared" and one.other is None for one in model.confounded):
+        positions.add(j)  # sigma
     return positions
 
 
