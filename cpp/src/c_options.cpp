@@ -1,5 +1,5 @@
 #include <cmath>
-#include <limits>
+#include <cstdio>
 #include <string>
 
 #include "c_handles.hpp"
@@ -9,18 +9,15 @@ using namespace crossnest::c;
 
 namespace {
 
-thread_local std::string last_error;
+// Of fixed length, so that an error of a thread that is out of memory needs none.
+thread_local char last_error[1024] = "";
 
 }  // namespace
 
 namespace crossnest::c {
 
 int32_t failed(int32_t code, const char* message) noexcept {
-  try {
-    last_error = message;
-  } catch (...) {
-    last_error.clear();
-  }
+  std::snprintf(last_error, sizeof last_error, "%s", message);
   return code;
 }
 
@@ -44,7 +41,7 @@ std::unique_ptr<Evaluator> evaluator_of(const Model& model, const cn_options* op
 
 int32_t cn_abi_version(void) { return 1; }
 const char* cn_version(void) { return crossnest::version(); }
-const char* cn_last_error(void) { return last_error.c_str(); }
+const char* cn_last_error(void) { return last_error; }
 
 int32_t cn_options_new(cn_options** options) {
   return guarded([&] { hand_out(options, std::make_unique<cn_options>()); });

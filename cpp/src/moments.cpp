@@ -103,10 +103,11 @@ void VarianceProducts::add_entry(int s, int t, const double* A, const double* C,
 MatrixXd VarianceProducts::products(const CrossProducts& A, const std::vector<MatrixXd>& P,
                                     InterruptCheck& interrupt) const {
   const Eigen::Index count = static_cast<Eigen::Index>(pairs_.size());
-  MatrixXd sums = MatrixXd::Zero(count, count), C;
+  MatrixXd sums = MatrixXd::Zero(count, count);
   const double n = static_cast<double>(A.n());
   for (int t = 0; t < A.blocks(); ++t) {
     const int k = A.k(t);
+    MatrixXd C(k, k);
     for (Index l = 0; l < A.levels(t); ++l) {
       if (l % kPoll == 0) interrupt.poll();
       C = z_fixed(A, t, l) * z_fixed(A, t, l).transpose() / n;
@@ -114,6 +115,7 @@ MatrixXd VarianceProducts::products(const CrossProducts& A, const std::vector<Ma
     }
     for (int s = 0; s < t; ++s) {
       const CrossBlocks& cross = A.cross(s, t);
+      MatrixXd C(A.k(s), k);
       for (Index l = 0; l < A.levels(s); ++l) {
         interrupt.poll();
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
