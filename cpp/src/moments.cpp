@@ -115,12 +115,12 @@ MatrixXd VarianceProducts::products(const CrossProducts& A, const std::vector<Ma
     }
     for (int s = 0; s < t; ++s) {
       const CrossBlocks& cross = A.cross(s, t);
-      MatrixXd C(A.k(s), k);
+      MatrixXd crossed(A.k(s), k);
       for (Index l = 0; l < A.levels(s); ++l) {
         interrupt.poll();
         for (Index e = cross.row_start[at(l)]; e < cross.row_start[at(l) + 1]; ++e) {
-          C = z_fixed(A, s, l) * z_fixed(A, t, cross.column[at(e)]).transpose() / n;
-          add_entry(s, t, cross.values.data() + e * A.k(s) * k, C.data(), sums);
+          crossed = z_fixed(A, s, l) * z_fixed(A, t, cross.column[at(e)]).transpose() / n;
+          add_entry(s, t, cross.values.data() + e * A.k(s) * k, crossed.data(), sums);
         }
       }
     }
