@@ -47,6 +47,40 @@ TEST(fits_are_those_of_the_library) {
   }
 }
 
+// As many students, lecturers and departments as in a well-known set of evaluations.
+TEST(bits_are_those_of_the_library_for_any_number_of_threads) {
+  Data data(73421, 2);
+  for (const int levels : {2972, 1128, 14}) data.add_term(data.add_random_factor(levels), 1);
+  data.simulate(0.4);
+  crossnest::ModelOptions one_thread;
+  one_thread.threads = 1;
+  designs::Problem problem(data.design(), one_thread);
+  const crossnest::Estimates at = problem.fit(true).estimates;
+  std::vector<double> expected;
+  const double value = problem.gradient(at.theta, true, expected);
+  for (const int threads : {1, 2, 8, 64}) {
+    Options options;
+    CHECK(cn_options_new(options.place()) == CN_OK);
+    CHECK(cn_options_set_int(options, "threads", threads) == CN_OK);
+    const CDesign design = c_design(data.design());
+    CModel model;
+    CResponse response;
+    CEvaluator evaluator;
+    CHECK(cn_model_new(design, options, model.place()) == CN_OK);
+    CHECK(cn_response_new(model, data.y.data(), nullptr, response.place()) == CN_OK);
+    CHECK(cn_evaluator_new(model, options, evaluator.place()) == CN_OK);
+    double found = 0.0;
+    std::vector<double> gradient(3);
+    CHECK(cn_evaluator_objective(evaluator, response, at.theta.data(), 3, &found,
+                                 gradient.data()) == CN_OK);
+    CHECK(found == value && gradient == expected);
+    if (threads != 2) continue;
+    const Fitted c(data, options);
+    CHECK(c.number("objective") == at.objective && c.number("sigma") == at.sigma);
+    CHECK(c.array("theta") == at.theta && c.array("beta") == at.beta);
+  }
+}
+
 TEST(maximum_likelihood_from_a_start) {
   const Data data = designs::single(12, 9, 2);
   Options options;
