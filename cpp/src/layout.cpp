@@ -52,6 +52,14 @@ Design Layout::design() const {
   return design;
 }
 
+bool Layout::Term::operator==(const Term& other) const {
+  return factor == other.factor && covariates == other.covariates && covariance == other.covariance;
+}
+
+bool Layout::operator==(const Layout& other) const {
+  return n == other.n && p == other.p && levels == other.levels && terms == other.terms;
+}
+
 bool Layout::is_valid() const {
   const auto is_count = [](Index count) {
     return count > 0 && count <= std::numeric_limits<Level>::max();

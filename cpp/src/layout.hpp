@@ -18,6 +18,7 @@ struct Layout {
     std::vector<bool> covariates;  ///< by column: false for the constant 1
     std::string covariance;
 
+    bool operator==(const Term& other) const;
     template <class Self, class Bytes>
     static void exchange(Self& self, Bytes& bytes) {
       bytes(self.factor);
@@ -34,6 +35,7 @@ struct Layout {
   Layout() = default;
   explicit Layout(const Design& design);
   Design design() const;
+  bool operator==(const Layout& other) const;
   /// What was read from bytes may be anything.
   bool is_valid() const;
   /// See ByteWriter.

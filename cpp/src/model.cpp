@@ -11,6 +11,7 @@
 #include "cross_products.hpp"
 #include "crossnest/sums.hpp"
 #include "identifiability.hpp"
+#include "layout.hpp"
 #include "response_reader.hpp"
 #include "structure.hpp"
 #include "thread_pool.hpp"
@@ -180,7 +181,8 @@ void Model::require_rows() const {
 }
 
 Response Model::read(const Sums& sums) const {
-  if (sums.n() != design().n || sums.cross_products().blocks() != cross_products().blocks())
+  if (has_rows()) throw std::invalid_argument("the model has rows, and was not made from sums");
+  if (!(Layout(sums.layout()) == Layout(design())))
     throw std::invalid_argument("the sums are not over the rows of the model");
   Response response = response_of(sums, blocks(), coordinates(), cross_products());
   require_fittable(response, coordinates());

@@ -311,6 +311,14 @@ TEST(sums_give_the_fit_of_all_rows) {
   CHECK_NEAR(value, Fitted(data).number("objective"), 1e-9);
   CHECK(cn_response_new(model, data.y.data(), nullptr, response.place()) == CN_ERROR_ARGUMENT);
   CHECK(says("no"));
+  const Fitted with_rows(data);
+  CSums smaller;
+  CHECK(cn_sums_new(a, first.y.data(), 0, smaller.place()) == CN_OK);
+  CHECK(cn_sums_add(smaller, a, first.y.data()) == CN_OK);
+  CResponse odd;
+  CHECK(cn_response_from_sums(with_rows.model, none, odd.place()) == CN_ERROR_ARGUMENT);
+  CHECK(says("rows"));
+  CHECK(cn_response_from_sums(model, smaller, odd.place()) == CN_ERROR_ARGUMENT && says("sums"));
 }
 
 TEST(handles_may_be_freed_in_any_order) {

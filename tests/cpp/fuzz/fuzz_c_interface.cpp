@@ -4,6 +4,7 @@
 // fails says why.
 #include <crossnest/crossnest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -55,7 +56,8 @@ class Session {
   explicit Session(Bytes& bytes) : bytes_(bytes) {
     for (auto* some : {&X_, &weights_, &y_, &column_, &out_, &more_}) some->resize(kRoom);
     for (auto* some : {&X_, &weights_, &y_, &column_}) fill(*some);
-    for (double& w : weights_) w = odd(20) ? w : 1.0;
+    if (!odd(4))  // else negative ones are among them
+      for (double& w : weights_) w = std::abs(w) + 0.1;
     const double same = odd(8) ? bytes_.number() : 1.0;
     for (int i = 0; i < kRows; ++i) X_[static_cast<std::size_t>(i)] = same;
     n_ = 1 + bytes_.below(kRows);
