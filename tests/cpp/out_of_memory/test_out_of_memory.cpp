@@ -332,7 +332,7 @@ void run_out(Case of, long stride, bool for_good) {
 
 int main() {
 #if defined(CROSSNEST_TEST_SANITIZED)
-  const long stride = 5;
+  const long stride = 13;
 #else
   const long stride = 1;
 #endif
