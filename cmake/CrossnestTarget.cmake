@@ -11,6 +11,9 @@ endif()
 function(crossnest_target target)
   target_compile_features(${target} PRIVATE cxx_std_17)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  # Eigen under a name of our own: a program with an Eigen of its own may be compiled for another
+  # processor or version, and the linker must not take the functions of one for those of the other.
+  target_compile_definitions(${target} PRIVATE Eigen=crossnest_eigen)
   if(MSVC)
     target_compile_options(${target} PRIVATE /W4 $<$<BOOL:${CROSSNEST_WARNINGS_AS_ERRORS}>:/WX>)
   else()

@@ -174,14 +174,51 @@ def test_programs_in_c_and_cpp_print_the_same_bits(printed, prefix, tmp_path):
     assert printed.startswith(VERSION)
 
 
+def runs_here(flag):
+    """Say whether this machine's processor has some instructions."""
+    processor = Path("/proc/cpuinfo")
+    return processor.is_file() and f" {flag} " in processor.read_text()
+
+
 @pytest.mark.parametrize("flag", ["avx2", "avx512f"])
 def test_programs_for_other_processors_use_the_portable_library(printed, prefix, tmp_path, flag):
     """Nothing in the headers depends on the instructions that a program is compiled for."""
     program = build_program(
         tmp_path, PROGRAM_IN_CPP, prefix, f"-DCMAKE_CXX_FLAGS=-O2 -m{flag} -ffp-contract=off"
     )
-    processor = Path("/proc/cpuinfo")
-    if not processor.is_file() or f" {flag} " not in processor.read_text():
+    if not runs_here(flag):
+        pytest.skip(f"the program was built, but this processor has no {flag}")
+    assert run(program) == printed
+
+
+#: Before main(): uses an Eigen of the program's own.
+WITH_EIGEN = r"""
+#include <Eigen/Eigenvalues>
+
+double of_eigen(int n) {
+  const Eigen::MatrixXd A = Eigen::MatrixXd::Random(n, n), S = A * A.transpose();
+  return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(S).eigenvalues().sum() - S.trace();
+}
+
+"""
+
+
+@pytest.mark.parametrize("flag", ["avx2", "avx512f"])
+def test_programs_may_have_an_eigen_of_their_own(printed, prefix, tmp_path, flag):
+    """One for another processor has the same names: none of ours may stand for one of those."""
+    eigen = Path(sysconfig.get_path("purelib"), "cmeel.prefix/include/eigen3")
+    if not eigen.is_dir():
+        pytest.skip("cmeel-eigen is not installed")
+    start = "int main() {\n"
+    check = "  if (!(of_eigen(60) < 1)) return 2;\n"
+    text = PROGRAM_IN_CPP.replace(start, WITH_EIGEN + start + check)
+    program = build_program(
+        tmp_path, text, prefix, f"-DCMAKE_CXX_FLAGS=-O1 -m{flag} -mfma -ffp-contract=off -I{eigen}"
+    )
+    symbols = run(tool("nm"), "-C", program)
+    assert " Eigen::" in symbols
+    assert " crossnest_eigen::" in symbols
+    if not runs_here(flag):
         pytest.skip(f"the program was built, but this processor has no {flag}")
     assert run(program) == printed
 

@@ -1,8 +1,9 @@
 // Numbers of the standard library's as a vector of Eigen's.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
+
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

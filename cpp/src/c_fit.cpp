@@ -1,4 +1,3 @@
-#include <Eigen/Core>
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -8,6 +7,7 @@
 
 #include "c_handles.hpp"
 #include "covariance_parameters.hpp"
+#include "eigen_products.hpp"
 #include "linear_predictor.hpp"
 #include "satterthwaite.hpp"
 #include "simulation.hpp"

@@ -1,6 +1,5 @@
 #include "crossnest/conditional_covariance.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
@@ -8,6 +7,7 @@
 #include "blocks.hpp"
 #include "coordinates.hpp"
 #include "criterion.hpp"
+#include "eigen_products.hpp"
 #include "one_thread_each.hpp"
 #include "structure.hpp"
 #include "thread_pool.hpp"

@@ -1,11 +1,11 @@
 #include "constrained_deviance.hpp"
 
-#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "as_vector.hpp"
+#include "eigen_decompositions.hpp"
 #include "start.hpp"
 
 namespace crossnest {

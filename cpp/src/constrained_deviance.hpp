@@ -1,11 +1,11 @@
 // The deviance with one parameter of the model held at a value, as an objective.
 #pragma once
 
-#include <Eigen/Core>
 #include <utility>
 #include <vector>
 
 #include "criterion.hpp"
+#include "eigen_products.hpp"
 #include "objective.hpp"
 #include "profile_parameters.hpp"
 

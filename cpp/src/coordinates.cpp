@@ -1,7 +1,5 @@
 #include "coordinates.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -10,6 +8,7 @@
 #include "column.hpp"
 #include "cross_products.hpp"
 #include "crossnest/sums.hpp"
+#include "eigen_decompositions.hpp"
 #include "row_sums.hpp"
 
 namespace crossnest {

@@ -1,13 +1,13 @@
 // The coordinates the engine computes in: centred, scaled, orthonormal columns.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "blocks.hpp"
 #include "covariance_parameters.hpp"
 #include "crossnest/design.hpp"
 #include "crossnest/interrupt.hpp"
+#include "eigen_products.hpp"
 #include "layout.hpp"
 #include "thread_pool.hpp"
 #include "units.hpp"

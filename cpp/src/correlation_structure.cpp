@@ -1,9 +1,10 @@
 #include "correlation_structure.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

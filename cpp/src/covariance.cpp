@@ -1,10 +1,10 @@
 #include "crossnest/covariance.hpp"
 
-#include <Eigen/Core>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

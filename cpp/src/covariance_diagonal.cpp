@@ -1,10 +1,10 @@
 // Independent effects: lambda diagonal, theta its diagonal, all >= 0; one theta where all effects
 // have the same standard deviation.
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 
 #include "crossnest/covariance.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

@@ -1,10 +1,10 @@
 // Any covariance matrix: lambda lower triangular, theta its lower triangle column by column,
 // diagonals >= 0 (lme4's).
-#include <Eigen/Core>
 #include <algorithm>
 #include <limits>
 
 #include "crossnest/covariance.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

@@ -1,10 +1,10 @@
 #include "criterion.hpp"
 
-#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "eigen_decompositions.hpp"
 #include "small_dense.hpp"
 
 namespace crossnest {

@@ -1,11 +1,11 @@
 #include "cross_products.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "crossnest/sums.hpp"
+#include "eigen_products.hpp"
 #include "row_sums.hpp"
 
 namespace crossnest {

@@ -1,8 +1,8 @@
 #include "effect_vectors.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 
+#include "eigen_products.hpp"
 #include "small_dense.hpp"
 
 namespace crossnest {

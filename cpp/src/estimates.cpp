@@ -1,11 +1,10 @@
 #include "estimates.hpp"
 
-#include <Eigen/LU>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 
 #include "as_vector.hpp"
+#include "eigen_decompositions.hpp"
 #include "row_sums.hpp"
 #include "small_dense.hpp"
 

@@ -1,10 +1,10 @@
 #include "crossnest/evaluator.hpp"
 
-#include <Eigen/Core>
 #include <cmath>
 
 #include "blocks.hpp"
 #include "criterion.hpp"
+#include "eigen_products.hpp"
 #include "estimates.hpp"
 #include "information.hpp"
 #include "leverages.hpp"

@@ -1,14 +1,11 @@
 #include "identifiability.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
-#include <Eigen/LU>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "as_vector.hpp"
+#include "eigen_decompositions.hpp"
 #include "shared_variances.hpp"
 
 namespace crossnest {

@@ -1,7 +1,6 @@
 // What the cross-products cannot tell of the variances of the random effects.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "coordinates.hpp"
@@ -9,6 +8,7 @@
 #include "crossnest/estimates.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/response.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

@@ -1,9 +1,9 @@
 #include "information.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

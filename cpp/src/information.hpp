@@ -2,13 +2,13 @@
 // degrees of freedom are made of.
 #pragma once
 
-#include <Eigen/Core>
 #include <memory>
 #include <vector>
 
 #include "criterion.hpp"
 #include "crossnest/estimates.hpp"
 #include "crossnest/options.hpp"
+#include "eigen_products.hpp"
 #include "traces.hpp"
 
 namespace crossnest {

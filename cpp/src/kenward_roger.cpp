@@ -1,10 +1,9 @@
 #include "crossnest/kenward_roger.hpp"
 
-#include <Eigen/Core>
-#include <Eigen/Eigenvalues>
 #include <cmath>
 
 #include "crossnest/types.hpp"
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

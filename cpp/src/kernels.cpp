@@ -1,12 +1,11 @@
 #include "crossnest/kernels.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Core>
 #include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <vector>
 
+#include "eigen_decompositions.hpp"
 #include "one_thread_each.hpp"
 #include "process.hpp"
 

@@ -1,7 +1,6 @@
 #include "leverages.hpp"
 
-#include <Eigen/Core>
-
+#include "eigen_products.hpp"
 #include "small_dense.hpp"
 
 namespace crossnest {

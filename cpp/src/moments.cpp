@@ -1,8 +1,9 @@
 #include "moments.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

@@ -1,14 +1,13 @@
 // Moment estimates of theta, for many responses with one Z and X.
 #pragma once
 
-#include <Eigen/Core>
-#include <Eigen/QR>
 #include <vector>
 
 #include "covariance_parameters.hpp"
 #include "cross_products.hpp"
 #include "crossnest/interrupt.hpp"
 #include "crossnest/response.hpp"
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

@@ -1,8 +1,9 @@
 #include "newton_step.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

@@ -1,9 +1,9 @@
 // Steps of Newton's and quasi-Newton methods.
 #pragma once
 
-#include <Eigen/Cholesky>
-#include <Eigen/Core>
 #include <vector>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

@@ -1,12 +1,12 @@
 // A function to be minimized, and what a search may ask of it.
 #pragma once
 
-#include <Eigen/Core>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "crossnest/interrupt.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

@@ -1,10 +1,10 @@
 // The search for a minimum of an objective.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "crossnest/options.hpp"
+#include "eigen_products.hpp"
 #include "newton_step.hpp"
 #include "objective.hpp"
 #include "verdict.hpp"

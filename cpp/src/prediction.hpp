@@ -1,10 +1,10 @@
 // Variances of predictions at rows that need not be those fitted.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "criterion.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

@@ -1,4 +1,3 @@
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -6,6 +5,7 @@
 
 #include "constrained_deviance.hpp"
 #include "crossnest/fit.hpp"
+#include "eigen_products.hpp"
 #include "newton_step.hpp"
 #include "one_thread_each.hpp"
 #include "optimizer.hpp"

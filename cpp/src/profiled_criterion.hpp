@@ -1,12 +1,11 @@
 // The profiled deviance or REML criterion as an objective.
 #pragma once
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/LU>
 #include <optional>
 #include <vector>
 
 #include "criterion.hpp"
+#include "eigen_decompositions.hpp"
 #include "objective.hpp"
 #include "wide_search.hpp"
 

@@ -1,4 +1,3 @@
-#include <Eigen/LU>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -12,6 +11,7 @@
 #include "as_vector.hpp"
 #include "blocks.hpp"
 #include "crossnest/fit.hpp"
+#include "eigen_decompositions.hpp"
 #include "moments.hpp"
 #include "one_thread_each.hpp"
 #include "optimizer.hpp"

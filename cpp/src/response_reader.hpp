@@ -1,7 +1,6 @@
 // From the rows of responses to what they contribute.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "blocks.hpp"
@@ -10,6 +9,7 @@
 #include "crossnest/design.hpp"
 #include "crossnest/response.hpp"
 #include "crossnest/sums.hpp"
+#include "eigen_products.hpp"
 #include "thread_pool.hpp"
 
 namespace crossnest {

@@ -1,7 +1,8 @@
 #include "satterthwaite.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <limits>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

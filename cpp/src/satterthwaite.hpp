@@ -1,9 +1,8 @@
 // Satterthwaite's degrees of freedom of one contrast.
 #pragma once
 
-#include <Eigen/Core>
-
 #include "crossnest/estimates.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 

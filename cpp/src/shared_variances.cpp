@@ -1,9 +1,9 @@
 #include "shared_variances.hpp"
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 
+#include "eigen_decompositions.hpp"
 #include "moments.hpp"
 
 namespace crossnest {

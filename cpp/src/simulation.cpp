@@ -1,11 +1,11 @@
 #include "simulation.hpp"
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "covariance_parameters.hpp"
+#include "eigen_products.hpp"
 #include "linear_predictor.hpp"
 #include "normal_stream.hpp"
 

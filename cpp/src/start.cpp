@@ -1,9 +1,9 @@
 #include "start.hpp"
 
-#include <Eigen/Core>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
+
+#include "eigen_decompositions.hpp"
 
 namespace crossnest {
 

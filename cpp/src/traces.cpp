@@ -1,12 +1,12 @@
 #include "traces.hpp"
 
-#include <Eigen/LU>
 #include <algorithm>
 #include <atomic>
 #include <functional>
 #include <numeric>
 #include <utility>
 
+#include "eigen_decompositions.hpp"
 #include "tiled_cholesky.hpp"
 
 namespace crossnest {

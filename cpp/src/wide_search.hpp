@@ -1,11 +1,11 @@
 // Starts for a criterion that may have several minima far apart.
 #pragma once
 
-#include <Eigen/Core>
 #include <vector>
 
 #include "criterion.hpp"
 #include "cross_products.hpp"
+#include "eigen_products.hpp"
 
 namespace crossnest {
 
