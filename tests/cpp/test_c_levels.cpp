@@ -223,8 +223,9 @@ TEST(arrow_dictionaries_have_the_levels_that_occur) {
   Arrow numbers("l", 2, {nullptr, years.data()}), by_year("c", 2, {nullptr, others.data()});
   const std::vector<std::int8_t> both = {1, 0};
   Arrow of_years("c", 2, {nullptr, both.data()});
-  CHECK(of_years.with(numbers).levels(levels, &codes) == CN_OK);
-  CHECK(integers_of(levels) == std::vector<std::int64_t>{2010, 2020} && codes == Codes{0, 1});
+  CLevels years_found;
+  CHECK(of_years.with(numbers).levels(years_found, &codes) == CN_OK);
+  CHECK(integers_of(years_found) == std::vector<std::int64_t>{2010, 2020} && codes == Codes{0, 1});
 }
 
 TEST(arrow_nulls_are_refused_by_row) {
